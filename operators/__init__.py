@@ -1,0 +1,5 @@
+"""The face: what a person clicks. Forms, progress and messages; nothing is computed or written here."""
+
+
+def register(plugin):
+    """Register every operator and panel with FiftyOne."""

@@ -1,0 +1,1 @@
+"""The engine: arrays in, arrays out. Imports no FiftyOne and works without it."""
