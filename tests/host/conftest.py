@@ -1,0 +1,3 @@
+"""The fixtures of every test here are in tests/fixtures.py."""
+
+from tests.fixtures import *  # noqa: F403

@@ -1,0 +1,67 @@
+"""What tests that need a real FiftyOne share; importing it starts one. Import it before ``fiftyone``."""
+
+import atexit
+import importlib
+import os
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+from tools import sandbox
+
+HOME = Path(tempfile.mkdtemp(prefix="onlyone-tests-"))
+SERVER = sandbox.enter(HOME, temporary=True)
+atexit.register(SERVER.stop)
+# FiftyOne, Keras and Matplotlib also write below the home directory whatever their own variables say.
+os.environ.update(HOME=str(HOME), FIFTYONE_SHOW_PROGRESS_BARS="false")
+
+import fiftyone as fo  # noqa: E402
+import fiftyone.operators as foo  # noqa: E402
+
+PACKAGE = "fiftyone.plugins.orgs.onlyone.dedup"
+
+
+def uri(name: str) -> str:
+    """Return the full name of one of our operators; a name with a slash is taken as it is."""
+    return name if "/" in name else f"@onlyone/dedup/{name}"
+
+
+def plugin(name: str = "") -> ModuleType:
+    """Return a module of the plugin under its real name, e.g. ``plugin("similarity.runs")``."""
+    foo.list_operators()
+    return importlib.import_module(f"{PACKAGE}.{name}" if name else PACKAGE)
+
+
+def run(name: str, target, *, selected=(), delegate: bool = False, **params):
+    """Execute an operator by its name, as the App does.
+
+    Args:
+        name: the operator
+        target: a dataset or a view
+        selected (()): ids of selected samples
+        delegate (False): whether to queue it instead; see :func:`run_queue`
+        **params: what the form would hold
+
+    Returns:
+        FiftyOne's ExecutionResult: ``.result`` and, of what it asked the App to do, ``.executor``
+
+    Raises:
+        fiftyone.operators.executor.ExecutionError: if the operator fails or a parameter is not valid
+    """
+    key = "view" if isinstance(target, fo.DatasetView) else "dataset"
+    context = {key: target, "selected": list(selected), "request_delegation": delegate}
+    return foo.execute_operator(uri(name), context, params=params)
+
+
+def run_queue(name: str, dataset):
+    """Execute here what is queued for an operator and a dataset; return the newest run's record."""
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    service = DelegatedOperationService()
+    service.execute_queued_operations(operator=uri(name), dataset_name=dataset.name)
+    return service.list_operations(operator=uri(name), dataset_name=dataset.name)[-1]
+
+
+def requests(result) -> list[tuple[str, dict]]:
+    """Return what an execution asked the App to do, in order: operator name and parameters."""
+    return [(r["operator_uri"], r["params"]) for r in result.executor.to_json()["requests"]]
