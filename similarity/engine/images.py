@@ -1,0 +1,256 @@
+"""Picture files to ``(224, 224, 3)`` arrays, by one rule for every picture.
+
+The rule: upright by EXIF, transparency over white, first frame of an animation, 16 bits scaled by 1/257, any
+colour mode to RGB (colour profiles are not applied), stretched to a square with antialiasing. What cannot be
+read costs one picture, never the run: a failure is an :class:`UnreadableImage`, its message the reason.
+"""
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+
+SIDE = 224
+"""Height and width of every decoded picture, in pixels: what VGG16 was trained on."""
+
+MAX_PIXELS = 178_956_970
+"""Largest picture that is decoded, in pixels of the file: where Pillow too stops, with its limit as shipped.
+
+A larger one is taken for a decompression bomb. Pillow's own limit is left alone and holds beside this one.
+"""
+
+Pixels = NDArray[np.uint8]
+
+_DIGEST_BYTES = 16
+_CHUNK_BYTES = 1 << 20
+
+# A JPEG may be shrunk while it is decoded, by a power of two, as long as twice the final size is left: the
+# resampling that follows then still has enough to average.
+_DRAFT_SIZE = (2 * SIDE, 2 * SIDE)
+
+_EXIF_ORIENTATION = 0x0112
+_TIFF_BITS_PER_SAMPLE = 258
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_GIT_LFS = b"version https://git-lfs"
+
+
+class UnreadableImage(ValueError):
+    """A picture that cannot be decoded; the message is the reason, without the path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What became of one file: exactly one of ``pixels`` and ``error`` is set.
+
+    Attributes:
+        pixels: the decoded ``(224, 224, 3)`` uint8 RGB array, or None
+        digest: hex digest of the file's bytes, as :func:`digest` gives it; None where they could not be read
+        error: why there are no pixels, or None
+    """
+
+    pixels: Pixels | None
+    digest: str | None
+    error: str | None
+
+
+def digest(path: str | Path) -> str:
+    """Hex BLAKE2b digest (16 bytes) of a file's content, read in pieces.
+
+    Raises:
+        UnreadableImage: if the file cannot be read
+    """
+    state = blake2b(digest_size=_DIGEST_BYTES)
+    try:
+        with _regular_file(path).open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                state.update(chunk)
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(_reason(error)) from error
+    return state.hexdigest()
+
+
+def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """The picture as a ``(224, 224, 3)`` uint8 RGB array.
+
+    Args:
+        source: a path, or the bytes of a picture file
+        max_pixels (MAX_PIXELS): decode nothing whose header claims more pixels than this
+
+    Raises:
+        UnreadableImage: if it cannot be read or decoded completely, or is too large
+    """
+    content = source if isinstance(source, bytes) else _read_bytes(source)
+    if not content:
+        raise UnreadableImage("the file is empty")
+    if content.startswith(_GIT_LFS):
+        raise UnreadableImage("a Git LFS pointer instead of the picture: fetch it with `git lfs pull`")
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return _to_pixels(image, max_pixels)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's plugins let nearly every type escape on a damaged file
+        raise UnreadableImage(_reason(error)) from error
+
+
+def read(path: str | Path) -> Picture:
+    """Digest and pixels of one file, from the same bytes; a failure is reported in the result, not raised."""
+    try:
+        content = _read_bytes(path)
+    except UnreadableImage as error:
+        return Picture(pixels=None, digest=None, error=str(error))
+    content_digest = blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+    try:
+        return Picture(pixels=decode(content), digest=content_digest, error=None)
+    except UnreadableImage as error:
+        return Picture(pixels=None, digest=content_digest, error=str(error))
+
+
+def read_many(
+    paths: Iterable[str | Path], *, workers: int | None = None, ahead: int = 64
+) -> Iterator[Picture]:
+    """Read pictures in threads, ahead of the consumer, and yield them in the order of the paths.
+
+    Closing the iterator cancels what has not begun and waits for what has, so no thread outlives it.
+
+    Args:
+        paths: the files, consumed only as far as pictures are read ahead
+        workers (None): number of threads; None means one for each CPU core this process may use
+        ahead (64): how many pictures may be decoded or waiting at any time, 150 kB each when decoded
+
+    Raises:
+        ValueError: if ``workers`` or ``ahead`` is below 1
+    """
+    count = _available_cores() if workers is None else workers
+    if count < 1 or ahead < 1:
+        raise ValueError(f"workers and ahead must be at least 1, got {count} and {ahead}")
+    return _read_ahead(iter(paths), count, ahead)
+
+
+def _read_ahead(paths: Iterator[str | Path], workers: int, ahead: int) -> Iterator[Picture]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="onlyone-decode")
+    waiting: deque[Future[Picture]] = deque()
+    try:
+        waiting.extend(pool.submit(read, path) for path in islice(paths, ahead))
+        while waiting:
+            picture = waiting.popleft().result()
+            waiting.extend(pool.submit(read, path) for path in islice(paths, 1))
+            yield picture
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _available_cores() -> int:
+    # A container may have far fewer cores than the machine; only Linux tells.
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        return _regular_file(path).read_bytes()
+    except (OSError, ValueError, MemoryError) as error:
+        raise UnreadableImage(_reason(error)) from error
+
+
+def _regular_file(path: str | Path) -> Path:
+    """The path; opening a pipe or a device could block forever, so only a regular file passes."""
+    path = Path(path)
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise UnreadableImage("a directory, not a file")
+    if not stat.S_ISREG(mode):
+        raise UnreadableImage("not a regular file")
+    return path
+
+
+def _to_pixels(image: ImageFile.ImageFile, max_pixels: int) -> Pixels:
+    if image.width * image.height > max_pixels:
+        raise UnreadableImage(
+            f"{image.width} x {image.height} pixels, more than the limit of {max_pixels:,} pixels"
+        )
+    image.draft(None, _DRAFT_SIZE)
+    image.load()
+    # The orientation is read after loading: TIFF is turned, and forgets it, while loading.
+    turn = _UPRIGHT.get(_orientation(image))
+    upright = image if turn is None else image.transpose(turn)
+    square = _to_rgb(upright, _white_level(image)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return np.asarray(square, dtype=np.uint8)
+
+
+def _orientation(image: Image.Image) -> Any:
+    """The EXIF orientation, 1 (upright) where EXIF is damaged: the picture itself may be fine."""
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # the EXIF parser, too, lets nearly every type escape
+        return 1
+
+
+def _white_level(image: Image.Image) -> int:
+    """What white is in a 16-bit picture: 65,535, or less in a TIFF of fewer bits (Pillow leaves them)."""
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(_TIFF_BITS_PER_SAMPLE, (16,))[0]
+    return int(2**bits - 1) if 8 < bits < 16 else 65_535
+
+
+def _to_rgb(image: Image.Image, white: int) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _wide_to_8_bits(image, white).convert("RGB")
+    if image.has_transparency_data:
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+        return opaque.convert("RGB")
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
+    return image.convert("RGB")
+
+
+def _wide_to_8_bits(image: Image.Image, white: int) -> Image.Image:
+    """A grey picture of 16 or 32 bits with 8; Pillow's own conversion makes everything above 255 white.
+
+    Values beyond ``white`` occur in pictures of 32 bits only; there the largest value is taken for white.
+    Numbers with a fraction have no agreed white: it is 1 or 255, where all values allow it.
+    """
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0).clip(min=0)
+    whites = (1, 255, white) if image.mode == "F" else (white,)
+    peak = float(values.max())
+    level = next((candidate for candidate in whites if peak <= candidate), peak)
+    return Image.fromarray(np.rint(values * (255 / level)).astype(np.uint8))
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in words for a person: without the path, and without Pillow's name for a buffer."""
+    if isinstance(error, UnreadableImage):
+        return str(error)
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture, or in a format that Pillow cannot read here"
+    if isinstance(error, FileNotFoundError):
+        return "the file does not exist"
+    if isinstance(error, MemoryError):
+        return "too large for the memory of this machine"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return "more pixels than Pillow's limit allows (a decompression bomb?)"
+    if isinstance(error, OSError) and error.strerror:
+        return f"the file cannot be read: {error.strerror}"
+    return f"damaged or incomplete: {error or type(error).__name__}"
