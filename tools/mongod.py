@@ -1,8 +1,8 @@
 """A MongoDB of one's own, for the demo and the tests.
 
-FiftyOne's embedded MongoDB is not private: a second FiftyOne of the same user attaches to whichever server is
-already running, whatever its database folder (``MultiClientService`` in fiftyone/core/service.py). A server of
-our own, named to FiftyOne by ``FIFTYONE_DATABASE_URI``, keeps the two apart in both directions.
+FiftyOne's embedded MongoDB is not private: a second FiftyOne of a user attaches to whichever server runs
+already, whatever its database folder (``MultiClientService`` in fiftyone/core/service.py). A server of our
+own, named to FiftyOne by ``FIFTYONE_DATABASE_URI``, keeps the two apart in both directions.
 """
 
 import contextlib

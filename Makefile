@@ -1,0 +1,41 @@
+# Everything runs from .venv, which the first command makes. See `make help`.
+
+PY := .venv/bin/python
+PYTHON ?=
+APP ?= 1
+REQUIRE_BROWSER ?= 0
+export PYTHON APP REQUIRE_BROWSER
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo open test lint fix clean
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 12
+
+setup:  ## make .venv with everything the plugin needs (PYTHON=... names the Python to use)
+	@$(or $(PYTHON),python3) tools/setup.py
+
+setup-dev:  ## the same, and what the tests need
+	@$(or $(PYTHON),python3) tools/setup.py --dev
+
+demo: setup  ## 500 pictures become 28, then the App opens on them (APP=0: without the App)
+	@$(PY) -m tools.demo
+
+open: setup  ## open the App on the demo's dataset again
+	@$(PY) -m tools.demo --open
+
+test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no Chromium)
+	$(PY) -m pytest
+
+lint: setup-dev  ## check style and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+fix: setup-dev  ## mend what can be mended by itself
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:  ## remove .venv and every cache; the demo's dataset stays
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
