@@ -1,0 +1,157 @@
+"""What a vector must be, and the one formula for the distance between two of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+METRICS = ("cosine", "euclidean")
+
+Vectors = NDArray[Any]
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+_CHUNK_BYTES = 2**25
+
+
+def problem(vector: Any) -> str | None:
+    """Why ``vector`` cannot be compared with others, or None if it can."""
+    array = np.asarray(vector)
+    if array.dtype.kind not in "fiu":
+        return f"is not a list of numbers but {array.dtype}"
+    if array.ndim != 1 or array.size == 0:
+        return f"has shape {array.shape} where one dimension of at least 1 is needed"
+    return _fault(float(norms(array[None])[0]))
+
+
+def check(vectors: Vectors) -> None:
+    """Raise unless ``vectors`` is ``(n, d)``, finite, and free of zero vectors; n may be 0.
+
+    Raises:
+        ValueError: names the first offending row and what to do
+    """
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        raise ValueError(f"vectors must be an (n, d) array of numbers, got {vectors.dtype} {vectors.shape}")
+    lengths = norms(vectors)
+    bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+    if len(bad):
+        row = int(bad[0])
+        raise ValueError(
+            f"{len(bad)} of {len(vectors)} vectors cannot be compared, the first is number {row}: "
+            f"it {_fault(float(lengths[row]))}; compute it again or leave it out"
+        )
+
+
+def check_metric(metric: str) -> None:
+    """Raise unless ``metric`` is one of :data:`METRICS`.
+
+    Raises:
+        ValueError: names the metrics there are
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+
+
+def norms(vectors: Vectors) -> Floats:
+    """Return the lengths ``(n,)`` of the vectors; NaN or infinite where a value is."""
+    lengths = np.empty(len(vectors), dtype=np.float64)
+    for part in chunks(len(vectors), vectors.shape[1]):
+        block = vectors[part].astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths[part] = np.sqrt(np.square(block).sum(axis=1))
+    return lengths
+
+
+def normalise(vectors: Vectors) -> NDArray[np.float32]:
+    """Return a copy ``(n, d)`` scaled to length 1."""
+    result = np.empty(vectors.shape, dtype=np.float32)
+    for part in chunks(*vectors.shape):
+        result[part] = unit(vectors[part])
+    return result
+
+
+def unit(vectors: Vectors) -> Floats:
+    """Return a float64 copy ``(n, d)`` scaled to length 1."""
+    double = vectors.astype(np.float64)
+    double /= np.sqrt(np.square(double).sum(axis=1, keepdims=True))
+    return double
+
+
+def between(vectors: Vectors, rows: Indices, cols: Indices, *, metric: str = "cosine") -> Floats:
+    """Return the distance ``(m,)`` of each pair ``vectors[rows[i]], vectors[cols[i]]``.
+
+    Computed in float64, pair by pair: a pair has one distance whatever it is computed together with, the same in
+    both directions, and equal vectors have exactly 0. Cosine is half the squared distance of the unit vectors,
+    which does not cancel for close ones as ``1 - cos`` does.
+    """
+    result = np.empty(len(rows), dtype=np.float64)
+    for part in chunks(len(rows), vectors.shape[1]):
+        result[part] = _distance(vectors[rows[part]], vectors[cols[part]], metric)
+    return result
+
+
+def percent(distance: Any) -> Any:
+    """Return the similarity, ``100 * cos`` clipped to [0, 100], for a cosine distance (scalar or array)."""
+    similarity = np.clip(100.0 * (1.0 - np.asarray(distance, dtype=np.float64)), 0.0, 100.0)
+    return float(similarity) if similarity.ndim == 0 else similarity
+
+
+def copies(vectors: Vectors) -> tuple[Indices, Indices]:
+    """Find the vectors that are equal value by value.
+
+    Returns:
+        a tuple of
+
+        - first: ``(u,)`` rows at which a vector occurs for the first time, ascending
+        - group: ``(n,)`` such that ``vectors[first][group]`` equals ``vectors``
+    """
+    keys = _hashes(vectors)
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    if not _equal_rows(vectors, first[group]):
+        _, first, group = np.unique(vectors, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[group.reshape(-1)]
+
+
+def chunks(rows: int, columns: int) -> Iterator[slice]:
+    """Yield the slices that cut ``rows`` so that a float64 copy of one stays near 32 MB."""
+    step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
+    for start in range(0, rows, step):
+        yield slice(start, min(rows, start + step))
+
+
+def _fault(length: float) -> str | None:
+    if not math.isfinite(length):
+        return "contains NaN or infinite values"
+    return None if length > 0 else "has length zero"
+
+
+def _distance(left: Vectors, right: Vectors, metric: str) -> Floats:
+    if metric == "cosine":
+        squared: Floats = np.square(unit(left) - unit(right)).sum(axis=1)
+        return 0.5 * squared
+    difference = left.astype(np.float64) - right.astype(np.float64)
+    distance: Floats = np.sqrt(np.square(difference).sum(axis=1))
+    return distance
+
+
+def _hashes(vectors: Vectors) -> NDArray[np.uint64]:
+    """One number per vector, equal for equal vectors, almost surely different for others."""
+    weights = np.random.default_rng(0).integers(1, 2**63, size=vectors.shape[1], dtype=np.uint64) | np.uint64(
+        1
+    )
+    keys = np.empty(len(vectors), dtype=np.uint64)
+    for part in chunks(*vectors.shape):
+        block = vectors[part].astype(np.float64) + 0.0  # + 0.0 turns -0.0, which equals 0.0, into its bits
+        keys[part] = (block.view(np.uint64) * weights).sum(axis=1)
+    return keys
+
+
+def _equal_rows(vectors: Vectors, other: Indices) -> bool:
+    return all(np.array_equal(vectors[part], vectors[other[part]]) for part in chunks(*vectors.shape))
