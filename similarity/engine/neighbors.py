@@ -60,8 +60,8 @@ class Space:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def score(self, distance: float) -> float:
-        """Return the score of a pair at ``distance``."""
+    def score(self, distance: Any) -> Any:
+        """Return the score of pairs at ``distance`` (scalar or array)."""
         return 1.0 - distance if self.metric == "cosine" else -0.5 * (distance / self.scale) ** 2
 
     def distance(self, scores: NDArray[Any]) -> Floats:
@@ -189,30 +189,37 @@ def blocks(
         skip (None): called with the row and column slice of a tile; where it returns True the tile is left out
         progress (None): called with (tiles done, tiles in all) before each tile; may raise to cancel
     """
+    for rows, cols, scores in tiles(space, skip=skip, progress=progress):
+        at = np.flatnonzero(scores >= space.score(limit) - space.slack)
+        row, col = np.divmod(at, scores.shape[1])
+        if rows == cols:
+            above = row < col
+            at, row, col = at[above], row[above], col[above]
+        block = Block(row + rows.start, col + cols.start, scores.reshape(-1)[at])
+        yield _settle(space, limit, block)
+
+
+def tiles(
+    space: Space, *, skip: Skip | None = None, progress: Progress = None
+) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+    """Yield ``rows, cols, scores`` of each tile of the upper triangle, row by row.
+
+    ``scores`` is ``(r, c)`` and the caller's to change until the next one is asked for. Arguments as for
+    :func:`blocks`.
+    """
     slices = [slice(start, min(len(space), start + TILE)) for start in range(0, len(space), TILE)]
-    tiles = [(rows, cols) for i, rows in enumerate(slices) for cols in slices[i:]]
+    todo = [(rows, cols) for i, rows in enumerate(slices) for cols in slices[i:]]
     buffer = np.empty(TILE * TILE, dtype=np.float32)
-    for done, (rows, cols) in enumerate(tiles):
+    for done, (rows, cols) in enumerate(todo):
         if progress is not None:
-            progress(done, len(tiles))
+            progress(done, len(todo))
         if skip is None or not skip(rows, cols):
-            yield _block(space, limit, rows, cols, buffer)
+            left, right = space.left[rows], space.right[cols]
+            scores = buffer[: len(left) * len(right)].reshape(len(left), len(right))
+            np.matmul(left, right.T, out=scores)
+            yield rows, cols, scores
     if progress is not None:
-        progress(len(tiles), len(tiles))
-
-
-def _block(space: Space, limit: float, rows: slice, cols: slice, buffer: NDArray[np.float32]) -> Block:
-    """The pairs of one tile."""
-    height, width = rows.stop - rows.start, cols.stop - cols.start
-    scores = buffer[: height * width].reshape(height, width)
-    np.matmul(space.left[rows], space.right[cols].T, out=scores)
-    at = np.flatnonzero(scores >= space.score(limit) - space.slack)
-    row, col = np.divmod(at, width)
-    if rows == cols:
-        above = row < col
-        at, row, col = at[above], row[above], col[above]
-    block = Block(row + rows.start, col + cols.start, scores.reshape(-1)[at])
-    return _settle(space, limit, block)
+        progress(len(todo), len(todo))
 
 
 def _settle(space: Space, limit: float, block: Block) -> Block:

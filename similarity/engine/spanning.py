@@ -1,0 +1,128 @@
+"""The minimum spanning tree of all pairs of vectors, exact, in bounded memory and one pass.
+
+The tree of the edges seen so far, together with those still to come, has the tree of all edges. An edge no shorter
+than the longest one on the path that already joins its ends is in no minimum tree; a bound on that path, from the
+longest edge between each vector and the root, drops nearly all edges as soon as they are computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+from . import neighbors
+from . import vectors as vec
+from .neighbors import Progress, Space
+from .vectors import Floats, Indices
+
+_PENDING = 2**21
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Edges ``left[i] - right[i]`` of length ``distance[i]``, each ``(n - 1,)``, shortest first."""
+
+    left: Indices
+    right: Indices
+    distance: Floats
+
+
+def spanning_tree(space: Space, core: Floats | None = None, progress: Progress = None) -> Tree:
+    """Return the minimum spanning tree of ``space`` under the mutual reachability distance.
+
+    That is ``max(distance(i, j), core[i], core[j])`` (Campello et al. 2013); without ``core`` the distance itself,
+    whose tree is single linkage (Gower & Ross 1969). Lengths are computed in float64; which of two edges that
+    differ by less than 1e-6 is in the tree may be decided by float32.
+
+    Args:
+        space: the vectors
+        core (None): ``(n,)`` core distances; infinite ones never come into reach
+        progress (None): called with (done, total) tiles; may raise to cancel
+    """
+    core = np.zeros(len(space)) if core is None else core
+    builder = _Builder(space, core)
+    for rows, cols, scores in neighbors.tiles(space, progress=progress):
+        builder.add(rows, cols, scores)
+    builder.shrink()
+    left, right = builder.left, builder.right
+    exact = vec.between(space.vectors, left, right, metric=space.metric)
+    distance = np.maximum(exact, np.maximum(core[left], core[right]))
+    order = np.lexsort((right, left, distance))
+    return Tree(left[order], right[order], distance[order])
+
+
+class _Builder:
+    """The tree of the edges seen so far and the edges not yet compared with it."""
+
+    def __init__(self, space: Space, core: Floats):
+        n = len(space)
+        self.space = space
+        self.core = core
+        self.left = self.right = np.empty(0, dtype=np.intp)
+        self.length = np.empty(0, dtype=np.float64)
+        self.pending: list[tuple[Indices, Indices, Floats]] = []
+        # The longest edge between each vector and vector 0; infinite until it is attached.
+        self.to_root = np.full(n, np.inf)
+        self.to_root[:1] = 0.0
+
+    def add(self, rows: slice, cols: slice, scores: NDArray[np.float32]) -> None:
+        """Take in all pairs of a tile."""
+        if rows != cols:
+            self._attach(rows, cols, scores)
+        bound = np.minimum(self._bound(rows)[:, None], self._bound(cols)[None, :])
+        row, col = np.divmod(np.flatnonzero(scores > bound), scores.shape[1])
+        if rows == cols:
+            row, col = row[row < col], col[row < col]
+        self._append(row + rows.start, col + cols.start, scores[row, col])
+        # Before the first tile is a tree there is no bound for any other.
+        if cols.start == 0 or sum(len(edge[0]) for edge in self.pending) > _PENDING:
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Reduce tree and pending edges to the tree of both."""
+        n = len(self.space)
+        parts = [(self.left, self.right, self.length), *self.pending]
+        left, right, length = (np.concatenate(part) for part in zip(*parts, strict=True))
+        self.pending = []
+        # scipy takes a zero for no edge.
+        graph = scipy.sparse.csr_matrix((1.0 + length, (left, right)), shape=(n, n))
+        tree = minimum_spanning_tree(graph, overwrite=True).tocoo()
+        self.left, self.right = tree.row.astype(np.intp), tree.col.astype(np.intp)
+        self.length = tree.data - 1.0
+        self._measure(tree)
+
+    def _attach(self, rows: slice, cols: slice, scores: NDArray[np.float32]) -> None:
+        """Join each vector of ``cols`` that is not in the tree yet to its nearest in ``rows``."""
+        new = np.flatnonzero(np.isinf(self.to_root[cols]))
+        if len(new) == 0 or np.isinf(self.to_root[rows]).any():
+            return
+        row = scores[:, new].argmax(axis=0)
+        left, right = row + rows.start, new + cols.start
+        length = self._append(left, right, scores[row, new])
+        self.to_root[right] = np.maximum(length, self.to_root[left])
+        scores[row, new] = -np.inf
+
+    def _append(self, left: Indices, right: Indices, scores: NDArray[np.float32]) -> Floats:
+        length = np.maximum(self.space.distance(scores), np.maximum(self.core[left], self.core[right]))
+        useful = length < np.maximum(self.to_root[left], self.to_root[right])
+        self.pending.append((left[useful], right[useful], length[useful]))
+        return length
+
+    def _bound(self, part: slice) -> NDArray[np.float32]:
+        return self.space.score(self.to_root[part]).astype(np.float32)
+
+    def _measure(self, tree: scipy.sparse.coo_matrix) -> None:
+        """Set ``to_root`` by pointer doubling, since a tree can be as deep as it is large."""
+        parent = breadth_first_order(tree.tocsr(), 0, directed=False)[1]
+        up = np.where(parent < 0, np.arange(len(parent)), parent)
+        longest = np.full(len(up), np.inf)
+        longest[np.where(up[self.right] == self.left, self.right, self.left)] = self.length
+        longest[0] = 0.0
+        while (up != up[up]).any():
+            longest = np.maximum(longest, longest[up])
+            up = up[up]
+        self.to_root = longest
