@@ -1,0 +1,287 @@
+"""VGG16 (Simonyan & Zisserman 2015) on TensorFlow: pictures to vectors.
+
+The network runs in a graph and session of its own, so that its options (bfloat16 through oneDNN) touch no other
+model of the process. TensorFlow is imported when the first model is built, not before.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import weights as weights_files
+from .untrained import BLOCKS, IMAGENET_MEAN
+from .weights import WeightsUnavailable as WeightsUnavailable
+
+Vectors = NDArray[np.float32]
+
+LAYERS = {"block5": 512, "block5_max": 512, "fc1": 4096, "fc2": 4096}
+"""Layers that give vectors, and how many values: ``block5`` is the average of Keras's ``block5_pool`` over
+the picture, ``block5_max`` its maximum; ``fc1`` and ``fc2`` are the dense layers after their ReLU."""
+
+PRECISIONS = ("auto", "float32")
+"""What may be chosen; ``auto`` is ``bfloat16`` where the CPU computes with it and no GPU does the work."""
+
+_DENSE = {"block5": 0, "block5_max": 0, "fc1": 1, "fc2": 2}
+_SHAPE = (224, 224, 3)
+_VERSION = "1"  # to be raised with every change of this module that changes vectors
+_PREPROCESSING = "stretched to 224x224, BGR, ImageNet mean subtracted"
+_LOADED_MODELS = 2
+_REMEMBERED_BYTES = 256 << 20
+
+
+class _Picture(Protocol):
+    @property
+    def pixels(self) -> NDArray[np.uint8] | None: ...
+    @property
+    def digest(self) -> str | None: ...
+
+
+_P = TypeVar("_P", bound=_Picture)
+
+
+def provenance(
+    *, layer: str = "block5", weights: str | Path = "imagenet", precision: str = "auto"
+) -> dict[str, str]:
+    """Everything that decides a vector, apart from the picture; equal provenance means comparable vectors.
+
+    Does not import TensorFlow, and reads a weights file once for as long as it does not change.
+
+    Args:
+        layer ("block5"): one of :data:`LAYERS`
+        weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
+        precision ("auto"): one of :data:`PRECISIONS`, or ``bfloat16`` to insist on what ``auto`` once gave
+
+    Raises:
+        ValueError: if the layer or precision is unknown, or this CPU has no bfloat16 and it was insisted on
+        WeightsUnavailable: if the path names no file
+    """
+    if layer not in LAYERS:
+        raise ValueError(f"Unsupported layer {layer!r}. Supported values are {', '.join(LAYERS)}.")
+    named = weights in (weights_files.IMAGENET, weights_files.UNTRAINED)
+    return {
+        "model": "VGG16",
+        "layer": layer,
+        "weights": str(weights) if named else Path(weights).name,
+        "weights_digest": weights_files.digest(weights, _DENSE[layer]),
+        "precision": _resolve(precision),
+        "preprocessing": _PREPROCESSING,
+        "version": _VERSION,
+    }
+
+
+class Vgg16:
+    """The network up to one layer, ready to embed; may be used from several threads.
+
+    Args:
+        layer ("block5"): one of :data:`LAYERS`
+        weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
+        precision ("auto"): as for :func:`provenance`
+        batch_size (16): how many pictures go through the network at once; vectors do not depend on it
+
+    Raises:
+        ValueError: if an option is unknown or the weights do not fit
+        WeightsUnavailable: if the weights are not on this machine and cannot be downloaded
+        ImportError: if TensorFlow is not installed
+    """
+
+    def __init__(
+        self,
+        *,
+        layer: str = "block5",
+        weights: str | Path = "imagenet",
+        precision: str = "auto",
+        batch_size: int = 16,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        self.provenance = provenance(layer=layer, weights=weights, precision=precision)
+        self.dimension = LAYERS[layer]
+        self.batch_size = batch_size
+        arrays = weights_files.load(weights, _DENSE[layer])
+        bfloat16 = self.provenance["precision"] == "bfloat16"
+        self._session, self._pixels, self._vectors = _start(layer, arrays, batch_size, bfloat16)
+
+    def embed(self, images: NDArray[np.uint8]) -> Vectors:
+        """Vectors of pictures, ``(m, dimension)`` float32; the same for a picture in any batch and place.
+
+        Args:
+            images: ``(m, 224, 224, 3)`` uint8 RGB
+
+        Raises:
+            ValueError: if the array has another shape or type
+        """
+        if images.shape[1:] != _SHAPE or images.dtype != np.uint8:
+            raise ValueError(f"images must be (m, 224, 224, 3) uint8, got {images.shape} {images.dtype}.")
+        vectors = np.empty((len(images), self.dimension), np.float32)
+        # One shape serves for all: another batch size would mean another graph and other rounding.
+        batch = np.zeros((self.batch_size, *_SHAPE), np.uint8)
+        for start in range(0, len(images), self.batch_size):
+            part = images[start : start + self.batch_size]
+            batch[: len(part)] = part
+            computed = self._session.run(self._vectors, {self._pixels: batch})
+            vectors[start : start + len(part)] = computed[: len(part)]
+        return vectors
+
+
+_models: OrderedDict[tuple[str, ...], Vgg16] = OrderedDict()
+_models_lock = threading.Lock()
+
+
+def load(
+    *,
+    layer: str = "block5",
+    weights: str | Path = "imagenet",
+    precision: str = "auto",
+    batch_size: int = 16,
+) -> Vgg16:
+    """As ``Vgg16(...)``, but the same model for the same arguments while it is one of the last two used.
+
+    A weights file whose content has changed is loaded anew.
+    """
+    decisive = provenance(layer=layer, weights=weights, precision=precision)
+    key = (*decisive.values(), str(batch_size))
+    with _models_lock:
+        model = _models.pop(key, None)
+        if model is None:
+            model = Vgg16(layer=layer, weights=weights, precision=precision, batch_size=batch_size)
+        _models[key] = model
+        while len(_models) > _LOADED_MODELS:
+            _models.popitem(last=False)
+    return model
+
+
+def embed_stream(pictures: Iterable[_P], model: Vgg16) -> Iterator[tuple[_P, Vectors | None]]:
+    """Each picture with its vector, in order; None for a picture without pixels.
+
+    Pictures of equal digest cost one pass: the last vectors, 256 MB of them, are remembered.
+
+    Args:
+        pictures: what :func:`images.read_many` yields, or anything with ``pixels`` and ``digest``
+        model: the network
+
+    Yields:
+        the picture and its ``(dimension,)`` float32 vector
+    """
+    known: OrderedDict[str | None, Vectors] = OrderedDict()
+    room = _REMEMBERED_BYTES // (4 * model.dimension)
+    waiting: list[_P] = []
+    fresh: dict[str | None, NDArray[np.uint8]] = {}
+    for picture in pictures:
+        waiting.append(picture)
+        if picture.pixels is not None and picture.digest not in known:
+            fresh[picture.digest] = picture.pixels
+        # Long runs of pictures that need no pass are handed on too, so that little is ever in memory.
+        if len(fresh) == model.batch_size or len(waiting) == 8 * model.batch_size:
+            yield from _answer(waiting, fresh, known, model)
+            waiting, fresh = [], {}
+            while len(known) > room:
+                known.popitem(last=False)
+    yield from _answer(waiting, fresh, known, model)
+
+
+def _answer(
+    waiting: list[_P],
+    fresh: dict[str | None, NDArray[np.uint8]],
+    known: OrderedDict[str | None, Vectors],
+    model: Vgg16,
+) -> Iterator[tuple[_P, Vectors | None]]:
+    if fresh:
+        known.update(zip(fresh, model.embed(np.stack(list(fresh.values()))), strict=True))
+    for picture in waiting:
+        yield picture, None if picture.pixels is None else known[picture.digest]
+
+
+def _start(
+    layer: str, arrays: weights_files.Weights, batch_size: int, bfloat16: bool
+) -> tuple[Any, Any, Any]:
+    """A session, and the two ends of its graph: uint8 pictures in, float32 vectors out."""
+    tf = _tensorflow()
+    graph = tf.Graph()
+    with graph.as_default():
+        pixels = tf.compat.v1.placeholder(tf.uint8, (batch_size, *_SHAPE))
+        # Fed, not stored in the graph: constants of this size are copied several times on the way.
+        fed = [tf.compat.v1.placeholder(tf.float32, array.shape) for pair in arrays for array in pair]
+        variables = [tf.compat.v1.Variable(value, trainable=False, use_resource=True) for value in fed]
+        vectors = _network(tf, pixels, list(zip(variables[::2], variables[1::2], strict=True)), layer)
+        session = tf.compat.v1.Session(graph=graph, config=_session_config(tf, bfloat16))
+        values = (array for pair in arrays for array in pair)
+        session.run([v.initializer for v in variables], dict(zip(fed, values, strict=True)))
+    graph.finalize()
+    return session, pixels, vectors
+
+
+def _network(tf: Any, pixels: Any, pairs: list[tuple[Any, Any]], layer: str) -> Any:
+    remaining = iter(pairs)
+    x = tf.cast(pixels, tf.float32)[..., ::-1] - tf.constant(IMAGENET_MEAN, tf.float32)
+    for count, _ in BLOCKS:
+        for _ in range(count):
+            kernel, bias = next(remaining)
+            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+        x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+    if layer == "block5":
+        return tf.reduce_mean(x, (1, 2))
+    if layer == "block5_max":
+        return tf.reduce_max(x, (1, 2))
+    x = tf.reshape(x, (x.shape[0], -1))
+    for kernel, bias in remaining:
+        x = tf.nn.relu(tf.nn.bias_add(tf.linalg.matmul(x, kernel), bias))
+    return x
+
+
+def _session_config(tf: Any, bfloat16: bool) -> Any:
+    """The session's own options: ``tf.config.optimizer`` would do the same to every model of the process."""
+    config = tf.compat.v1.ConfigProto()
+    config.gpu_options.allow_growth = True
+    if bfloat16:
+        rewrites = config.graph_options.rewrite_options
+        rewrites.auto_mixed_precision_onednn_bfloat16 = rewrites.ON
+        config.device_count["GPU"] = 0  # what the provenance promises was decided for the CPU
+    return config
+
+
+def _resolve(precision: str) -> str:
+    if precision == "auto":
+        return "bfloat16" if _cpu_has_bfloat16() and not _gpu_visible() else "float32"
+    if precision == "float32":
+        return precision
+    if precision != "bfloat16":
+        raise ValueError(
+            f"Unsupported precision {precision!r}. Supported values are {', '.join(PRECISIONS)}."
+        )
+    if not _cpu_has_bfloat16():
+        raise ValueError("These vectors are bfloat16, and this CPU cannot compute with it: embed again here.")
+    return precision
+
+
+@lru_cache(maxsize=1)
+def _cpu_has_bfloat16() -> bool:
+    """Whether oneDNN computes with bfloat16 in hardware; emulated, it would be slower than float32."""
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return False
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return False
+    return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def _gpu_visible() -> bool:
+    """Whether there is an NVIDIA GPU that the process may use, told without TensorFlow."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def _tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ImportError("VGG16 needs TensorFlow: install it with `pip install tensorflow`.") from error
+    return tensorflow
