@@ -34,8 +34,8 @@ class Spread:
         size: its samples
         kept: those kept
         spread: the largest distance from a sample to the kept one that stands for it
-        across: a distance between two of its samples, at least half the largest there is: of the sample farthest
-            from the first kept one, to the sample farthest from that
+        across: a distance between two of its samples, at least half the largest there is: of the sample
+            farthest from the first kept one, to the sample farthest from that
     """
 
     label: int

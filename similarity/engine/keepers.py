@@ -23,8 +23,8 @@ class Keepers:
 
     Attributes:
         kept: ``(n,)`` bool
-        kept_index: ``(n,)`` the nearest kept sample of the same cluster, ties by keep order; the own index for a
-            kept sample
+        kept_index: ``(n,)`` the nearest kept sample of the same cluster, ties by keep order; the own index
+            for a kept sample
         distance: ``(n,)`` to that sample, in the metric; 0 for a kept sample
         similarity: ``(n,)`` to that sample, in percent; 100 for a kept sample
     """
@@ -48,8 +48,8 @@ def keep(
 ) -> Keepers:
     """Choose the samples to keep: noise, protected ones, and the first of each cluster in keep order.
 
-    The keep order is protected first, then by ``rank``, then by index. Memory stays near that of the vectors; time
-    grows with cluster size times kept samples of the cluster.
+    The keep order is protected first, then by ``rank``, then by index. Memory stays near that of the vectors;
+    time grows with cluster size times kept samples of the cluster.
 
     Args:
         vectors: ``(n, d)``; not modified
@@ -58,8 +58,8 @@ def keep(
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
         rank (None): ``(n,)``, smaller is preferred; by default the index
         protected (None): ``(n,)``, always kept
-        cover (False): whether to keep, in keep order, also each sample that no kept one of its cluster is within
-            ``eps`` of (inclusive)
+        cover (False): whether to keep, in keep order, also each sample that no kept one of its cluster is
+            within ``eps`` of (inclusive)
         progress (None): called with (clusters done, clusters in all); may raise to cancel
 
     Raises:
@@ -93,9 +93,9 @@ def medoid_rank(
 ) -> Floats:
     """Return the total distance ``(n,)`` of each sample to the others of its cluster, 0 for noise.
 
-    As ``rank`` of :func:`keep` it prefers the medoid. Rounded to nine digits, so that samples that tie do tie. For
-    cosine the time is linear, since the sum of all products with a vector is one product with the sum; for euclidean
-    it grows with the square of the cluster size.
+    As ``rank`` of :func:`keep` it prefers the medoid. Rounded to nine digits, so that samples that tie do
+    tie. For cosine the time is linear, since the sum of all products with a vector is one product with the
+    sum; for euclidean it grows with the square of the cluster size.
     """
     vec.check(vectors)
     total = np.zeros(len(vectors), dtype=np.float64)

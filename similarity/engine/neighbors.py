@@ -1,7 +1,7 @@
 """The pairs of vectors within a distance, exact, in bounded memory.
 
-A block matrix product in float32 over half of the square finds the candidates; those so close to the limit that
-rounding could decide are computed again in float64.
+A block matrix product in float32 over half of the square finds the candidates; those so close to the limit
+that rounding could decide are computed again in float64.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Block:
 class Space:
     """Vectors laid out so that one matrix product gives a score that falls with the distance of every pair.
 
-    For cosine the score is cos. For euclidean it is minus half the squared distance, of vectors shifted and scaled
-    into the unit ball, where float32 does least harm. ``slack`` bounds the rounding error of a score.
+    For cosine the score is cos. For euclidean it is minus half the squared distance, of vectors shifted and
+    scaled into the unit ball, where float32 does least harm. ``slack`` bounds the rounding error of a score.
 
     Args:
         vectors: ``(n, d)``, checked; not modified
@@ -82,7 +82,7 @@ class Space:
     def _lay_out(self) -> NDArray[np.float32]:
         if self.metric == "cosine":
             return vec.normalise(self.vectors)
-        centre = self.vectors.mean(axis=0, dtype=np.float64)
+        centre = self.vectors.sum(axis=0, dtype=np.float64) / max(1, len(self))
         shifted = np.empty(self.vectors.shape, dtype=np.float32)
         for part in vec.chunks(*shifted.shape):
             shifted[part] = self.vectors[part] - centre
@@ -148,7 +148,7 @@ def graph(
     memory: int = 2**30,
     progress: Progress = None,
 ) -> scipy.sparse.csr_matrix | None:
-    """Return the symmetric graph ``(n, n)`` of distances within ``eps``, or None if it would not fit ``memory``.
+    """Return the symmetric graph ``(n, n)`` of distances within ``eps``, or None if it exceeds ``memory``.
 
     Copies and the diagonal are stored as explicit zeros.
 
@@ -186,7 +186,8 @@ def blocks(
     Args:
         space: the vectors
         limit: largest distance, inclusive
-        skip (None): called with the row and column slice of a tile; where it returns True the tile is left out
+        skip (None): called with the row and column slice of a tile; where it returns True the tile is left
+            out
         progress (None): called with (tiles done, tiles in all) before each tile; may raise to cancel
     """
     for rows, cols, scores in tiles(space, skip=skip, progress=progress):

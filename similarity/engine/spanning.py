@@ -1,8 +1,9 @@
 """The minimum spanning tree of all pairs of vectors, exact, in bounded memory and one pass.
 
-The tree of the edges seen so far, together with those still to come, has the tree of all edges. An edge no shorter
-than the longest one on the path that already joins its ends is in no minimum tree; a bound on that path, from the
-longest edge between each vector and the root, drops nearly all edges as soon as they are computed.
+The tree of the edges seen so far, together with those still to come, has the tree of all edges. An edge no
+shorter than the longest one on the path that already joins its ends is in no minimum tree; a bound on that
+path, from the longest edge between each vector and the root, drops nearly all edges as soon as they are
+computed.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class Tree:
 def spanning_tree(space: Space, core: Floats | None = None, progress: Progress = None) -> Tree:
     """Return the minimum spanning tree of ``space`` under the mutual reachability distance.
 
-    That is ``max(distance(i, j), core[i], core[j])`` (Campello et al. 2013); without ``core`` the distance itself,
-    whose tree is single linkage (Gower & Ross 1969). Lengths are computed in float64; which of two edges that
-    differ by less than 1e-6 is in the tree may be decided by float32.
+    That is ``max(distance(i, j), core[i], core[j])`` (Campello et al. 2013); without ``core`` the distance
+    itself, whose tree is single linkage (Gower & Ross 1969). Lengths are computed in float64; which of two
+    edges that differ by less than 1e-6 is in the tree may be decided by float32.
 
     Args:
         space: the vectors

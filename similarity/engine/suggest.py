@@ -48,7 +48,7 @@ def suggest(sweep: Sweep) -> Suggestion:
 
 
 def eps_for_target(sweep: Sweep, kept: int) -> tuple[float, int]:
-    """Return the eps whose number kept is nearest to ``kept``, and that number; of two as near, the larger number.
+    """Return the eps whose number kept is nearest to ``kept``, and that number; of two, the larger.
 
     Not every number can be had: samples at the same distance merge together.
 
@@ -70,7 +70,7 @@ def _windows(sweep: Sweep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _scores(low: np.ndarray, high: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """How much a window stands out: its width on a log scale, times the root of the merges on its thinner side.
+    """How much a window stands out: its width on a log scale, times the root of the merges beyond it.
 
     The spacing of sorted values is widest in the tails, where few values are; the root takes that back.
     """

@@ -82,9 +82,9 @@ def sweep(
 ) -> Sweep:
     """Return what :func:`~similarity.engine.clusters.dbscan` finds at every eps, without running it at each.
 
-    Clusters of core samples are the components of the minimum spanning tree under mutual reachability (Campello et
-    al. 2013), cut at eps; border samples join as in DBSCAN. Memory is bounded; time is that of one pass over all
-    pairs (two for ``min_samples`` above 2).
+    Clusters of core samples are the components of the minimum spanning tree under mutual reachability
+    (Campello et al. 2013), cut at eps; border samples join as in DBSCAN. Memory is bounded; time is that of
+    one pass over all pairs (two for ``min_samples`` above 2).
 
     Args:
         vectors: ``(n, d)``; not modified
@@ -122,7 +122,7 @@ Event = tuple[float, int, int, int]
 
 
 def _events(space: Space, weights: Indices, min_samples: int, progress: Progress) -> list[Event]:
-    """What happens as eps grows: a sample becomes core, two core samples join, a border sample meets a core one."""
+    """What happens as eps grows: a sample becomes core, two core samples join, a border one meets a core one."""
     if min_samples > 2:
         near, distance = _nearest(space, min_samples - 1, progress)
         core = _core_distances(distance, weights[near], weights, min_samples)
@@ -240,7 +240,7 @@ class _Replay:
         self._resize(sample, self.weights[sample])
 
     def _join(self, left: int, right: int, changed: set[int]) -> None:
-        # The smaller root wins: it is the cluster's first core sample, which gives the cluster its place in order.
+        # The smaller root wins: it is the cluster's first core sample, which gives the cluster its place.
         first, other = sorted((self._root(left), self._root(right)))
         self.parent[other] = first
         self.clusters -= 1

@@ -84,9 +84,9 @@ def unit(vectors: Vectors) -> Floats:
 def between(vectors: Vectors, rows: Indices, cols: Indices, *, metric: str = "cosine") -> Floats:
     """Return the distance ``(m,)`` of each pair ``vectors[rows[i]], vectors[cols[i]]``.
 
-    Computed in float64, pair by pair: a pair has one distance whatever it is computed together with, the same in
-    both directions, and equal vectors have exactly 0. Cosine is half the squared distance of the unit vectors,
-    which does not cancel for close ones as ``1 - cos`` does.
+    Computed in float64, pair by pair: a pair has one distance whatever it is computed together with, the same
+    in both directions, and equal vectors have exactly 0. Cosine is half the squared distance of the unit
+    vectors, which does not cancel for close ones as ``1 - cos`` does.
     """
     result = np.empty(len(rows), dtype=np.float64)
     for part in chunks(len(rows), vectors.shape[1]):
