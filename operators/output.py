@@ -1,0 +1,52 @@
+"""A result as what the App shows of it: a text, then tables."""
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..similarity.result import Result
+
+
+def values(result: Result) -> dict[str, Any]:
+    """The result as plain values, small enough for a run's record: its words, its numbers, its tables."""
+    return {"summary": markdown(result.summary()), **result.numbers(), "tables": result.tables()}
+
+
+def schema(result: Result) -> types.Property:
+    """How :func:`values` of a result are shown."""
+    return schema_of_values(values(result))
+
+
+def schema_of_values(shown: dict[str, Any] | None) -> types.Property:
+    """How values made by :func:`values` are shown."""
+    outputs = types.Object()
+    if not shown:
+        return types.Property(outputs)
+    outputs.str("summary", view=types.MarkdownView())
+    tables = types.Object()
+    for title, rows in shown.get("tables", {}).items():
+        if not rows:
+            continue
+        table = types.TableView()
+        for column in rows[0]:
+            table.add_column(column, label=column)
+        row = types.Object()
+        for column in rows[0]:
+            row.str(column)
+        tables.list(title, row, view=table, label=title.replace("_", " ").capitalize())
+    outputs.define_property("tables", tables)
+    return types.Property(outputs)
+
+
+def failure(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Schema and values that show an error that explains itself."""
+    outputs = types.Object()
+    outputs.view(
+        "problem", types.Error(label="Nothing was changed beyond what had been saved", description=str(error))
+    )
+    return types.Property(outputs).to_json(), {}
+
+
+def markdown(text: str) -> str:
+    """Lines that stay lines in Markdown."""
+    return "\n".join(line + "  " if line and not line.startswith("-") else line for line in text.splitlines())

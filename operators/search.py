@@ -1,0 +1,68 @@
+"""Operators that find similar pictures."""
+
+import base64
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..similarity.options import CompareOptions, IndexOptions, SortOptions
+from ..similarity.steps.compare import compare
+from ..similarity.steps.index import index
+from ..similarity.steps.sort import sort
+from .base import StepOperator
+
+UPLOAD = "upload"
+
+
+class BuildSimilarityIndex(StepOperator):
+    """An Annoy index that the App's own similarity search uses."""
+
+    name = "build_similarity_index"
+    label = "Build similarity index"
+    icon = "account_tree"
+    options = IndexOptions
+    step = staticmethod(index)
+
+
+class SortBySimilarity(StepOperator):
+    """Sort the grid by similarity to the selected samples, or to a picture that is not in the dataset."""
+
+    name = "sort_by_similarity"
+    label = "Sort by similarity"
+    icon = "image_search"
+    options = SortOptions
+    step = staticmethod(sort)
+    targets = False
+    selects = True
+    opens_view = True
+    button = "Sort by similarity to the selected samples (OnlyOne)"
+
+    def prompts(self, ctx) -> bool:
+        """With samples selected the button sorts at once."""
+        return not ctx.selected
+
+    def add_to_form(self, inputs: types.Object, ctx) -> None:
+        """Say what is searched for, and take an uploaded picture."""
+        if ctx.selected:
+            inputs.view("query", types.Notice(label=f"Searching for {len(ctx.selected)} selected sample(s)"))
+        else:
+            inputs.view("query", types.Notice(label="No sample is selected: give a picture to search for"))
+        inputs.uploaded_file(UPLOAD, view=types.FileView(label="Upload a picture to search for"), lite=True)
+
+    def arguments(self, ctx) -> dict[str, Any]:
+        """The selected samples, and the uploaded picture's bytes."""
+        upload = ctx.params.get(UPLOAD)
+        content = upload.get("content") if isinstance(upload, dict) else upload
+        return {**super().arguments(ctx), "content": base64.b64decode(content) if content else None}
+
+
+class CompareSamples(StepOperator):
+    """The similarity, in percent, of the selected samples, pair by pair."""
+
+    name = "compare_samples"
+    label = "Compare samples"
+    icon = "compare"
+    options = CompareOptions
+    step = staticmethod(compare)
+    targets = False
+    selects = True

@@ -1,0 +1,199 @@
+"""How options are declared and checked: a frozen dataclass whose fields carry help and bounds."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+AUTO = "auto"
+REQUIRED = ""  # the default of an option that has none
+
+
+class OptionError(ValueError):
+    """An option has a value outside its bounds; the message names option, value, bound and fix."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is known about one option beside its default.
+
+    Args:
+        help: what the option means, with its unit, as forms and the README show it
+        label (None): the option's name in forms; by default its name with spaces
+        minimum (None): smallest allowed number
+        above (None): the number must be larger than this
+        maximum (None): largest allowed number
+        choices (None): the only values allowed
+        pattern (None): a regular expression that a text must match in full
+        pattern_help (None): the same in words
+        auto (False): whether the word "auto" stands beside a number
+        picks (None): what forms offer for free text: ``"vectors"``, ``"numbers"``, ``"labels"``, ``"brain"``,
+            ``"run"``, ``"folder"``, ``"picture"`` or ``"tags"``
+        advanced (False): whether forms show it under "more options"
+    """
+
+    help: str
+    label: str | None = None
+    minimum: float | None = None
+    above: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] | None = None
+    pattern: str | None = None
+    pattern_help: str | None = None
+    auto: bool = False
+    picks: str | None = None
+    advanced: bool = False
+
+
+def option(default: Any, help: str, **spec: Any) -> Any:
+    """Declare one option as a dataclass field; see :class:`Spec`."""
+    return dataclasses.field(default=default, metadata={"spec": Spec(help=help, **spec)})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One declared option: name, type, default and :class:`Spec`."""
+
+    name: str
+    type: Any
+    default: Any
+    spec: Spec
+
+    @property
+    def label(self) -> str:
+        """The option's name in forms."""
+        return self.spec.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def optional(self) -> bool:
+        """Whether the option may be left empty (None)."""
+        return self.default is None
+
+    @property
+    def kind(self) -> type:
+        """``bool``, ``int``, ``float``, ``str`` or ``tuple`` (a list of texts)."""
+        for kind in (bool, int, float, tuple, str):
+            if (
+                self.type is kind
+                or kind.__name__ in str(self.type).replace("[", " ").replace("|", " ").split()
+            ):
+                return kind
+        raise TypeError(f"option {self.name!r} has an unsupported type {self.type!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Base of every step's options: coerces and checks each field when made.
+
+    Raises:
+        OptionError: if a value has the wrong type or lies outside its bounds
+    """
+
+    def __post_init__(self) -> None:
+        for declared in self.declared():
+            value = _checked(declared, getattr(self, declared.name))
+            object.__setattr__(self, declared.name, value)
+
+    @classmethod
+    def declared(cls) -> Iterator[Option]:
+        """Yield every option in the order of declaration."""
+        for field in dataclasses.fields(cls):
+            yield Option(field.name, field.type, field.default, field.metadata["spec"])
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all options."""
+        return tuple(field.name for field in dataclasses.fields(cls))
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        """The options in ``params``; what is missing takes its default.
+
+        Raises:
+            OptionError: if a name is not one of this step's options
+        """
+        unknown = sorted(set(params) - set(cls.names()))
+        if unknown:
+            raise OptionError(f"unknown option {unknown[0]!r}; the options are {', '.join(cls.names())}")
+        return cls(**params)
+
+    def pick(self, other: type["Options"]) -> Any:
+        """The options of ``other`` with the values that this object has for them."""
+        shared = set(other.names()) & set(self.names())
+        return other(**{name: getattr(self, name) for name in shared})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain JSON values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
+
+def _checked(option: Option, value: Any) -> Any:
+    if value is None or value in ("", (), []):
+        if option.optional:
+            return None
+        fix = "give one" if option.default == REQUIRED else f"its default is {option.default!r}"
+        raise OptionError(f"{option.name} must not be empty: {fix} ({option.spec.help})")
+    if option.spec.auto and isinstance(value, str) and value.strip().lower() == AUTO:
+        return AUTO
+    value = _COERCE[option.kind](option, value)
+    _check_bounds(option, value)
+    return value
+
+
+def _to_bool(option: Option, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise OptionError(f"{option.name} must be True or False, got {value!r}")
+    return value
+
+
+def _to_number(option: Option, value: Any) -> float:
+    words = "a number" + (' or "auto"' if option.spec.auto else "")
+    if isinstance(value, bool):
+        raise OptionError(f"{option.name} must be {words}, got {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise OptionError(f"{option.name} must be {words}, got {value!r}") from None
+    if not math.isfinite(number):
+        raise OptionError(f"{option.name} must be finite, got {value!r}")
+    return number
+
+
+def _to_int(option: Option, value: Any) -> int:
+    number = _to_number(option, value)
+    if number != int(number):
+        raise OptionError(f"{option.name} must be a whole number, got {value!r}")
+    return int(number)
+
+
+def _to_text(option: Option, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise OptionError(f"{option.name} must be a text, got {value!r}")
+    return value.strip()
+
+
+def _to_texts(option: Option, value: Any) -> tuple[str, ...]:
+    texts = value.split(",") if isinstance(value, str) else value
+    try:
+        return tuple(_to_text(option, text) for text in texts)
+    except TypeError:
+        raise OptionError(f"{option.name} must be a list of texts, got {value!r}") from None
+
+
+_COERCE = {bool: _to_bool, int: _to_int, float: _to_number, str: _to_text, tuple: _to_texts}
+
+
+def _check_bounds(option: Option, value: Any) -> None:
+    spec, name = option.spec, option.name
+    if spec.choices is not None and value not in spec.choices:
+        raise OptionError(f"{name} must be one of {', '.join(spec.choices)}; got {value!r}")
+    if spec.pattern is not None and not re.fullmatch(spec.pattern, value):
+        raise OptionError(f"{name} must be {spec.pattern_help}; got {value!r}")
+    if spec.minimum is not None and value < spec.minimum:
+        raise OptionError(f"{name} must be at least {spec.minimum:g}, got {value!r}")
+    if spec.above is not None and value <= spec.above:
+        raise OptionError(f"{name} must be greater than {spec.above:g}, got {value!r}")
+    if spec.maximum is not None and value > spec.maximum:
+        raise OptionError(f"{name} must be at most {spec.maximum:g}, got {value!r}")

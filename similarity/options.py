@@ -1,0 +1,202 @@
+"""The options of every step, declared once.
+
+Forms, Python calls, Brain configs, run records, the panel and the README's table all read these classes.
+"""
+
+from dataclasses import dataclass
+
+from .declare import AUTO, REQUIRED, OptionError, Options, option
+from .engine.vectors import METRICS
+from .engine.vgg16 import LAYERS, PRECISIONS
+
+__all__ = ["AUTO", "OptionError", "Options"]
+
+VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
+
+_FIELD = {
+    "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
+    "pattern_help": "a field name (letters, digits and underscores, not beginning with a digit)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorsOptions(Options):
+    """Where the vectors are."""
+
+    embeddings_field: str = option(
+        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **_FIELD
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Options):
+    """Which run: its key names the run's fields, tags and saved views."""
+
+    run_key: str = option(
+        "dedup",
+        "Names this run's fields, tags and saved views, so that several runs live side by side",
+        pattern=r"(?=.{1,40}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
+        pattern_help="a lower-case identifier (letters, digits, single underscores between them; at most 40 characters)",
+        picks="run",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOptions(VectorsOptions):
+    """Options of ``compute_embeddings``."""
+
+    layer: str = option(
+        "block5",
+        "VGG16 layer: block5 (global average of block5_pool, 512 values), block5_max (its maximum), fc1 or fc2 (4,096)",
+        choices=tuple(LAYERS),
+    )
+    weights: str = option(
+        "imagenet",
+        "imagenet (Keras's own file, downloaded once and checked), a path to a weights file, or untrained (offline trials)",
+    )
+    precision: str = option(
+        "auto",
+        "auto (bfloat16 where the CPU has it) or float32; one field never mixes precisions",
+        choices=PRECISIONS,
+        advanced=True,
+    )
+    recompute: bool = option(False, "Embed again what is up to date already", advanced=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexOptions(VectorsOptions):
+    """Options of ``build_similarity_index``."""
+
+    brain_key: str = option(
+        "vgg16_annoy",
+        "Name of the similarity index, as the App's similarity search lists it",
+        picks="brain",
+        **{
+            **_FIELD,
+            "pattern_help": "an identifier (letters, digits and underscores, not beginning with a digit)",
+        },
+    )
+    n_trees: int = option(
+        50, "Trees in the Annoy forest; more are more exact", minimum=1, maximum=1000, advanced=True
+    )
+    search_k: int = option(
+        -1,
+        "Nodes that a search inspects; more are more exact; -1 = chosen so that the measured recall is high",
+        minimum=-1,
+        advanced=True,
+    )
+    seed: int = option(51, "Seed of the forest", minimum=0, maximum=2**31 - 1, advanced=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SortOptions(Options):
+    """Options of ``sort_by_similarity``."""
+
+    brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **_FIELD)
+    k: int = option(25, "How many neighbors to show", minimum=1, maximum=100_000)
+    similarity_field: str = option(
+        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **_FIELD
+    )
+    picture: str | None = option(
+        None,
+        "Path of a picture to search for, instead of the selected samples; it need not be in the dataset",
+        picks="picture",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(VectorsOptions):
+    """Options of ``compare_samples``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(RunOptions, VectorsOptions):
+    """Options of ``cluster_duplicates``."""
+
+    eps: float | str = option(
+        AUTO,
+        "Largest distance between two neighboring samples of a cluster: a number (0.1 = 90 % similar, a usual start for "
+        'ImageNet weights and block5), or "auto": suggested from the data. It is not the diameter of a cluster',
+        above=0,
+        auto=True,
+    )
+    metric: str = option(
+        "cosine",
+        "cosine (1 - cos, on the vectors as they are) or euclidean (eps is then in the vectors' own unit)",
+        choices=METRICS,
+        advanced=True,
+    )
+    min_samples: int = option(2, "Samples within eps, itself included, that make a core sample", minimum=1)
+    tag_clusters: bool = option(
+        True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepOptions(RunOptions):
+    """Options of ``keep_first_per_cluster``."""
+
+    order_by: str = option(
+        VIEW_ORDER,
+        "Who is first in a cluster: view (the view's order; where no stage orders it, the sample id), medoid (smallest "
+        "total distance within its cluster), pixels (picture size), or a numeric field",
+        picks="numbers",
+    )
+    descending: bool = option(False, "Largest value first")
+    protect_fields: tuple[str, ...] | None = option(
+        None,
+        "Label fields: samples with labels there are always kept, and preferred",
+        picks="labels",
+        advanced=True,
+    )
+    protect_tags: tuple[str, ...] | None = option(
+        None, "Tags: samples with one of them are always kept, and preferred", picks="tags", advanced=True
+    )
+    cover: bool = option(
+        False,
+        "Keep more than one sample of a cluster where needed, so that each dropped one is within eps of a kept one",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniqueOptions(KeepOptions, ClusterOptions, EmbedOptions):
+    """Options of ``find_unique_samples``: those of embedding, clustering and keeping together."""
+
+
+EXPORT_FORMATS = (
+    "ImageDirectory",
+    "COCODetectionDataset",
+    "YOLOv5Dataset",
+    "CVATImageDataset",
+    "CSVDataset",
+    "FiftyOneDataset",
+    "ImageClassificationDirectoryTree",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(RunOptions):
+    """Options of ``export_deduplicated``."""
+
+    export_dir: str = option(REQUIRED, "Folder to write into; it must be new or empty", picks="folder")
+    dataset_type: str = option("ImageDirectory", "Format of the export", choices=EXPORT_FORMATS)
+    label_field: str | None = option(
+        None, "Label field to export; empty exports without labels", picks="labels"
+    )
+    media: str = option(
+        "copy",
+        "copy, symlink, or none: whether the pictures are copied, linked, or only named",
+        choices=("copy", "symlink", "none"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldersOptions(RunOptions):
+    """Options of ``group_into_folders``."""
+
+    export_dir: str = option(REQUIRED, "Folder to write into; it must be new or empty", picks="folder")
+    media: str = option(
+        "copy",
+        "copy, hardlink or symlink: how a picture gets into its folder",
+        choices=("copy", "hardlink", "symlink"),
+    )

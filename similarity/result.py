@@ -1,0 +1,82 @@
+"""What every step returns: a frozen dataclass of plain Python values, with a summary in words."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+Skipped = dict[str, str]  # sample id -> reason
+
+
+def view_field() -> Any:
+    """Declare the field of a result that holds a view; ``to_dict()`` leaves it out."""
+    return dataclasses.field(default=None, repr=False, compare=False, metadata={"view": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Base of every step's result."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain JSON values, without views."""
+        return {
+            field.name: _plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if not field.metadata.get("view")
+        }
+
+    def summary(self) -> str:
+        """The result in words."""
+        raise NotImplementedError
+
+    def numbers(self) -> dict[str, Any]:
+        """The result's single values, without its long lists."""
+        return {name: value for name, value in self.to_dict().items() if not isinstance(value, list | dict)}
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """Short tables for people to look at: ``{title: rows}``, each row ``{column: text}``."""
+        return {}
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def count(number: int, thing: str, things: str | None = None) -> str:
+    """A number with its noun: "1 sample", "1,200 samples"."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share as text: "5.6 %"."""
+    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
+
+
+def skipped_table(
+    skipped: Skipped, paths: dict[str, str] | None = None, most: int = 20
+) -> dict[str, list[dict[str, str]]]:
+    """The table of the skipped samples, empty where there are none."""
+    rows = [
+        {"sample": sample_id, **({"file": paths[sample_id]} if paths else {}), "reason": reason}
+        for sample_id, reason in list(skipped.items())[:most]
+    ]
+    return {"skipped": rows} if rows else {}
+
+
+def skipped_lines(skipped: Skipped, most: int = 5) -> list[str]:
+    """Why samples were skipped, the most common reasons first."""
+    reasons: dict[str, int] = {}
+    for reason in skipped.values():
+        reasons[reason] = reasons.get(reason, 0) + 1
+    ordered = sorted(reasons.items(), key=lambda item: -item[1])
+    lines = [f"- {count(number, 'sample')}: {reason}" for reason, number in ordered[:most]]
+    rest = len(ordered) - most
+    return [*lines, f"- and {count(rest, 'more reason')}"] if rest > 0 else lines

@@ -1,0 +1,283 @@
+"""Near-duplicate clusters: DBSCAN labels into a field, tags and the run record."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from fiftyone import ViewField as F
+
+from .. import runs
+from .. import samples as sm
+from ..engine import clusters as engine_clusters
+from ..engine.certificate import ALARMING_SHARE
+from ..engine.clusters import NOISE
+from ..engine.suggest import Suggestion, suggest
+from ..engine.sweep import sweep
+from ..engine.vectors import percent as similarity_percent
+from ..locks import lock
+from ..options import AUTO, ClusterOptions
+from ..progress import Report, about, silent
+from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+
+STEP = "cluster"
+MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster: its number in the field, and its members in the order of the view."""
+
+    number: int
+    size: int
+    members: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterResult(Result):
+    """What ``cluster_duplicates`` found.
+
+    Attributes:
+        run_key: the run
+        samples: number of samples asked for
+        clusters: number of clusters
+        members: every cluster, the largest first
+        noise: number of samples that resemble no other one; they are unique, and always kept
+        noise_ids: their ids
+        skipped: sample id -> why it has no usable vector
+        eps: the distance used, and ``eps_reason`` why
+        eps_low, eps_high: the window of eps with the same number kept, where eps was suggested; else None. No upper end
+            is None too
+        eps_clear: whether the data show a clear gap there; None where eps was given
+        metric, min_samples: as in the options
+        unique: clusters and noise samples together: how many samples remain if one of each cluster is kept
+        largest_share: share of the samples in the largest cluster, in [0, 1]
+        warnings: what a person should look at first
+        view: the clusters, one group each
+    """
+
+    run_key: str
+    samples: int
+    clusters: int
+    members: list[Cluster]
+    noise: int
+    noise_ids: list[str]
+    skipped: Skipped
+    eps: float
+    eps_reason: str
+    eps_low: float | None
+    eps_high: float | None
+    eps_clear: bool | None
+    metric: str
+    min_samples: int
+    unique: int
+    largest_share: float
+    warnings: list[str]
+    view: fo.DatasetView | None = view_field()
+
+    def summary(self) -> str:
+        """The result in words."""
+        clustered = self.samples - len(self.skipped)
+        lines = [
+            *self.warnings,
+            f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, "
+            f"{count(self.noise, 'unique sample')} in none, {len(self.skipped):,} skipped: keeping one of each leaves "
+            f"{self.unique:,} ({percent(self.unique, clustered)} to annotate).",
+            self.eps_sentence(),
+        ]
+        if self.skipped:
+            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
+        return "\n".join(lines)
+
+    def eps_sentence(self) -> str:
+        """The distance used, as similarity, and the reason."""
+        near = f" ({similarity_percent(self.eps):.2f} % similar)" if self.metric == "cosine" else ""
+        return f"Two samples are neighbors within {self.metric} distance {self.eps:.6g}{near}: {self.eps_reason}."
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The largest clusters."""
+        names = runs.Names(self.run_key)
+        rows = [
+            {"cluster": str(c.number), "samples": f"{c.size:,}", "tag": names.cluster_tag(c.number)}
+            for c in self.members[:20]
+        ]
+        return {"largest_clusters": rows} | skipped_table(self.skipped)
+
+
+def cluster(
+    samples: fo.core.collections.SampleCollection, options: ClusterOptions, report: Report = silent
+) -> ClusterResult:
+    """Cluster the samples' vectors and write the labels.
+
+    Nothing is written before the labels are known. An earlier result of the run, also of later steps, is replaced.
+
+    Raises:
+        ValueError: if the samples, the field or a name does not do
+        Busy: if another operator is at work on the run
+    """
+    samples = sm.flat(samples)
+    with lock(samples._dataset, f"run-{options.run_key}"):
+        report("Reading the vectors", 0, 1)
+        vectors = sm.read_vectors(samples, options.embeddings_field)
+        eps, suggestion = _choose_eps(vectors.matrix, options, report)
+        labels = engine_clusters.dbscan(
+            vectors.matrix,
+            eps=eps,
+            min_samples=options.min_samples,
+            metric=options.metric,
+            progress=about(report, "Comparing the vectors"),
+        )
+        return _Writing(samples, options, vectors, labels, eps, suggestion).run(report)
+
+
+def _choose_eps(
+    matrix: np.ndarray, options: ClusterOptions, report: Report
+) -> tuple[float, Suggestion | None]:
+    if options.eps != AUTO:
+        return float(options.eps), None
+    swept = sweep(
+        matrix,
+        min_samples=options.min_samples,
+        metric=options.metric,
+        progress=about(report, "Looking for a threshold"),
+    )
+    suggestion = suggest(swept)
+    return suggestion.eps, suggestion
+
+
+@dataclass
+class _Writing:
+    """The labels on their way into the dataset."""
+
+    samples: fo.core.collections.SampleCollection
+    options: ClusterOptions
+    vectors: sm.Vectors
+    labels: np.ndarray
+    eps: float
+    suggestion: Suggestion | None
+
+    def run(self, report: Report) -> ClusterResult:
+        self.dataset, self.names = self.samples._dataset, runs.Names(self.options.run_key)
+        result = self._result()
+        owned = {
+            "fields": [self.names.cluster],
+            "views": [self.names.view("clusters"), self.names.view("skipped")],
+        }
+        runs.begin(self.dataset, self.options.run_key, STEP, self.options, owned)
+        self._write(result, report)
+        view = self._save_views()
+        runs.finish(self.dataset, self.options.run_key, STEP, self._facts(result), result.to_dict())
+        return dataclasses.replace(result, view=view)
+
+    def _write(self, result: ClusterResult, report: Report) -> None:
+        record = runs.load(self.dataset, self.options.run_key)
+        tags = f"{self.names.cluster_tags}|{self.names.keep_tags}"
+        runs.clear(self.dataset, record["fields"], tags, record["views"])
+        runs.declare(
+            self.dataset,
+            self.options.run_key,
+            {
+                self.names.cluster: (
+                    fo.IntField,
+                    "Number of the sample's cluster; -1 = noise, empty = not in the run",
+                )
+            },
+        )
+        report("Writing the labels", 0, 2)
+        labels = [int(label) for label in self.labels]
+        sm.write(self.dataset, {self.names.cluster: dict(zip(self.vectors.ids, labels, strict=True))})
+        report("Writing the tags", 1, 2)
+        sm.retag(self.dataset, None, self._tags(result))
+
+    def _tags(self, result: ClusterResult) -> dict[str, list[str]]:
+        tags = {self.names.tag("noise"): result.noise_ids, self.names.tag("skipped"): list(result.skipped)}
+        if self.options.tag_clusters:
+            for cluster in [c for c in result.members if c.size > 1][:MOST_TAGS]:
+                tags[self.names.cluster_tag(cluster.number)] = cluster.members
+        return {tag: ids for tag, ids in tags.items() if ids}
+
+    def _save_views(self) -> fo.DatasetView:
+        base = sm.everything(self.dataset)
+        clustered = base.match(F(self.names.cluster) >= 0).group_by(self.names.cluster, order_by="id")
+        self.dataset.save_view(
+            self.names.view("clusters"), clustered, "Near-duplicate clusters, one group each"
+        )
+        if self.vectors.skipped:
+            skipped = base.match_tags(self.names.tag("skipped"))
+            self.dataset.save_view(self.names.view("skipped"), skipped, "Samples without a usable embedding")
+        return self.dataset.load_saved_view(self.names.view("clusters"))
+
+    def _facts(self, result: ClusterResult) -> dict[str, Any]:
+        return {
+            "eps": result.eps,
+            "samples": result.samples,
+            "clusters": result.clusters,
+            "noise": result.noise,
+            "skipped": len(result.skipped),
+            "vectors_digest": self.vectors.digest,
+        }
+
+    def _result(self) -> ClusterResult:
+        ids = np.array(self.vectors.ids, dtype=object)
+        members = _members(self.labels, ids)
+        noise = [str(i) for i in ids[self.labels == NOISE]]
+        largest = members[0].size / len(ids) if members else 0.0
+        reason, low, high, clear = _explain(self.suggestion)
+        return ClusterResult(
+            run_key=self.options.run_key,
+            samples=len(ids) + len(self.vectors.skipped),
+            clusters=len(members),
+            members=members,
+            noise=len(noise),
+            noise_ids=noise,
+            skipped=self.vectors.skipped,
+            eps=self.eps,
+            eps_reason=reason,
+            eps_low=low,
+            eps_high=high,
+            eps_clear=clear,
+            metric=self.options.metric,
+            min_samples=self.options.min_samples,
+            unique=len(members) + len(noise),
+            largest_share=largest,
+            warnings=_warnings(largest, clear),
+        )
+
+
+def _members(labels: np.ndarray, ids: np.ndarray) -> list[Cluster]:
+    """The clusters, the largest first; one sort for all of them."""
+    order = np.argsort(labels, kind="stable")
+    numbers, starts = np.unique(labels[order], return_index=True)
+    groups = np.split(ids[order], starts[1:])
+    found = [
+        Cluster(int(number), len(group), [str(i) for i in group])
+        for number, group in zip(numbers, groups, strict=True)
+        if number != NOISE
+    ]
+    return sorted(found, key=lambda cluster: (-cluster.size, cluster.number))
+
+
+def _explain(suggestion: Suggestion | None) -> tuple[str, float | None, float | None, bool | None]:
+    if suggestion is None:
+        return "as given", None, None, None
+    high = suggestion.high if math.isfinite(suggestion.high) else None
+    return suggestion.reason, suggestion.low, high, suggestion.clear
+
+
+def _warnings(largest: float, clear: bool | None) -> list[str]:
+    warnings = []
+    if largest > ALARMING_SHARE:
+        warnings.append(large_cluster_warning(largest))
+    if clear is False:
+        warnings.append("NOTE: the data show no clear gap between near-duplicates and different pictures.")
+    return warnings
+
+
+def large_cluster_warning(share: float) -> str:
+    """What to say where one cluster swallows much of the collection."""
+    return (
+        f"WARNING: one cluster holds {100 * share:.0f} % of the samples. Look at it before anything is left out; a smaller "
+        "eps splits it, and cover=True keeps more of it."
+    )

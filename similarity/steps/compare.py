@@ -1,0 +1,100 @@
+"""The similarity of samples, pair by pair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+
+from .. import samples as sm
+from ..engine.vectors import between
+from ..engine.vectors import percent as similarity_percent
+from ..options import CompareOptions
+from ..progress import Report, silent
+from ..result import Result, Skipped, count, skipped_lines, skipped_table
+
+MOST = 50  # samples: 1,225 pairs, more than anybody reads
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two samples and their similarity in percent."""
+
+    id: str
+    other_id: str
+    filepath: str
+    other_filepath: str
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareResult(Result):
+    """What ``compare_samples`` found.
+
+    Attributes:
+        samples: number of samples compared
+        pairs: every pair, in the samples' order
+        skipped: sample id -> why it has no usable vector
+    """
+
+    samples: int
+    pairs: list[Pair]
+    skipped: Skipped
+
+    def summary(self) -> str:
+        """The result in words."""
+        lines = [f"{count(len(self.pairs), 'pair')} of {count(self.samples, 'sample')}."]
+        if self.pairs:
+            least = min(self.pairs, key=lambda pair: pair.similarity)
+            most = max(self.pairs, key=lambda pair: pair.similarity)
+            lines.append(f"Similarities lie between {least.similarity:.2f} % and {most.similarity:.2f} %.")
+        if self.skipped:
+            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
+        return "\n".join(lines)
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The pairs."""
+        rows = [
+            {
+                "picture": Path(pair.filepath).name,
+                "other picture": Path(pair.other_filepath).name,
+                "similarity": f"{pair.similarity:.2f} %",
+            }
+            for pair in self.pairs[:100]
+        ]
+        return {"pairs": rows} | skipped_table(self.skipped)
+
+
+def compare(
+    samples: fo.core.collections.SampleCollection,
+    options: CompareOptions,
+    report: Report = silent,
+    selected: Sequence[str] = (),
+) -> CompareResult:
+    """Compare the selected samples, or all samples of a small view, pair by pair.
+
+    Raises:
+        ValueError: if there are fewer than two, or more than 50
+    """
+    samples = sm.flat(samples)
+    if selected:
+        samples = samples.select(list(selected), ordered=True)
+    total = samples.count()
+    if not 2 <= total <= MOST:
+        raise ValueError(
+            f"compare_samples takes 2 to {MOST} samples, got {total:,}: select that many in the grid"
+        )
+    report("Comparing", 0, 1)
+    vectors = sm.read_vectors(samples, options.embeddings_field)
+    ids = vectors.ids
+    paths = dict(zip(*samples.values(["id", "filepath"]), strict=True))
+    rows = list(combinations(range(len(vectors.ids)), 2))
+    left, right = np.array(rows, dtype=np.intp).reshape(-1, 2).T
+    similarities = similarity_percent(between(vectors.matrix, left, right))
+    pairs = [
+        Pair(ids[i], ids[j], paths[ids[i]], paths[ids[j]], float(similarity))
+        for (i, j), similarity in zip(rows, similarities, strict=True)
+    ]
+    return CompareResult(samples=total, pairs=pairs, skipped=vectors.skipped)

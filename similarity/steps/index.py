@@ -1,0 +1,114 @@
+"""An Annoy index as a FiftyOne Brain run, which the App's own similarity search then uses."""
+
+import time
+from dataclasses import dataclass
+
+import fiftyone as fo
+import fiftyone.brain as fob
+
+from .. import register_backend
+from .. import samples as sm
+from ..annoy_backend import AnnoySimilarityConfig
+from ..locks import lock
+from ..options import IndexOptions
+from ..progress import Report, silent
+from ..result import Result, Skipped, count, skipped_lines, skipped_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexResult(Result):
+    """What ``build_similarity_index`` built.
+
+    Attributes:
+        brain_key: name of the index
+        embeddings_field: the field whose vectors it holds
+        samples: number of samples asked for
+        indexed: how many the index holds: the dataset's samples with a usable vector
+        skipped: sample id -> why it has no usable vector
+        exact: whether searches are exact because Annoy does not work here
+        seconds: how long it took
+    """
+
+    brain_key: str
+    embeddings_field: str
+    samples: int
+    indexed: int
+    skipped: Skipped
+    exact: bool
+    seconds: float
+
+    def summary(self) -> str:
+        """The result in words."""
+        lines = [
+            f"The similarity index {self.brain_key!r} holds {count(self.indexed, 'sample')} "
+            f"(built in {self.seconds:.1f} s). Select a picture and press the similarity button."
+        ]
+        if self.exact:
+            lines.append("Annoy does not work on this machine; searches compare every sample, exactly.")
+        if self.skipped:
+            lines += ["", f"{count(len(self.skipped), 'sample')} left out:", *skipped_lines(self.skipped)]
+        return "\n".join(lines)
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The skipped samples."""
+        return skipped_table(self.skipped)
+
+
+def index(
+    samples: fo.core.collections.SampleCollection, options: IndexOptions, report: Report = silent
+) -> IndexResult:
+    """Build the index over the vectors of the samples' dataset; an earlier one of ours with the key is replaced.
+
+    The index covers the whole dataset, since a search can be restricted to any view of it later.
+
+    Raises:
+        ValueError: if the field does not do, or the brain key is somebody else's
+        Busy: if another operator is at work on the index
+    """
+    samples = sm.flat(samples)
+    dataset, started = samples._dataset, time.monotonic()
+    with lock(dataset, f"brain-{options.brain_key}"):
+        _refuse_foreign(dataset, options.brain_key)
+        report("Reading the vectors", 0, 2)
+        vectors = sm.read_vectors(samples, options.embeddings_field)
+        report("Building the index", 1, 2)
+        built = _build(dataset, options)
+        return IndexResult(
+            brain_key=options.brain_key,
+            embeddings_field=options.embeddings_field,
+            samples=len(vectors.ids) + len(vectors.skipped),
+            indexed=built.total_index_size,
+            skipped=vectors.skipped,
+            exact=built.exact,
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+
+def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:
+    if not dataset.has_brain_run(brain_key):
+        return
+    if not isinstance(dataset.get_brain_info(brain_key).config, AnnoySimilarityConfig):
+        raise ValueError(
+            f"The brain key {brain_key!r} is not OnlyOne's: choose another brain_key, or delete that run"
+        )
+
+
+def _build(dataset: fo.Dataset, options: IndexOptions):
+    """Register the run and build; a failure leaves no key behind."""
+    register_backend()
+    if dataset.has_brain_run(options.brain_key):
+        dataset.delete_brain_run(options.brain_key)
+    try:
+        return fob.compute_similarity(
+            dataset,
+            embeddings=options.embeddings_field,
+            brain_key=options.brain_key,
+            backend="annoy",
+            n_trees=options.n_trees,
+            search_k=options.search_k,
+            seed=options.seed,
+        )
+    except BaseException:
+        if dataset.has_brain_run(options.brain_key):
+            dataset.delete_brain_run(options.brain_key)
+        raise

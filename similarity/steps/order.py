@@ -1,0 +1,131 @@
+"""Who is first in a cluster, and who is kept in any case."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.fields as fof
+import fiftyone.core.labels as fol
+import numpy as np
+
+from ..engine import keepers as engine_keepers
+from ..options import MEDOID, PIXELS, VIEW_ORDER, KeepOptions
+
+_NUMERIC = (fof.IntField, fof.FloatField, fof.DateField, fof.DateTimeField)
+
+
+def keep_order(
+    samples: fo.core.collections.SampleCollection,
+    ids: Sequence[str],
+    matrix: np.ndarray,
+    labels: np.ndarray,
+    options: KeepOptions,
+    metric: str,
+) -> np.ndarray:
+    """The rank of each sample: ``(n,)`` int64, smaller is preferred; ties by the view's order.
+
+    Args:
+        samples: the samples of the run
+        ids: their ids, in the view's order, as the rows of ``matrix`` and ``labels`` are
+
+    Raises:
+        ValueError: if ``order_by`` is none of the known orders, nor a numeric field
+    """
+    values = _order_values(samples, ids, matrix, labels, options.order_by, metric)
+    missing = np.isnan(values)
+    if options.descending:
+        values = -values
+    order = np.lexsort((np.arange(len(ids)), values, missing))
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[order] = np.arange(len(ids))
+    return rank
+
+
+def _order_values(
+    samples: fo.core.collections.SampleCollection,
+    ids: Sequence[str],
+    matrix: np.ndarray,
+    labels: np.ndarray,
+    order_by: str,
+    metric: str,
+) -> np.ndarray:
+    """One number a sample; NaN where there is none, which comes last in either direction."""
+    if order_by == VIEW_ORDER:
+        return np.arange(len(ids), dtype=np.float64)
+    if order_by == MEDOID:
+        return engine_keepers.medoid_rank(matrix, labels, metric=metric)
+    if order_by == PIXELS:
+        return _aligned(ids, *_pixels(samples))
+    field = samples.get_field(order_by)
+    if not isinstance(field, _NUMERIC):
+        known = [
+            name for name, kind in samples.get_field_schema(flat=True).items() if isinstance(kind, _NUMERIC)
+        ]
+        problem = "is not numeric" if field is not None else "does not exist"
+        raise ValueError(
+            f"order_by: the field {order_by!r} {problem}. Use {VIEW_ORDER}, {MEDOID}, {PIXELS}, or one of "
+            f"{', '.join(known) or 'no field: none is numeric'}"
+        )
+    return _aligned(ids, *samples.values(["id", order_by]))
+
+
+def _pixels(samples: fo.core.collections.SampleCollection) -> tuple[list[str], list[float | None]]:
+    """Picture sizes, from the metadata where it is known and else from the file's header."""
+    sample_ids, paths, widths, heights = samples.values(
+        ["id", "filepath", "metadata.width", "metadata.height"]
+    )
+    sizes = [
+        width * height if width and height else _pixels_of(path)
+        for path, width, height in zip(paths, widths, heights, strict=True)
+    ]
+    return sample_ids, sizes
+
+
+def _pixels_of(path: str) -> float | None:
+    try:
+        metadata = fo.ImageMetadata.build_for(path)
+    except Exception:  # of any type, by FiftyOne's readers: the sample then comes last
+        return None
+    return metadata.width * metadata.height if metadata.width and metadata.height else None
+
+
+def _aligned(ids: Sequence[str], value_ids: Sequence[str], values: Sequence[Any]) -> np.ndarray:
+    by_id = dict(zip(value_ids, values, strict=True))
+    return np.array([_number(by_id[sample_id]) for sample_id in ids], dtype=np.float64)
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return float("nan")
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value.toordinal() if isinstance(value, date) else value)
+
+
+def protected(
+    samples: fo.core.collections.SampleCollection, ids: Sequence[str], options: KeepOptions
+) -> np.ndarray:
+    """Which samples are always kept: ``(n,)`` bool.
+
+    Raises:
+        ValueError: if a field of ``protect_fields`` does not exist
+    """
+    guarded: set[str] = set()
+    for field in options.protect_fields or ():
+        guarded.update(_with_labels(samples, field))
+    if options.protect_tags:
+        guarded.update(samples.match_tags(list(options.protect_tags)).values("id"))
+    return np.array([sample_id in guarded for sample_id in ids], dtype=bool)
+
+
+def _with_labels(samples: fo.core.collections.SampleCollection, field: str) -> list[str]:
+    """Ids of the samples that have a label in a field; an empty list of labels is none."""
+    found = samples.get_field(field)
+    if found is None:
+        known = ", ".join(samples.get_field_schema(embedded_doc_type=fol.Label)) or "none"
+        raise ValueError(f"protect_fields: the field {field!r} does not exist (label fields: {known})")
+    kind = getattr(found, "document_type", None)
+    if kind is not None and issubclass(kind, fol._HasLabelList):
+        return samples.match(fo.ViewField(f"{field}.{kind._LABEL_LIST_FIELD}").length() > 0).values("id")
+    return samples.exists(field).values("id")

@@ -1,0 +1,145 @@
+"""The view sorted by similarity to selected samples, or to a picture that is not in the dataset."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import fiftyone as fo
+import numpy as np
+
+from .. import load_index
+from .. import samples as sm
+from ..engine import images, vgg16
+from ..engine.vectors import percent as similarity_percent
+from ..options import SortOptions
+from ..progress import Report, silent
+from ..result import Result, count, view_field
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """One found sample and its similarity in percent."""
+
+    id: str
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SortResult(Result):
+    """What ``sort_by_similarity`` found.
+
+    Attributes:
+        brain_key: the index that was searched
+        query: what was searched for: sample ids, or the picture's path
+        similarity_field: the field with the percentages
+        neighbors: the found samples, the most similar first
+        view: the same as a view, in that order
+    """
+
+    brain_key: str
+    query: list[str]
+    similarity_field: str
+    neighbors: list[Neighbor]
+    view: fo.DatasetView | None = view_field()
+
+    def summary(self) -> str:
+        """The result in words."""
+        if not self.neighbors:
+            return "No sample of the view is in the index."
+        best, last = self.neighbors[0].similarity, self.neighbors[-1].similarity
+        return (
+            f"{count(len(self.neighbors), 'sample')} by similarity, from {best:.1f} % to {last:.1f} %; the percentages are "
+            f"in the field {self.similarity_field!r}."
+        )
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The nearest samples."""
+        return {
+            "nearest": [{"sample": n.id, "similarity": f"{n.similarity:.2f} %"} for n in self.neighbors[:25]]
+        }
+
+
+def sort(
+    samples: fo.core.collections.SampleCollection,
+    options: SortOptions,
+    report: Report = silent,
+    selected: Sequence[str] = (),
+    content: bytes | None = None,
+) -> SortResult:
+    """Find the samples most similar to the selected ones, or to a picture.
+
+    Args:
+        selected (()): ids of samples to search for; several are searched for by the mean of their directions.
+            a picture, if given, takes their place
+        content (None): the bytes of a picture file, instead of ``options.picture``
+
+    Raises:
+        ValueError: if there is nothing to search for, or no index, or the picture cannot be read
+    """
+    samples = sm.flat(samples)
+    dataset = samples._dataset
+    picture = content if content is not None else options.picture
+    if not selected and picture is None:
+        raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
+    found_index = load_index(dataset, options.brain_key)
+    report("Searching", 0, 2)
+    query = (
+        list(selected)
+        if picture is None
+        else embed_like(dataset, found_index.config.embeddings_field, picture)
+    )
+    within = None if isinstance(samples, fo.Dataset) else samples.values("id")
+    nearest = found_index.nearest(query, options.k, within_ids=within)
+    neighbors = [Neighbor(sample_id, float(similarity_percent(distance))) for sample_id, distance in nearest]
+    report("Writing the similarities", 1, 2)
+    _write(dataset, options.similarity_field, neighbors)
+    result = SortResult(
+        brain_key=options.brain_key,
+        query=list(selected) if picture is None else [options.picture or "uploaded picture"],
+        similarity_field=options.similarity_field,
+        neighbors=neighbors,
+    )
+    view = samples.select([neighbor.id for neighbor in neighbors], ordered=True)
+    return dataclasses.replace(result, view=view)
+
+
+def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndarray:
+    """The vector ``(d,)`` of a picture, a path or the bytes of a file, embedded as the field was.
+
+    Raises:
+        ValueError: if the field's provenance does not say how, or the picture cannot be read
+    """
+    info = sm.provenance(dataset, field)
+    if "layer" not in info:
+        raise ValueError(
+            f"OnlyOne did not write {field!r}, so a picture from outside cannot be embedded as its vectors were. "
+            "Select a sample instead, or build an index over a field of compute_embeddings"
+        )
+    try:
+        pixels = images.decode(picture)
+    except images.UnreadableImage as error:
+        name = repr(picture) if isinstance(picture, str) else "uploaded"
+        raise ValueError(f"The picture {name} cannot be searched for: {error}") from error
+    model = vgg16.load(layer=info["layer"], weights=info["weights_source"], precision=info["precision"])
+    return model.embed(pixels[None])[0]
+
+
+def _write(dataset: fo.Dataset, field: str, neighbors: Sequence[Neighbor]) -> None:
+    """Write this search's percentages and clear those of the last one."""
+    if dataset.has_sample_field(field):
+        if not sm.provenance(dataset, field):
+            raise ValueError(
+                f"The field {field!r} exists and is not OnlyOne's: choose another similarity_field"
+            )
+        earlier = sm.everything(dataset).exists(field).values("id")
+    else:
+        sm.declare_field(
+            dataset,
+            field,
+            fo.FloatField,
+            "Similarity in percent to what was searched for last",
+            {"search": True},
+        )
+        earlier = []
+    found = {neighbor.id: neighbor.similarity for neighbor in neighbors}
+    sm.write(dataset, {field: {**dict.fromkeys(earlier), **found}})

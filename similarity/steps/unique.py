@@ -1,0 +1,105 @@
+"""Embed, cluster and keep in one go."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+
+from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
+from ..progress import Report, silent
+from ..result import Result, Skipped, view_field
+from .cluster import ClusterResult, cluster
+from .embed import EmbedResult, embed
+from .keep import KeepResult, keep
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniqueResult(Result):
+    """What ``find_unique_samples`` found: the results of its three steps.
+
+    Attributes:
+        embedding, clustering, keeping: what each step did
+        view: the kept samples
+    """
+
+    embedding: EmbedResult
+    clustering: ClusterResult
+    keeping: KeepResult
+    view: fo.DatasetView | None = view_field()
+
+    @property
+    def samples(self) -> int:
+        """Number of samples asked for: kept + dropped + skipped."""
+        return self.keeping.samples
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters."""
+        return self.clustering.clusters
+
+    @property
+    def noise(self) -> int:
+        """Number of samples in no cluster; they are kept."""
+        return self.clustering.noise
+
+    @property
+    def kept(self) -> int:
+        """Number of samples to annotate."""
+        return self.keeping.kept
+
+    @property
+    def dropped(self) -> int:
+        """Number of samples that are left out."""
+        return self.keeping.dropped
+
+    @property
+    def skipped(self) -> Skipped:
+        """Sample id -> why it is neither kept nor dropped."""
+        return self.keeping.skipped
+
+    @property
+    def eps(self) -> float:
+        """The distance within which two samples are neighbors."""
+        return self.clustering.eps
+
+    @property
+    def eps_reason(self) -> str:
+        """Why this distance."""
+        return self.clustering.eps_reason
+
+    @property
+    def eps_window(self) -> tuple[float | None, float | None]:
+        """The window of distances with the same number kept; (None, None) where eps was given."""
+        return self.clustering.eps_low, self.clustering.eps_high
+
+    def summary(self) -> str:
+        """The result in words."""
+        return "\n".join(
+            [self.keeping.summary(), self.clustering.eps_sentence(), "", self.embedding.summary()]
+        )
+
+    def numbers(self) -> dict[str, Any]:
+        """The single values of clustering and keeping."""
+        return {**self.clustering.numbers(), **self.keeping.numbers()}
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The tables of clustering and keeping, and the files that could not be read."""
+        return {**self.clustering.tables(), **self.keeping.tables(), **self.embedding.tables()}
+
+
+def find_unique(
+    samples: fo.core.collections.SampleCollection, options: UniqueOptions, report: Report = silent
+) -> UniqueResult:
+    """Embed, cluster and keep; each step as on its own, and resumed like it.
+
+    Raises:
+        ValueError, Busy, WeightsUnavailable: as the steps do
+    """
+
+    def numbered(number: int) -> Report:
+        return lambda what, done, total: report(f"{number}/3 {what}", done, total)
+
+    embedding = embed(samples, options.pick(EmbedOptions), numbered(1))
+    clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))
+    keeping = keep(samples, options.pick(KeepOptions), numbered(3))
+    return UniqueResult(embedding=embedding, clustering=clustering, keeping=keeping, view=keeping.view)
