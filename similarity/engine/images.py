@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import blake2b
+from functools import partial
+from hashlib import blake2b, file_digest
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -32,8 +33,7 @@ A larger one is taken for a decompression bomb. Pillow's own limit is left alone
 
 Pixels = NDArray[np.uint8]
 
-_DIGEST_BYTES = 16
-_CHUNK_BYTES = 1 << 20
+_digest = partial(blake2b, digest_size=16)
 
 # A JPEG may be shrunk while it is decoded, by a power of two, as long as twice the final size is left: the
 # resampling that follows then still has enough to average.
@@ -79,14 +79,11 @@ def digest(path: str | Path) -> str:
     Raises:
         UnreadableImage: if the file cannot be read
     """
-    state = blake2b(digest_size=_DIGEST_BYTES)
     try:
         with _regular_file(path).open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                state.update(chunk)
+            return file_digest(file, _digest).hexdigest()
     except (OSError, ValueError) as error:
         raise UnreadableImage(_reason(error)) from error
-    return state.hexdigest()
 
 
 def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -119,7 +116,7 @@ def read(path: str | Path) -> Picture:
         content = _read_bytes(path)
     except UnreadableImage as error:
         return Picture(pixels=None, digest=None, error=str(error))
-    content_digest = blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+    content_digest = _digest(content).hexdigest()
     try:
         return Picture(pixels=decode(content), digest=content_digest, error=None)
     except UnreadableImage as error:
