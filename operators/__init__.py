@@ -3,3 +3,17 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
+    from . import clusters, embeddings, exports, search
+
+    for operator in (
+        clusters.FindUniqueSamples,
+        embeddings.ComputeEmbeddings,
+        search.BuildSimilarityIndex,
+        search.SortBySimilarity,
+        search.CompareSamples,
+        clusters.ClusterDuplicates,
+        clusters.KeepFirstPerCluster,
+        exports.ExportDeduplicated,
+        exports.GroupIntoFolders,
+    ):
+        plugin.register(operator)

@@ -33,6 +33,7 @@ class StepOperator(foo.Operator):
         risk: ``"low"``, ``"medium"``, ``"high"``: FiftyOne's risk level
         targets: whether the form offers dataset, view and selection; False for steps that search in the current view
         selects: whether the step takes the selected samples as ``selected=``
+        asks: names of the options that the form asks for at once; None = all that are not marked advanced
         opens_view: whether the App opens the result's view afterwards
         button: title of a button over the grid, or None
     """
@@ -45,6 +46,7 @@ class StepOperator(foo.Operator):
     risk: ClassVar[str] = "low"
     targets: ClassVar[bool] = True
     selects: ClassVar[bool] = False
+    asks: ClassVar[tuple[str, ...] | None] = None
     opens_view: ClassVar[bool] = False
     button: ClassVar[str | None] = None
 
@@ -82,7 +84,7 @@ class StepOperator(foo.Operator):
         if self.targets:
             ctx.target_view()  # opts the form into FiftyOne's choice of dataset, view and selection
         self.add_to_form(inputs, ctx)
-        form.add_options(inputs, self.options, ctx)
+        form.add_options(inputs, self.options, ctx, self.asks)
         form.add_problem(inputs, self.options, ctx.params)
         return types.Property(inputs, view=types.View(label=self.label))
 
@@ -127,7 +129,7 @@ class StepOperator(foo.Operator):
         yield ctx.ops.reload_dataset()
         view = getattr(result, "view", None)
         if self.opens_view and view is not None:
-            yield ctx.ops.set_view(view=view)
+            yield ctx.ops.set_view(name=view.name) if view.is_saved else ctx.ops.set_view(view=view)
         yield ctx.ops.show_output(output.schema(result).to_json(), output.values(result))
 
     def resolve_output(self, ctx) -> types.Property:

@@ -36,5 +36,6 @@ class FindUniqueSamples(StepOperator):
     icon = "filter_none"
     options = UniqueOptions
     step = staticmethod(find_unique)
+    asks = ("weights", "eps")
     opens_view = True
     button = "Find unique samples (OnlyOne)"

@@ -1,6 +1,6 @@
 """An options class to a FiftyOne form, and a form's parameters back to options."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import fiftyone.core.fields as fof
@@ -9,25 +9,28 @@ import fiftyone.operators.types as types
 
 from ..similarity import runs
 from ..similarity import samples as sm
-from ..similarity.annoy_backend import AnnoySimilarityConfig
 from ..similarity.declare import Option, OptionError, Options
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
 
 MORE = "more_options"
 
 
-def add_options(inputs: types.Object, options: type[Options], ctx) -> None:
-    """Add every option to a form; what is marked advanced appears when "more options" is on."""
+def add_options(inputs: types.Object, options: type[Options], ctx, asks: Collection[str] | None = None) -> None:
+    """Add every option to a form; some of them only when "more options" is on.
+
+    Args:
+        asks (None): names of the options to show at once; by default those that are not marked advanced
+    """
     declared = list(options.declared())
-    for option in declared:
-        if not option.spec.advanced:
-            _add(inputs, option, ctx)
-    if any(option.spec.advanced for option in declared):
+    first = [o for o in declared if (o.name in asks if asks is not None else not o.spec.advanced)]
+    rest = [option for option in declared if option not in first]
+    for option in first:
+        _add(inputs, option, ctx)
+    if rest:
         inputs.bool(MORE, default=False, label="More options", view=types.SwitchView())
-        if ctx.params.get(MORE):
-            for option in declared:
-                if option.spec.advanced:
-                    _add(inputs, option, ctx)
+    if ctx.params.get(MORE):
+        for option in rest:
+            _add(inputs, option, ctx)
 
 
 def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
@@ -98,7 +101,7 @@ def _brain_keys(dataset) -> list[str]:
     return [
         key
         for key in dataset.list_brain_runs(type="similarity")
-        if isinstance(dataset.get_brain_info(key).config, AnnoySimilarityConfig)
+        if dataset.get_brain_info(key).config.method == "annoy"
     ]
 
 
@@ -107,6 +110,7 @@ def _label_fields(dataset) -> list[str]:
 
 
 _PROPOSALS: dict[str, Callable[[Any], list[str]]] = {
+    "weights": lambda dataset: ["imagenet", "untrained"],
     "vectors": sm.vector_fields,
     "run": runs.keys,
     "brain": _brain_keys,

@@ -42,7 +42,7 @@ def failure(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
     """Schema and values that show an error that explains itself."""
     outputs = types.Object()
     outputs.view(
-        "problem", types.Error(label="Nothing was changed beyond what had been saved", description=str(error))
+        "problem", types.Error(label="Stopped; what was saved before stays", description=str(error))
     )
     return types.Property(outputs).to_json(), {}
 

@@ -53,6 +53,7 @@ class EmbedOptions(VectorsOptions):
     weights: str = option(
         "imagenet",
         "imagenet (Keras's own file, downloaded once and checked), a path to a weights file, or untrained (offline trials)",
+        picks="weights",
     )
     precision: str = option(
         "auto",
@@ -175,10 +176,22 @@ EXPORT_FORMATS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions(RunOptions):
-    """Options of ``export_deduplicated``."""
+class ReportOptions(RunOptions):
+    """Options of ``write_report``."""
 
     export_dir: str = option(REQUIRED, "Folder to write into; it must be new or empty", picks="folder")
+    price: float | None = option(
+        None, "Price of annotating one picture; the report then says what is saved", minimum=0
+    )
+    currency: str = option(
+        "USD", "Currency of the price", pattern=r".{1,12}", pattern_help="a short text", advanced=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(ReportOptions):
+    """Options of ``export_deduplicated``."""
+
     dataset_type: str = option("ImageDirectory", "Format of the export", choices=EXPORT_FORMATS)
     label_field: str | None = option(
         None, "Label field to export; empty exports without labels", picks="labels"

@@ -82,13 +82,12 @@ class ClusterResult(Result):
         clustered = self.samples - len(self.skipped)
         lines = [
             *self.warnings,
-            f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, "
-            f"{count(self.noise, 'unique sample')} in none, {len(self.skipped):,} skipped: keeping one of each leaves "
-            f"{self.unique:,} ({percent(self.unique, clustered)} to annotate).",
+            f"{count(self.samples, 'sample')}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike "
+            f"any other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate.",
             self.eps_sentence(),
         ]
         if self.skipped:
-            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
+            lines += ["", f"{count(len(self.skipped), 'sample')} skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)
 
     def eps_sentence(self) -> str:

@@ -8,11 +8,12 @@ import fiftyone.brain as fob
 
 from .. import register_backend
 from .. import samples as sm
-from ..annoy_backend import AnnoySimilarityConfig
 from ..locks import lock
 from ..options import IndexOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
+
+BACKEND = "annoy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ def index(
             samples=len(vectors.ids) + len(vectors.skipped),
             indexed=built.total_index_size,
             skipped=vectors.skipped,
-            exact=built.exact,
+            exact=built.status.exact,
             seconds=round(time.monotonic() - started, 3),
         )
 
@@ -87,7 +88,7 @@ def index(
 def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:
     if not dataset.has_brain_run(brain_key):
         return
-    if not isinstance(dataset.get_brain_info(brain_key).config, AnnoySimilarityConfig):
+    if dataset.get_brain_info(brain_key).config.method != BACKEND:
         raise ValueError(
             f"The brain key {brain_key!r} is not OnlyOne's: choose another brain_key, or delete that run"
         )
@@ -103,7 +104,7 @@ def _build(dataset: fo.Dataset, options: IndexOptions):
             dataset,
             embeddings=options.embeddings_field,
             brain_key=options.brain_key,
-            backend="annoy",
+            backend=BACKEND,
             n_trees=options.n_trees,
             search_k=options.search_k,
             seed=options.seed,
