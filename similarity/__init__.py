@@ -1,5 +1,46 @@
 """What OnlyOne does to a FiftyOne sample collection; nothing is imported before it is used."""
 
 
-def register_backend() -> None:
-    """Make ``backend="annoy"`` known to ``fiftyone.brain``, once per process."""
+def register_backend():
+    """Make ``backend="annoy"`` known to ``fiftyone.brain``; again does nothing."""
+    import fiftyone.brain as fob
+
+    # By name, not as a class: FiftyOne runs this at every operator request, and imports it when it is used.
+    settings = fob.brain_config.similarity_backends.setdefault("annoy", {})
+    settings.setdefault("config_cls", f"{__name__}.annoy_backend.AnnoySimilarityConfig")
+
+
+def load_index(dataset, brain_key):
+    """Return the similarity index of a brain key, also in a process that has not used any plugin yet.
+
+    Args:
+        dataset: the dataset
+        brain_key: the key that the index was built under
+
+    Returns:
+        an :class:`~similarity.annoy_backend.AnnoySimilarityIndex`
+
+    Raises:
+        ValueError: if there is no such key, or it is not an index of this plugin
+    """
+    import fiftyone.operators as foo
+
+    foo.list_operators()  # loads the plugins; without them FiftyOne does not find the index's class
+    keys = dataset.list_brain_runs(type="similarity")
+    if brain_key not in keys:
+        known = f"it has {', '.join(keys)}" if keys else "it has none"
+        raise ValueError(
+            f"The dataset {dataset.name!r} has no similarity index {brain_key!r} ({known}); run build_similarity_index"
+        )
+    method = dataset.get_brain_info(brain_key).config.method
+    if method != "annoy":
+        raise ValueError(
+            f"The similarity index {brain_key!r} is of the backend {method!r}, not 'annoy'; build another"
+        )
+    index = dataset.load_brain_results(brain_key)
+    if index is None:
+        raise ValueError(
+            f"The similarity index {brain_key!r} was never finished; delete it with "
+            f"dataset.delete_brain_run({brain_key!r}) and build it again"
+        )
+    return index

@@ -61,13 +61,28 @@ def nearest(
 
 def each_nearest(vectors: Matrix, k: int) -> Iterator[tuple[Rows, Distances]]:
     """Yield for every row its ``k`` nearest other rows and their distances; O(n^2 d) time, O(nd) memory."""
+    for row, rough in _each_rough(vectors):
+        candidates = _worth(rough, min(k, len(vectors) - 1))
+        yield rank(vectors, vectors[row], k, candidates[candidates != row])
+
+
+def each_within(vectors: Matrix, radius: float) -> Iterator[Rows]:
+    """Yield for every row the other rows at most ``radius`` away, ascending; O(n^2 d) time, O(nd) memory."""
+    for row, rough in _each_rough(vectors):
+        inside = rough <= radius - _SLACK
+        unsure = np.flatnonzero(~inside & (rough <= radius + _SLACK))
+        inside[unsure] = distances(vectors, vectors[row], unsure) <= radius
+        yield np.flatnonzero(inside)
+
+
+def _each_rough(vectors: Matrix) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield every row with its distances to all rows, with float32 rounding; infinite to itself."""
     units = vec.normalise(vectors)
     step = max(1, _BLOCK_VALUES // max(1, len(units)))
     for start in range(0, len(units), step):
         for row, rough in enumerate(1.0 - units[start : start + step] @ units.T, start):
             rough[row] = np.inf
-            candidates = _worth(rough, min(k, len(units) - 1))
-            yield rank(vectors, vectors[row], k, candidates[candidates != row])
+            yield row, rough
 
 
 def _rough(

@@ -184,7 +184,7 @@ def build(
         ValueError: if an option is out of bounds, or a vector holds NaN or infinity, has length zero or
             another size than the first
     """
-    _check_options(n_trees, search_k, seed)
+    check_options(n_trees, search_k, seed)
     folder.mkdir(parents=True, exist_ok=True)
     digest, count, dimension = write_vectors(vectors, folder)
     index_class, reason = annoy_index(cache_folder)
@@ -212,7 +212,7 @@ def load(folder: Path, facts: ForestFacts, *, cache_folder: Path | None = None) 
     return Forest(mapped, _open_trees(index_class, folder, facts), facts)
 
 
-def _check_options(n_trees: int, search_k: int, seed: int) -> None:
+def check_options(n_trees: int, search_k: int, seed: int) -> None:
     """Raise unless the options are in bounds."""
     if n_trees < 1:
         raise ValueError(f"n_trees is {n_trees}; it must be at least 1 (50 is usual)")

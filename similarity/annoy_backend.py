@@ -1,0 +1,302 @@
+"""The ``annoy`` similarity backend of FiftyOne's Brain.
+
+FiftyOne stores the paths of these classes in every dataset that has such an index, and finds the second by
+the name of the first: module path and names are frozen. The method names and arguments are FiftyOne's too;
+they are documented in ``fiftyone.brain.similarity``.
+"""
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import fiftyone.brain.internal.core.utils as fbu
+import numpy as np
+from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
+
+from .engine.forest import check_options
+from .index_field import VectorField
+from .index_query import NeighborQueries, Query
+from .index_state import State, current, forget, remember
+from .index_store import IndexFolder, IndexSettings
+from .options import IndexOptions
+
+logger = logging.getLogger(__name__)
+
+_DEFAULTS = IndexOptions()
+
+# A rebuild is due when what is new is a fifth of the forest.
+_MUCH = 5
+
+
+class AnnoySimilarityConfig(SimilarityConfig):
+    """What an index is built from.
+
+    Args:
+        n_trees (50): the number of Annoy's trees; more is more exact, slower to build and larger
+        search_k (-1): how many items a search visits; -1 chooses it so that the measured recall is high
+        seed (51): Annoy's seed
+        metric ("cosine"): the only metric there is
+        **kwargs: ``embeddings_field`` and what else FiftyOne's own config takes
+
+    Raises:
+        ValueError: if an option is out of bounds
+    """
+
+    def __init__(
+        self,
+        n_trees=_DEFAULTS.n_trees,
+        search_k=_DEFAULTS.search_k,
+        seed=_DEFAULTS.seed,
+        metric="cosine",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if metric != "cosine":
+            raise ValueError(f"the annoy backend measures cosine distances only, not {metric!r}")
+        check_options(n_trees, search_k, seed)
+        self.n_trees = n_trees
+        self.search_k = search_k
+        self.seed = seed
+        self.metric = metric
+
+    @property
+    def method(self):
+        """The backend's name."""
+        return "annoy"
+
+    @property
+    def max_k(self):
+        """There is no largest number of neighbors."""
+        return None
+
+    @property
+    def supports_least_similarity(self):
+        """The least similar samples cannot be asked for."""
+        return False
+
+    @property
+    def supported_aggregations(self):
+        """How several queries may become one."""
+        return ("mean",)
+
+
+class AnnoySimilarity(Similarity):
+    """Makes, renames and deletes indexes."""
+
+    def ensure_requirements(self):
+        """Refuse what this backend does not do, before FiftyOne registers the run; Annoy itself may be missing."""
+        if self.config.patches_field is not None or self.config.roi_field is not None:
+            raise ValueError(
+                "the annoy backend compares whole samples; leave out patches_field and roi_field, "
+                "or use backend='sklearn'"
+            )
+        if self.config.embeddings_field is None:
+            raise ValueError(
+                "the annoy backend needs a field with the vectors: run compute_embeddings, then pass embeddings='vgg16'"
+            )
+
+    def initialize(self, samples, brain_key):
+        """Return the index, built from the vectors that the field holds."""
+        return AnnoySimilarityIndex(samples, self.config, brain_key, backend=self)
+
+    def rename(self, samples, key, new_key):
+        """Move the index's files."""
+        folder = IndexFolder.of(samples._dataset, key)
+        forget(folder)
+        folder.rename(new_key)
+
+    def cleanup(self, samples, key):
+        """Delete the index's files."""
+        folder = IndexFolder.of(samples._dataset, key)
+        forget(folder)
+        folder.delete()
+
+
+class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
+    """A similarity index whose vectors are a field of the dataset, and whose forest is a cache of them.
+
+    What is added to, removed from or changed in the field shows in the next query; only :meth:`rebuild`
+    puts it into the forest. Distances are cosine distances, in [0, 2].
+    """
+
+    def __init__(self, samples, config, brain_key, backend=None):
+        dataset = samples._dataset
+        self._source = VectorField(dataset, config.embeddings_field)
+        self._settings = IndexSettings(config.embeddings_field, config.n_trees, config.search_k, config.seed)
+        if brain_key is None:  # nobody could find its files again
+            self._temporary = TemporaryDirectory(prefix="onlyone-")
+            self._folder = IndexFolder(Path(self._temporary.name))
+        else:
+            self._folder = IndexFolder.of(dataset, brain_key)
+        self._state: State = current(self._folder, self._source, self._settings)
+        SimilarityIndex.__init__(self, samples, config, brain_key, backend=backend)
+        DuplicatesMixin.__init__(self)
+
+    @classmethod
+    def _from_dict(cls, d, samples, config, brain_key):
+        return cls(samples, config, brain_key)
+
+    @property
+    def is_external(self):
+        """The vectors are in the field, not in the index."""
+        return False
+
+    @property
+    def sample_ids(self):
+        """The ids of the samples with a usable vector."""
+        return self._state.ids
+
+    @property
+    def label_ids(self):
+        """None: the index holds whole samples."""
+        return None
+
+    @property
+    def total_index_size(self):
+        """The number of samples with a usable vector."""
+        return len(self._state.ids)
+
+    @property
+    def status(self):
+        """How the index relates to its field now, as an :class:`IndexStatus`."""
+        self._refresh()
+        return self._state.status
+
+    @property
+    def exact(self):
+        """Whether queries are answered without Annoy; ``status.reason`` says why."""
+        return self._state.base.forest.exact
+
+    def rebuild(self, progress=None):
+        """Build the forest again from the field as it is now.
+
+        Args:
+            progress (None): called with ``(done, total)``; may raise to cancel, the old forest then stays
+        """
+        base = self._folder.build(self._source, self._settings, progress)
+        self._state = remember(self._folder, State.of(base).refreshed(self._source))
+        super().reload()
+
+    def reload(self):
+        """Look for changes of the field and of the current view."""
+        self._state = current(self._folder, self._source, self._settings)
+        super().reload()
+
+    def cleanup(self):
+        """Delete the index's files."""
+        forget(self._folder)
+        self._folder.delete()
+
+    def nearest(self, query, k=None, *, within_ids=None):
+        """Return the samples most similar to a query, as ``(sample id, cosine distance)``, nearest first.
+
+        Args:
+            query: a sample id; several, whose unit vectors are averaged; or a vector. Samples that are
+                the query come first, a single one at distance zero
+            k (None): how many, all when None
+            within_ids (None): the ids of the samples that may be returned, all when None
+
+        Raises:
+            ValueError: if a sample of the query is not in the index, or a vector cannot be compared
+        """
+        self._refresh()
+        asked = Query.parse(self._state, query)
+        inside = None if within_ids is None else np.isin(self._state.ids, _text(within_ids))
+        first = None if asked.positions is None else np.unique(asked.positions)
+        found, distances = self._state.nearest(asked.mean, k, allowed=inside, first=first)
+        return list(zip(self._state.ids[found].tolist(), distances.tolist(), strict=True))
+
+    def get_embeddings(self, sample_ids=None, label_ids=None, allow_missing=True, warn_missing=False):
+        """Return the vectors of samples, all when None, with their ids; in the order asked for."""
+        if label_ids is not None:
+            raise ValueError("this index holds whole samples and has no label IDs")
+        self._refresh()
+        if sample_ids is None:
+            return self._state.vectors(), self._state.ids.copy(), None
+        ids = [sample_ids] if isinstance(sample_ids, str) else list(sample_ids)
+        position_of = self._state.position_of
+        missing = [sample_id for sample_id in ids if sample_id not in position_of]
+        self._complain(missing, "are not present in the index", allow_missing, warn_missing)
+        positions = np.array([position_of[s] for s in ids if s in position_of], dtype=np.int64)
+        return self._state.vectors(positions), self._state.ids[positions], None
+
+    def add_to_index(
+        self,
+        embeddings,
+        sample_ids,
+        label_ids=None,
+        overwrite=True,
+        allow_existing=True,
+        warn_existing=False,
+        reload=True,
+    ):
+        """Write vectors into the field; where they are many, the forest is built again."""
+        self._refresh()
+        ids, vectors = np.asarray(sample_ids, dtype=np.str_), np.asarray(embeddings, dtype=np.float32)
+        if not overwrite:
+            existing = np.isin(ids, self._state.ids)
+            self._complain(ids[existing], "are already present in the index", allow_existing, warn_existing)
+            ids, vectors = ids[~existing], vectors[~existing]
+        if not len(ids):
+            return
+        name = self.config.embeddings_field
+        fbu.add_embeddings(self._source.dataset, vectors, ids.tolist(), None, name)
+        self._source.clear_digests(ids.tolist())
+        if reload:
+            self.reload()
+            if _MUCH * len(self._state.delta) > len(self._state.base.ids):
+                self.rebuild()
+
+    def remove_from_index(
+        self, sample_ids=None, label_ids=None, allow_missing=True, warn_missing=False, reload=True
+    ):
+        """Clear vectors in the field."""
+        if label_ids is not None:
+            raise ValueError("this index holds whole samples and has no label IDs")
+        self._refresh()
+        ids = np.atleast_1d(np.asarray([] if sample_ids is None else sample_ids, dtype=np.str_))
+        present = np.isin(ids, self._state.ids)
+        self._complain(ids[~present], "are not present in the index", allow_missing, warn_missing)
+        if not present.any():
+            return
+        found = ids[present].tolist()
+        fbu.remove_embeddings(self._source.dataset, self.config.embeddings_field, sample_ids=found)
+        self._source.clear_digests(found)
+        if reload:
+            self.reload()
+
+    def sort_by_similarity(self, *args, **kwargs):
+        """Return FiftyOne's sorted view, of what the field holds now."""
+        self._refresh()
+        return super().sort_by_similarity(*args, **kwargs)
+
+    def find_duplicates(self, *args, **kwargs):
+        """Find duplicates as FiftyOne does, exactly, in what the field holds now."""
+        self._refresh()
+        super().find_duplicates(*args, **kwargs)
+
+    def find_unique(self, *args, **kwargs):
+        """Find unique samples as FiftyOne does, exactly, in what the field holds now."""
+        self._refresh()
+        super().find_unique(*args, **kwargs)
+
+    def _refresh(self):
+        """Look for changes of the field; the current view is applied again only if there are any."""
+        state = current(self._folder, self._source, self._settings)
+        if state is not self._state:
+            self._state = state
+            super().reload()
+
+    def _complain(self, ids, what, allowed, warn):
+        """Raise or warn about ids, if there are any."""
+        if not len(ids):
+            return
+        message = f"Found {len(ids)} IDs (eg '{ids[0]}') that {what}"
+        if not allowed:
+            raise ValueError(message)
+        if warn:
+            logger.warning(message)
+
+
+def _text(ids):
+    return np.array(list(ids), dtype=np.str_)

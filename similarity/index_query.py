@@ -1,0 +1,168 @@
+"""Queries of an index: what FiftyOne and our own operators may ask with, and the answers in positions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .engine import exact
+from .engine import vectors as vec
+from .index_state import State
+
+Answer = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query as vectors.
+
+    Args:
+        vectors: ``(m, d)``
+        positions: ``(m,)``, the samples they are of, or None if vectors were given
+        single: whether one id or one vector was given, and no list of them
+    """
+
+    vectors: np.ndarray
+    positions: NDArray[np.int64] | None
+    single: bool
+
+    @classmethod
+    def parse(cls, state: State, query: Any) -> "Query":
+        """Return a sample id, several, a vector ``(d,)`` or several ``(m, d)`` as a query.
+
+        Raises:
+            ValueError: if a sample is not in the index, a vector cannot be compared, or there is nothing
+        """
+        if isinstance(query, str):
+            return cls._of_ids(state, [query], single=True)
+        values = np.asarray(query)
+        if values.size == 0:
+            raise ValueError("the query is empty: give a sample id, several, or a vector")
+        if values.dtype.kind in "fiu":
+            return cls._of_vectors(state, values)
+        return cls._of_ids(state, [str(value) for value in values.tolist()], single=False)
+
+    def averaged(self) -> "Query":
+        """Return the query of the mean vector; a single one stays as it is."""
+        if len(self.vectors) == 1:
+            return Query(self.vectors, self.positions, single=True)
+        return Query(self.mean[np.newaxis], None, single=True)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """One vector for all: the mean of the unit vectors, a single one as it is.
+
+        Raises:
+            ValueError: if they cancel each other out
+        """
+        if len(self.vectors) == 1:
+            return self.vectors[0]
+        mean = vec.normalise(self.vectors).mean(axis=0, dtype=np.float64)
+        if not np.linalg.norm(mean) > np.finfo(np.float32).eps:
+            raise ValueError("the vectors of the query cancel each other out; ask with fewer of them")
+        return mean
+
+    @classmethod
+    def _of_ids(cls, state: State, ids: list[str], *, single: bool) -> "Query":
+        missing = [sample_id for sample_id in ids if sample_id not in state.position_of]
+        if missing:
+            raise ValueError(
+                f"Found {len(missing)} query IDs (eg {missing[0]!r}) that are not in the index: "
+                "these samples have no usable vector, or are not in the dataset"
+            )
+        positions = np.array([state.position_of[sample_id] for sample_id in ids], dtype=np.int64)
+        return cls(state.vectors(positions), positions, single)
+
+    @classmethod
+    def _of_vectors(cls, state: State, values: np.ndarray) -> "Query":
+        vectors = np.atleast_2d(values)
+        for vector in vectors:
+            trouble = vec.problem(vector)
+            if trouble is None and state.dimension and len(vector) != state.dimension:
+                trouble = f"has {len(vector)} values instead of {state.dimension}"
+            if trouble:
+                raise ValueError(f"the query vector {trouble}")
+        return cls(vectors, None, values.ndim == 1)
+
+
+def allowed_mask(state: State, positions: NDArray[np.int64] | None) -> NDArray[np.bool_] | None:
+    """Return booleans by position that are true at ``positions``; None, which is everything, for None."""
+    if positions is None:
+        return None
+    mask = np.zeros(len(state.ids), dtype=np.bool_)
+    mask[positions] = True
+    return mask
+
+
+def nearest_to_each(
+    state: State, query: Query, k: int | None, allowed: NDArray[np.bool_] | None
+) -> list[Answer]:
+    """Return the answer to each vector of a query; a sample comes first in its own."""
+    firsts = [None] * len(query.vectors) if query.positions is None else query.positions[:, np.newaxis]
+    return [
+        state.nearest(vector, k, allowed=allowed, first=first)
+        for vector, first in zip(query.vectors, firsts, strict=True)
+    ]
+
+
+def nearest_others(state: State, positions: NDArray[np.int64] | None, k: int | None) -> list[Answer]:
+    """Return for each of the samples at ``positions`` its nearest others among them, exactly.
+
+    The answers number the samples as ``positions`` does. Takes O(m^2 d) time.
+    """
+    matrix = state.vectors(positions)
+    return list(exact.each_nearest(matrix, len(matrix) if k is None else k))
+
+
+def others_within(state: State, positions: NDArray[np.int64] | None, radius: float) -> list[Answer]:
+    """Return for each of the samples at ``positions`` the others at most ``radius`` away; else as above."""
+    matrix = state.vectors(positions)
+    return [
+        (rows, exact.distances(matrix, matrix[row], rows))
+        for row, rows in enumerate(exact.each_within(matrix, radius))
+    ]
+
+
+class NeighborQueries:
+    """FiftyOne's two query methods, for an index that has its state in ``_state``."""
+
+    def _kneighbors(self, query=None, k=None, reverse=False, aggregation=None, return_dists=False):
+        if reverse:
+            raise ValueError("the annoy backend finds the most similar samples only; leave out reverse=True")
+        if aggregation not in (None, "mean"):
+            raise ValueError(f"Unsupported aggregation {aggregation!r}. Supported values are ('mean',)")
+        if query is None:
+            if aggregation is not None:
+                raise ValueError("Full index queries do not support aggregation")
+            return _columns(nearest_others(self._state, self._current_inds, k), return_dists)
+        asked = Query.parse(self._state, query)
+        if aggregation == "mean":
+            asked = asked.averaged()
+        allowed = allowed_mask(self._state, self._current_inds)
+        return self._as_ids(nearest_to_each(self._state, asked, k, allowed), asked.single, return_dists)
+
+    def _radius_neighbors(self, query=None, thresh=None, return_dists=False):
+        if query is None:
+            return _columns(others_within(self._state, self._current_inds, thresh), return_dists)
+        asked = Query.parse(self._state, query)
+        allowed = allowed_mask(self._state, self._current_inds)
+        answers = [
+            (found[distances <= thresh], distances[distances <= thresh])
+            for found, distances in nearest_to_each(self._state, asked, None, allowed)
+        ]
+        return self._as_ids(answers, asked.single, return_dists)
+
+    def _as_ids(self, answers, single, return_dists):
+        """Return answers in positions as FiftyOne expects them: sample ids, no label ids, distances."""
+        ids = [self._state.ids[found].tolist() for found, _ in answers]
+        distances = [found.tolist() for _, found in answers]
+        if single:
+            ids, distances = ids[0], distances[0]
+        return (ids, None, distances) if return_dists else (ids, None)
+
+
+def _columns(answers, return_dists):
+    """Return answers as a list of arrays, with a list of distances if asked for."""
+    found = [rows for rows, _ in answers]
+    return (found, [distances for _, distances in answers]) if return_dists else found

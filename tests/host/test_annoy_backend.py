@@ -1,0 +1,598 @@
+"""The ``annoy`` backend in FiftyOne's Brain: the contract, freshness, files and processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "vgg16_annoy"
+
+
+def vectors(count=60, dimension=16, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+
+
+def cosine(matrix, query):
+    matrix, query = np.asarray(matrix, dtype=np.float64), np.asarray(query, dtype=np.float64)
+    return 1.0 - matrix @ query / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(query))
+
+
+def compute(dataset, **options):
+    return fob.compute_similarity(dataset, embeddings="vgg16", brain_key=KEY, backend="annoy", **options)
+
+
+def fresh(dataset, key=KEY):
+    """A new results object, as the App's server makes for each click."""
+    dataset.clear_cache()
+    return dataset.load_brain_results(key)
+
+
+@pytest.fixture
+def data():
+    return vectors()
+
+
+@pytest.fixture
+def indexed(vector_dataset, data):
+    """A dataset with an index, the index, and the sample ids in the order of the vectors."""
+    dataset = vector_dataset(data)
+    return dataset, compute(dataset, n_trees=10), dataset.values("id")
+
+
+@pytest.fixture
+def folder(plugin):
+    home = plugin("similarity.home").home()
+
+    def of(dataset, key=KEY):
+        return home / "indexes" / str(dataset._doc.id) / key
+
+    return of
+
+
+def files(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def names_of(found):
+    return [sample_id for sample_id, _ in found]
+
+
+# --- the Brain contract
+
+
+def test_stored_class_paths_are_frozen(indexed):
+    dataset, index, _ = indexed
+    path = "fiftyone.plugins.orgs.onlyone.dedup.similarity.annoy_backend"
+    assert dataset.get_brain_info(KEY).config.cls == f"{path}.AnnoySimilarityConfig"
+    assert index.cls == f"{path}.AnnoySimilarityIndex"
+    assert type(index.config.build()).__name__ == "AnnoySimilarity"
+
+
+def test_the_config_is_made_from_the_two_fields_the_app_gives(plugin):
+    config = plugin("similarity.annoy_backend").AnnoySimilarityConfig(
+        embeddings_field="v", patches_field=None
+    )
+    assert (config.method, config.max_k, config.supports_least_similarity) == ("annoy", None, False)
+    assert config.supported_aggregations == ("mean",)
+    assert (config.n_trees, config.search_k, config.seed, config.metric) == (50, -1, 51, "cosine")
+
+
+def test_registering_twice_keeps_one_backend_and_what_a_person_set(plugin):
+    backends = fob.brain_config.similarity_backends
+    before = dict(backends["annoy"])
+    backends["annoy"]["n_trees"] = 7
+    plugin("similarity").register_backend()
+    try:
+        assert backends["annoy"] == before | {"n_trees": 7}
+    finally:
+        del backends["annoy"]["n_trees"]
+
+
+def test_distances_and_order_equal_brute_force(indexed, data):
+    _, index, ids = indexed
+    found, labels, distances = index._kneighbors(query=ids[7], k=9, return_dists=True)
+    order = np.argsort(cosine(data, data[7]))[:9]
+    assert found == [ids[row] for row in order]
+    assert labels is None
+    np.testing.assert_allclose(distances, np.sort(cosine(data, data[7]))[:9], atol=1e-7)
+    assert distances[0] == 0.0
+
+
+def test_fiftyones_own_sort_by_similarity_works(indexed, data):
+    dataset, _, ids = indexed
+    view = dataset.sort_by_similarity(ids[3], k=5, brain_key=KEY, dist_field="distance")
+    order = np.argsort(cosine(data, data[3]))[:5]
+    assert view.values("id") == [ids[row] for row in order]
+    np.testing.assert_allclose(view.values("distance"), np.sort(cosine(data, data[3]))[:5], atol=1e-7)
+    assert dataset.exists("distance").count() == 5
+
+
+def test_a_view_restricts_the_result_but_not_the_query(indexed, data):
+    dataset, _, ids = indexed
+    view = dataset.select(ids[20:50])
+    found = view.sort_by_similarity(ids[3], k=6, brain_key=KEY).values("id")
+    order = 20 + np.argsort(cosine(data[20:50], data[3]))[:6]
+    assert found == [ids[row] for row in order]
+
+
+def test_several_samples_are_asked_for_by_the_mean_of_their_directions(indexed, data):
+    dataset, _, ids = indexed
+    found = dataset.sort_by_similarity(ids[:3], k=8, brain_key=KEY).values("id")
+    units = data[:3] / np.linalg.norm(data[:3], axis=1, keepdims=True)
+    order = np.argsort(cosine(data, units.mean(axis=0)))[:8]
+    assert found == [ids[row] for row in order]
+
+
+def test_vectors_and_lists_of_queries_are_answered_in_their_shapes(indexed, data):
+    _, index, ids = indexed
+    one, _ = index._kneighbors(query=data[4], k=2)
+    each, _ = index._kneighbors(query=data[4:6], k=2)
+    listed, _ = index._kneighbors(query=[ids[4], ids[5]], k=2)
+    assert each == listed
+    assert each[0] == one
+    assert one[0] == ids[4]
+    assert index._kneighbors(query=data[4:6], k=2, aggregation="mean")[0][0] in ids
+
+
+def test_all_samples_are_sorted_without_k(indexed):
+    dataset, _, ids = indexed
+    assert sorted(dataset.sort_by_similarity(ids[0], brain_key=KEY).values("id")) == sorted(ids)
+
+
+def test_full_index_queries_number_the_current_view_and_leave_the_sample_out(indexed, data):
+    dataset, index, ids = indexed
+    with index.use_view(dataset.select(ids[10:40])):
+        found, distances = index._kneighbors(k=3, return_dists=True)
+        within = index._radius_neighbors(thresh=0.5)
+    for row in range(30):
+        expected = cosine(data[10:40], data[10 + row])
+        expected[row] = np.inf
+        np.testing.assert_array_equal(found[row], np.argsort(expected)[:3])
+        np.testing.assert_allclose(distances[row], np.sort(expected)[:3], atol=1e-7)
+        np.testing.assert_array_equal(within[row], np.flatnonzero(expected <= 0.5))
+
+
+def test_radius_queries_by_sample_are_exact(indexed, data):
+    _, index, ids = indexed
+    found, _, distances = index._radius_neighbors(query=ids[2], thresh=0.8, return_dists=True)
+    assert sorted(found) == sorted(ids[row] for row in np.flatnonzero(cosine(data, data[2]) <= 0.8))
+    assert max(distances) <= 0.8
+
+
+def test_brain_finds_duplicates_and_unique_samples_with_the_index(vector_dataset, data):
+    dataset = vector_dataset(np.vstack([data[:20], data[:5]]))
+    compute(dataset)
+    ids = dataset.values("id")
+    found = fob.compute_near_duplicates(dataset, threshold=1e-4, similarity_index=fresh(dataset))
+    assert sorted(found.duplicate_ids) == sorted(ids[20:])
+    found.find_unique(12)
+    assert len(found.unique_ids) == 12
+
+
+def test_embeddings_are_returned_as_the_field_has_them_and_in_the_order_asked_for(indexed, data):
+    _, index, ids = indexed
+    matrix, found, labels = index.get_embeddings(sample_ids=[ids[9], ids[2]])
+    np.testing.assert_array_equal(matrix, data[[9, 2]])
+    assert found.tolist() == [ids[9], ids[2]]
+    assert labels is None
+    np.testing.assert_array_equal(index.get_embeddings()[0], data)
+    assert len(index.get_embeddings(sample_ids=["0" * 24], allow_missing=True)[1]) == 0
+    with pytest.raises(ValueError, match="1 IDs"):
+        index.get_embeddings(sample_ids=["0" * 24], allow_missing=False)
+
+
+def test_what_is_added_to_and_removed_from_the_index_is_in_the_field(indexed, data):
+    dataset, index, ids = indexed
+    index.remove_from_index(sample_ids=ids[:2])
+    assert dataset.exists("vgg16", False).values("id") == ids[:2]
+    assert index.total_index_size == 58
+    index.add_to_index(data[:1], ids[:1])
+    assert index.nearest(ids[0], 1) == [(ids[0], 0.0)]
+    with pytest.raises(ValueError, match="already present"):
+        index.add_to_index(data[:1], ids[:1], overwrite=False, allow_existing=False)
+    with pytest.raises(ValueError, match="not present"):
+        index.remove_from_index(sample_ids=[ids[1]], allow_missing=False)
+
+
+def test_given_embeddings_are_written_into_a_new_field_and_indexed(vector_dataset, data):
+    dataset = vector_dataset([None] * 60)
+    index = fob.compute_similarity(
+        dataset, embeddings=data, embeddings_field="other", brain_key="other", backend="annoy"
+    )
+    assert index.status.built == 60
+    np.testing.assert_array_equal(np.stack(dataset.values("other")), data)
+
+
+def test_an_index_without_a_key_leaves_no_files(vector_dataset, data, folder):
+    dataset = vector_dataset(data)
+    index = fob.compute_similarity(dataset, embeddings="vgg16", backend="annoy")
+    assert len(index.nearest(data[0], 3)) == 3
+    assert not folder(dataset).parent.exists()
+
+
+def test_grouped_datasets_are_indexed_over_all_slices(dataset, data, tmp_path):
+    grouped = dataset()
+    grouped.add_group_field("group", default="left")
+    samples = []
+    for row in range(10):
+        group = fo.Group()
+        for offset, side in enumerate(("left", "right")):
+            path = str(tmp_path / f"{side}{row}.png")
+            samples.append(fo.Sample(filepath=path, group=group.element(side), vgg16=data[2 * row + offset]))
+    grouped.add_samples(samples)
+    index = compute(grouped)
+    assert index.total_index_size == 20
+    assert index.nearest(samples[1].id, 1) == [(samples[1].id, 0.0)]
+
+
+# --- our own query
+
+
+def test_nearest_puts_the_query_first_and_keeps_to_the_ids_given(indexed, data):
+    _, index, ids = indexed
+    found = index.nearest(ids[5], 4, within_ids=ids[:30])
+    assert found[0] == (ids[5], 0.0)
+    assert names_of(found) == [ids[row] for row in np.argsort(cosine(data[:30], data[5]))[:4]]
+    assert ids[5] not in names_of(index.nearest(ids[5], 4, within_ids=ids[:5]))
+    assert index.nearest(ids[5], 4, within_ids=[]) == []
+    assert len(index.nearest(ids[5])) == 60
+
+
+def test_all_samples_of_a_query_come_first(indexed):
+    _, index, ids = indexed
+    query = [ids[1], ids[40], ids[20]]
+    found = index.nearest(query, 6)
+    assert set(names_of(found[:3])) == set(query)
+    assert len({*names_of(found)}) == 6
+    rest = [distance for _, distance in found[3:]]
+    assert rest == sorted(rest)
+
+
+def test_twenty_copies_each_come_first_in_their_own_list(vector_dataset):
+    dataset = vector_dataset(np.tile(vectors(1), (20, 1)))
+    index = compute(dataset)
+    for sample_id in dataset.values("id"):
+        assert index.nearest(sample_id, 3)[0] == (sample_id, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("0" * 24, "not in the index"),
+        ([], "empty"),
+        (np.ones(3), "3 values instead of 16"),
+        (np.zeros(16), "length zero"),
+        (np.full(16, np.nan), "NaN"),
+    ],
+)
+def test_a_query_that_cannot_be_answered_says_why(indexed, query, message):
+    with pytest.raises(ValueError, match=message):
+        indexed[1].nearest(query, 3)
+
+
+# --- errors
+
+
+@pytest.mark.parametrize("options", [{"n_trees": 0}, {"search_k": 0}, {"seed": -1}, {"metric": "euclidean"}])
+def test_bad_options_are_refused_and_leave_no_key(vector_dataset, data, options):
+    dataset = vector_dataset(data)
+    with pytest.raises(ValueError, match=next(iter(map(str, options.values())))):
+        compute(dataset, **options)
+    assert dataset.list_brain_runs() == []
+
+
+def test_patches_are_refused_and_leave_no_key(vector_dataset, data):
+    dataset = vector_dataset(data)
+    dataset.add_sample_field("boxes", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    with pytest.raises(ValueError, match="whole samples"):
+        fob.compute_similarity(dataset, patches_field="boxes", embeddings={}, brain_key=KEY, backend="annoy")
+    assert dataset.list_brain_runs() == []
+
+
+def test_vectors_that_cannot_be_compared_are_left_out_and_named(vector_dataset, data):
+    spoiled = list(data)
+    spoiled[3], spoiled[4], spoiled[5] = np.full(16, np.nan), np.zeros(16), np.ones(8)
+    dataset = vector_dataset([*spoiled, None])
+    index, ids = compute(dataset), dataset.values("id")
+    assert index.total_index_size == 57
+    assert sorted(index.status.unusable) == sorted(ids[3:6])
+    assert "8 values instead of 16" in index.status.unusable[ids[5]]
+    assert fresh(dataset).status.unusable == index.status.unusable
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_index_of_almost_nothing_works(vector_dataset, data, count):
+    dataset = vector_dataset([*data[:count], None, None])
+    index = compute(dataset)
+    assert index.total_index_size == count
+    assert len(index.nearest(data[0], 5)) == count
+
+
+def test_loading_an_unknown_or_foreign_key_says_what_there_is(plugin, indexed):
+    dataset, _, _ = indexed
+    load_index = plugin("similarity").load_index
+    assert load_index(dataset, KEY).total_index_size == 60
+    with pytest.raises(ValueError, match=f"'nope' .*it has {KEY}"):
+        load_index(dataset, "nope")
+    fob.compute_similarity(dataset, embeddings="vgg16", brain_key="theirs", backend="sklearn")
+    with pytest.raises(ValueError, match="'sklearn'"):
+        load_index(dataset, "theirs")
+
+
+# --- freshness
+
+
+def test_tags_labels_and_similarities_read_no_vector_and_rebuild_nothing(
+    indexed, folder, plugin, monkeypatch
+):
+    dataset, index, ids = indexed
+    dataset.add_sample_field("vgg16_digest", fo.StringField)
+    dataset.set_values("vgg16_digest", [f"digest-{row}" for row in range(60)])
+    index.rebuild()
+    before = files(folder(dataset))
+    dataset.tag_samples("dedup:cluster:0001")
+    dataset.set_values("dedup_cluster", [1] * 60)
+    dataset.sort_by_similarity(ids[0], k=5, brain_key=KEY, dist_field="similarity")
+    field = plugin("similarity.index_field").VectorField
+    monkeypatch.setattr(field, "_read", lambda *_: pytest.fail("a vector was read"))
+    assert names_of(fresh(dataset).nearest(ids[0], 1)) == [ids[0]]
+    status = fresh(dataset).status
+    assert (status.built, status.added, status.removed, status.changed) == (60, 0, 0, 0)
+    assert files(folder(dataset)) == before
+
+
+def test_tags_on_a_foreign_field_rebuild_nothing(indexed, folder):
+    dataset, _, _ = indexed
+    before = files(folder(dataset))
+    dataset.tag_samples("seen")
+    status = fresh(dataset).status
+    assert (status.built, status.added, status.removed, status.changed) == (60, 0, 0, 0)
+    assert files(folder(dataset)) == before
+
+
+def test_removed_samples_are_never_found(indexed):
+    dataset, index, ids = indexed
+    nearest = names_of(index.nearest(ids[0], 5))
+    dataset.delete_samples(nearest[1:3])
+    expected = [sample_id for sample_id in nearest if sample_id not in nearest[1:3]]
+    for any_index in (index, fresh(dataset)):
+        assert names_of(any_index.nearest(ids[0], 3)) == expected
+        assert any_index.status.removed == 2
+        assert any_index.total_index_size == 58
+
+
+def test_added_samples_are_found_at_once(indexed, data, tmp_path):
+    dataset, index, ids = indexed
+    added = fo.Sample(filepath=str(tmp_path / "new.png"), vgg16=data[8] * np.float32(2))
+    dataset.add_sample(added)
+    for any_index in (index, fresh(dataset)):
+        assert set(names_of(any_index.nearest(ids[8], 2))) == {ids[8], added.id}
+        assert any_index.nearest(added.id, 1) == [(added.id, 0.0)]
+        assert (any_index.status.built, any_index.status.added) == (60, 1)
+
+
+def test_a_sample_deleted_while_another_is_added_is_not_found(indexed, data, tmp_path):
+    dataset, index, ids = indexed
+    dataset.delete_samples([ids[3]])
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "new.png"), vgg16=data[3]))
+    found = names_of(index.nearest(data[3], 60))
+    assert ids[3] not in found
+    assert len(found) == 60
+
+
+def test_changed_vectors_are_found_by_what_they_are_now(indexed, data):
+    dataset, index, ids = indexed
+    dataset.set_values("vgg16", {ids[1]: data[30] + np.float32(1e-3)}, key_field="id")
+    assert names_of(index.nearest(ids[30], 2)) == [ids[30], ids[1]]
+    assert index.status.changed == 1
+    dataset.set_values("vgg16", {ids[1]: data[1]}, key_field="id")
+    assert index.status.changed == 0
+    assert index.nearest(data[1], 1)[0][0] == ids[1]
+
+
+def test_a_vector_with_a_new_digest_is_read_again(indexed, data):
+    dataset, index, ids = indexed
+    dataset.add_sample_field("vgg16_digest", fo.StringField)
+    dataset.set_values("vgg16_digest", ["old"] * 60)
+    index.rebuild()
+    dataset.set_values("vgg16", {ids[1]: -data[1]}, key_field="id")
+    dataset.set_values("vgg16_digest", {ids[1]: "new"}, key_field="id")
+    assert index.status.changed == 1
+    assert index.nearest(-data[1], 1)[0][0] == ids[1]
+
+
+def test_another_models_vectors_are_noticed_though_the_digests_stay(indexed, data):
+    dataset, index, _ = indexed
+    dataset.add_sample_field("vgg16_digest", fo.StringField)
+    dataset.set_values("vgg16_digest", ["file"] * 60)
+    index.rebuild()
+    field = dataset.get_field("vgg16")
+    field.info = {"onlyone": {"layer": "block5_max"}}
+    field.save()
+    dataset.set_values("vgg16", list(-data))
+    assert index.status.changed == 60
+
+
+def test_cleared_vectors_and_a_deleted_field_leave_nothing_to_find(indexed):
+    dataset, index, ids = indexed
+    dataset.set_values("vgg16", {ids[0]: None}, key_field="id")
+    assert ids[0] not in names_of(index.nearest(ids[1]))
+    dataset.delete_sample_field("vgg16")
+    assert fresh(dataset).total_index_size == 0
+
+
+def test_rebuild_takes_everything_in_and_keeps_no_old_files(indexed, data, tmp_path, folder):
+    dataset, index, ids = indexed
+    dataset.delete_samples(ids[:5])
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "new.png"), vgg16=data[0]))
+    seen = []
+    index.rebuild(progress=lambda done, total: seen.append((done, total)))
+    status = index.status
+    assert (status.built, status.added, status.removed, status.changed) == (56, 0, 0, 0)
+    assert seen[-1] == (112, 112)
+    assert len(files(folder(dataset))) == 4
+    assert fresh(dataset).status == status
+
+
+def test_a_rebuild_that_is_stopped_leaves_the_old_index(indexed, folder):
+    dataset, index, ids = indexed
+    before = files(folder(dataset))
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.rebuild(progress=stop)
+    assert files(folder(dataset)) == before
+    assert index.nearest(ids[0], 1) == [(ids[0], 0.0)]
+
+
+def test_a_new_results_object_costs_milliseconds(vector_dataset):
+    dataset = vector_dataset(vectors(3000, 64))
+    compute(dataset)
+    state = fresh(dataset)._state
+    started = time.perf_counter()
+    again = fresh(dataset)
+    assert time.perf_counter() - started < 1.0
+    assert again._state is state
+
+
+# --- files
+
+
+def test_files_lie_under_home_by_dataset_and_key(indexed, folder):
+    dataset, _, _ = indexed
+    names = sorted(path.suffix for path in folder(dataset).iterdir())
+    assert names == [".ann", ".f32", ".json", ".npz"]
+    told = json.loads((folder(dataset) / "index.json").read_text())
+    assert told["metric"] == "cosine"
+    assert told["forest"]["dimension"] == 16
+    assert told["version"] == 1
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz", ".f32", ".ann", ""])
+def test_any_file_may_be_deleted_at_any_time(indexed, folder, suffix, plugin):
+    dataset, index, ids = indexed
+    expected = index.nearest(ids[4], 5)
+    for path in folder(dataset).iterdir():
+        if path.name.endswith(suffix):
+            path.unlink()
+    assert index.nearest(ids[4], 5) == expected
+    plugin("similarity.index_state")._states.clear()
+    assert fresh(dataset).nearest(ids[4], 5) == expected
+    assert len(files(folder(dataset))) == 4
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz", ".f32", ".ann"])
+def test_a_truncated_file_is_built_again(indexed, folder, suffix, plugin):
+    dataset, index, ids = indexed
+    expected = index.nearest(ids[4], 5)
+    (path,) = folder(dataset).glob(f"*{suffix}")
+    whole = path.read_bytes()
+    replaced = path.with_name("truncated")
+    replaced.write_bytes(whole[: len(whole) // 2])
+    replaced.replace(path)
+    plugin("similarity.index_state")._states.clear()
+    assert fresh(dataset).nearest(ids[4], 5) == expected
+
+
+def test_deleting_the_brain_run_deletes_its_files(indexed, folder):
+    dataset, _, _ = indexed
+    assert folder(dataset).is_dir()
+    dataset.delete_brain_run(KEY)
+    assert not folder(dataset).parent.exists()
+
+
+def test_renaming_the_brain_run_moves_its_files(indexed, folder):
+    dataset, _, ids = indexed
+    before = files(folder(dataset))
+    dataset.rename_brain_run(KEY, "renamed")
+    assert files(folder(dataset, "renamed")) == before
+    assert not folder(dataset).exists()
+    assert fresh(dataset, "renamed").nearest(ids[0], 1) == [(ids[0], 0.0)]
+    assert files(folder(dataset, "renamed")) == before
+
+
+def test_a_clone_of_the_dataset_has_an_index_of_its_own(indexed, folder):
+    dataset, _, _ = indexed
+    clone = dataset.clone()
+    try:
+        assert clone.load_brain_results(KEY).total_index_size == 60
+        assert folder(clone).is_dir()
+    finally:
+        clone.delete_brain_run(KEY)
+        fo.delete_dataset(clone.name)
+
+
+def test_home_inside_the_plugin_is_refused(plugin, monkeypatch):
+    monkeypatch.setenv("ONLYONE_HOME", str(ROOT / "similarity" / "cache"))
+    with pytest.raises(ValueError, match="serves"):
+        plugin("similarity.home").home()
+
+
+def test_home_is_beside_fiftyones_configuration_unless_named(plugin, monkeypatch, tmp_path):
+    home = plugin("similarity.home").home
+    monkeypatch.setenv("ONLYONE_HOME", str(tmp_path / "named"))
+    assert home() == tmp_path / "named"
+    monkeypatch.delenv("ONLYONE_HOME")
+    monkeypatch.setenv("FIFTYONE_CONFIG_PATH", str(tmp_path / "config.json"))
+    assert home() == tmp_path / "onlyone"
+
+
+# --- processes
+
+
+def start(code, *arguments):
+    """Start a second Python process with the same FiftyOne settings, outside the repository's folder."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=os.environ["HOME"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(process):
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return output.strip().splitlines()[-1]
+
+
+LOAD = """
+import sys, fiftyone as fo, fiftyone.operators as foo
+foo.list_operators()
+index = fo.load_dataset(sys.argv[1]).load_brain_results(sys.argv[2])
+print(type(index).__name__, index.nearest(sys.argv[3], 3)[1][0])
+"""
+
+
+def test_a_second_process_loads_the_index_after_listing_the_operators(indexed, folder):
+    dataset, index, ids = indexed
+    before = files(folder(dataset))
+    expected = f"AnnoySimilarityIndex {index.nearest(ids[0], 3)[1][0]}"
+    assert answer(start(LOAD, dataset.name, KEY, ids[0])) == expected
+    assert files(folder(dataset)) == before
+
+
+def test_processes_that_build_and_read_at_once_all_answer_right(indexed, folder):
+    dataset, index, ids = indexed
+    expected = f"AnnoySimilarityIndex {index.nearest(ids[0], 3)[1][0]}"
+    (folder(dataset) / "index.json").unlink()
+    processes = [start(LOAD, dataset.name, KEY, ids[0]) for _ in range(3)]
+    while any(process.poll() is None for process in processes):
+        index.rebuild()
+        assert index.nearest(ids[0], 3)[0] == (ids[0], 0.0)
+    assert [answer(process) for process in processes] == [expected] * 3
+    assert not list(folder(dataset).glob("*.part"))
