@@ -10,7 +10,8 @@ from sklearn.cluster import DBSCAN
 
 from . import neighbors
 from . import vectors as vec
-from .neighbors import Block, Progress, Space
+from .neighbors import Block, Progress
+from .space import Space
 from .vectors import Indices, Vectors
 
 NOISE = -1
@@ -51,13 +52,14 @@ def dbscan(
     if len(vectors) == 0:
         return np.empty(0, dtype=np.int64)
     first, group = vec.copies(vectors)
-    distinct, weights = vectors[first], np.bincount(group)
-    graph = neighbors.graph(distinct, eps=eps, metric=metric, memory=memory, progress=progress)
+    weights, distinct = np.bincount(group), vectors if len(first) == len(vectors) else vectors[first]
+    space = Space(distinct, metric, arrange=len(distinct) > neighbors.TILE)
+    limit = neighbors.reach(eps, metric)
+    graph = neighbors.graph_of(space, limit, memory=memory, progress=progress)
     if graph is not None:
         labels = _stored(graph, weights, min_samples)
     else:
-        limit = neighbors.reach(eps, metric)
-        labels = _Streamed(Space(distinct, metric), weights, limit, min_samples, progress).labels()
+        labels = _Streamed(space, weights, limit, min_samples, progress).labels()
     return labels[group]
 
 
@@ -104,9 +106,9 @@ class _Streamed:
             np.add.at(counts, block.cols, weights[block.rows])
         return counts
 
-    def _joined(self, rows: slice, cols: slice) -> bool:
+    def _joined(self, rows: Indices, cols: Indices) -> bool:
         """Whether a tile can add nothing: all its samples are core and in one component."""
-        root = self.root[rows.start]
+        root = self.root[rows[0]]
         return all(
             bool(self.core[part].all() and (self.root[part] == root).all() and not self.lonely[part].any())
             for part in (rows, cols)

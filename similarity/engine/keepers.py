@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from . import vectors as vec
 from .clusters import NOISE, Labels
-from .neighbors import Progress, Space, check_eps, reach
+from .neighbors import Progress, check_eps, reach
+from .space import Space
 from .vectors import Floats, Indices, Vectors
 
 _BLOCK = 1024
@@ -200,7 +201,8 @@ def _open_clusters(
 def _firsts(labels: Labels, order: Indices) -> Indices:
     """The first member of each cluster."""
     clustered = order[labels[order] != NOISE]
-    return clustered[np.unique(labels[clustered], return_index=True)[1]]
+    firsts: Indices = clustered[np.unique(labels[clustered], return_index=True)[1]]
+    return firsts
 
 
 def _first_of_each(labels: Labels, order: Indices) -> Indices:
@@ -215,7 +217,8 @@ def _first_of_each(labels: Labels, order: Indices) -> Indices:
 def _total_cosine(vectors: Vectors, members: Indices) -> Floats:
     unit = vec.unit(vectors[members])
     centre = unit.sum(axis=0)
-    return np.round(len(members) - (unit * centre).sum(axis=1), 9)
+    total: Floats = len(members) - (unit * centre).sum(axis=1)
+    return np.round(total, 9)
 
 
 def _total(vectors: Vectors, members: Indices) -> Floats:

@@ -8,92 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
 from . import vectors as vec
+from .sketch import Singles
+from .space import Space
 from .vectors import Floats, Indices, Vectors
 
 FLOOR = 1e-6
 TILE = 2048
 
 Progress = Callable[[int, int], None] | None
-Skip = Callable[[slice, slice], bool]
+Skip = Callable[[Indices, Indices], bool]
 
 _BYTES_PER_PAIR = 80
+_PAIR_COST = 100  # of the score of a pair by itself, in scores by a product of blocks
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some pairs ``rows[i] < cols[i]`` and their scores (see :class:`Space`), each ``(m,)``."""
+    """Some pairs ``rows[i] < cols[i]`` and their scores (see :class:`~.space.Space`), each ``(m,)``."""
 
     rows: Indices
     cols: Indices
-    scores: NDArray[np.float32]
-
-
-class Space:
-    """Vectors laid out so that one matrix product gives a score that falls with the distance of every pair.
-
-    For cosine the score is cos. For euclidean it is minus half the squared distance, of vectors shifted and
-    scaled into the unit ball, where float32 does least harm. ``slack`` bounds the rounding error of a score.
-
-    Args:
-        vectors: ``(n, d)``, checked; not modified
-        metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
-    """
-
-    def __init__(self, vectors: Vectors, metric: str = "cosine"):
-        vec.check_metric(metric)
-        self.vectors = vectors
-        self.metric = metric
-        self.scale = 1.0
-        self.left = self.right = self._lay_out()
-        # Measured below 1e-6 for 512 values of one sign, the worst case; grows with the square root.
-        self.slack = 4e-6 * max(1.0, (vectors.shape[1] / 512) ** 0.5)
-        if metric == "euclidean":
-            self._augment()
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def score(self, distance: Any) -> Any:
-        """Return the score of pairs at ``distance`` (scalar or array)."""
-        return 1.0 - distance if self.metric == "cosine" else -0.5 * (distance / self.scale) ** 2
-
-    def distance(self, scores: NDArray[Any]) -> Floats:
-        """Return the distances for ``scores``, to float32's precision."""
-        scores = scores.astype(np.float64)
-        if self.metric == "cosine":
-            return np.maximum(1.0 - scores, 0.0)
-        return self.scale * np.sqrt(np.maximum(-2.0 * scores, 0.0))
-
-    def within(self, rows: Indices, cols: Indices, limit: float) -> NDArray[np.bool_]:
-        """Return which of the pairs ``rows x cols`` are no farther apart than ``limit``, as ``(r, c)``."""
-        scores = self.left[rows] @ self.right[cols].T
-        result: NDArray[np.bool_] = scores >= self.score(limit)
-        row, col = np.nonzero(np.abs(scores - np.float32(self.score(limit))) <= self.slack)
-        result[row, col] = vec.between(self.vectors, rows[row], cols[col], metric=self.metric) <= limit
-        return result
-
-    def _lay_out(self) -> NDArray[np.float32]:
-        if self.metric == "cosine":
-            return vec.normalise(self.vectors)
-        centre = self.vectors.sum(axis=0, dtype=np.float64) / max(1, len(self))
-        shifted = np.empty(self.vectors.shape, dtype=np.float32)
-        for part in vec.chunks(*shifted.shape):
-            shifted[part] = self.vectors[part] - centre
-        self.scale = float(max(vec.norms(shifted), default=0.0)) or 1.0
-        shifted /= np.float32(self.scale)
-        return shifted
-
-    def _augment(self) -> None:
-        half = (-0.5 * np.square(vec.norms(self.left))).astype(np.float32)[:, None]
-        one = np.ones_like(half)
-        self.left, self.right = np.hstack([self.left, half, one]), np.hstack([self.left, one, half])
+    scores: Singles
 
 
 def reach(eps: float, metric: str = "cosine") -> float:
@@ -133,7 +74,7 @@ def pairs(
     check_eps(eps)
     vec.check(vectors)
     _, group = vec.copies(vectors)
-    space = Space(vectors, metric)
+    space = Space(vectors, metric, arrange=len(vectors) > TILE)
     for block in blocks(space, reach(eps, metric), progress=progress):
         distances = space.distance(block.scores)
         distances[group[block.rows] == group[block.cols]] = 0.0
@@ -159,76 +100,124 @@ def graph(
         memory (1 GiB): bytes that the graph may take while it is built and used
         progress (None): called with (done, total) before each block; may raise to cancel
     """
-    n = len(vectors)
+    check_eps(eps)
+    vec.check(vectors)
+    _, group = vec.copies(vectors)
+    space = Space(vectors, metric, arrange=len(vectors) > TILE)
+    found = graph_of(space, reach(eps, metric), memory=memory, progress=progress)
+    if found is not None:
+        rows = np.repeat(group, np.diff(found.indptr))
+        found.data[rows == group[found.indices]] = 0.0
+    return found
+
+
+def graph_of(
+    space: Space, limit: float, *, memory: int, progress: Progress = None
+) -> scipy.sparse.csr_matrix | None:
+    """As :func:`graph`, of a space; copies may be stored at a distance that is only nearly zero."""
     found = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
     count = 0
-    for rows, cols, distances in pairs(vectors, eps=eps, metric=metric, progress=progress):
-        count += len(rows)
+    for block in blocks(space, limit, progress=progress):
+        count += len(block.rows)
         if count * _BYTES_PER_PAIR > memory:
             return None
-        found.append((rows.astype(np.int32), cols.astype(np.int32), distances.astype(np.float32)))
+        distances = space.distance(block.scores).astype(np.float32)
+        found.append((block.rows.astype(np.int32), block.cols.astype(np.int32), distances))
     rows, cols, distances = (np.concatenate(part) for part in zip(*found, strict=True))
-    own = np.arange(n, dtype=np.int32)
+    own = np.arange(len(space), dtype=np.int32)
     return scipy.sparse.csr_matrix(
         (
-            np.concatenate([distances, distances, np.zeros(n, np.float32)]),
+            np.concatenate([distances, distances, np.zeros(len(own), np.float32)]),
             (np.concatenate([rows, cols, own]), np.concatenate([cols, rows, own])),
         ),
-        shape=(n, n),
+        shape=(len(own), len(own)),
     )
 
 
 def blocks(
     space: Space, limit: float, *, skip: Skip | None = None, progress: Progress = None
 ) -> Iterator[Block]:
-    """Yield the pairs of ``space`` no farther apart than ``limit``, tile by tile of the upper triangle.
+    """Yield the pairs of rows of ``space`` no farther apart than ``limit``, tile by tile of half the square.
 
     Args:
-        space: the vectors
+        space: the vectors; worth arranging where they are many
         limit: largest distance, inclusive
-        skip (None): called with the row and column slice of a tile; where it returns True the tile is left
-            out
+        skip (None): called with the rows on either side of a tile; where it returns True the tile is left out
         progress (None): called with (tiles done, tiles in all) before each tile; may raise to cancel
     """
-    for rows, cols, scores in tiles(space, skip=skip, progress=progress):
-        at = np.flatnonzero(scores >= space.score(limit) - space.slack)
-        row, col = np.divmod(at, scores.shape[1])
-        if rows == cols:
-            above = row < col
-            at, row, col = at[above], row[above], col[above]
-        block = Block(row + rows.start, col + cols.start, scores.reshape(-1)[at])
-        yield _settle(space, limit, block)
+    cut = space.score(limit) - space.slack
+    buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
+    for left, right in _upper_tiles(len(space), progress):
+        if skip is None or not skip(space.order[left], space.order[right]):
+            block = _candidates(space, left, right, cut, buffer)
+            if left == right:
+                block = _only(block, block.rows < block.cols)
+            block = _settled(space, limit, block)
+            rows, cols = space.order[block.rows], space.order[block.cols]
+            yield Block(np.minimum(rows, cols), np.maximum(rows, cols), block.scores)
 
 
-def tiles(
-    space: Space, *, skip: Skip | None = None, progress: Progress = None
-) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+def tiles(space: Space, *, progress: Progress = None) -> Iterator[tuple[slice, slice, Singles]]:
     """Yield ``rows, cols, scores`` of each tile of the upper triangle, row by row.
 
-    ``scores`` is ``(r, c)`` and the caller's to change until the next one is asked for. Arguments as for
-    :func:`blocks`.
+    ``scores`` is ``(r, c)`` and the caller's to change until the next one is asked for.
     """
-    slices = [slice(start, min(len(space), start + TILE)) for start in range(0, len(space), TILE)]
-    todo = [(rows, cols) for i, rows in enumerate(slices) for cols in slices[i:]]
-    buffer = np.empty(TILE * TILE, dtype=np.float32)
-    for done, (rows, cols) in enumerate(todo):
+    buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
+    for rows, cols in _upper_tiles(len(space), progress):
+        yield rows, cols, _product(space.left[rows], space.right[cols], buffer)
+
+
+def _upper_tiles(n: int, progress: Progress) -> Iterator[tuple[slice, slice]]:
+    slices = [slice(start, min(n, start + TILE)) for start in range(0, n, TILE)]
+    total = len(slices) * (len(slices) + 1) // 2
+    pairs_of_slices = ((rows, cols) for i, rows in enumerate(slices) for cols in slices[i:])
+    for done, (rows, cols) in enumerate(pairs_of_slices):
         if progress is not None:
-            progress(done, len(todo))
-        if skip is None or not skip(rows, cols):
-            left, right = space.left[rows], space.right[cols]
-            scores = buffer[: len(left) * len(right)].reshape(len(left), len(right))
-            np.matmul(left, right.T, out=scores)
-            yield rows, cols, scores
+            progress(done, total)
+        yield rows, cols
     if progress is not None:
-        progress(len(todo), len(todo))
+        progress(total, total)
 
 
-def _settle(space: Space, limit: float, block: Block) -> Block:
+def _product(left: Singles, right: Singles, buffer: Singles) -> Singles:
+    scores = buffer[: len(left) * len(right)].reshape(len(left), len(right))
+    return np.matmul(left, right.T, out=scores)
+
+
+def _candidates(space: Space, left: slice, right: slice, cut: float, buffer: Singles) -> Block:
+    """The pairs of positions of a tile that score ``cut`` or more."""
+    rows, cols = np.arange(left.start, left.stop), np.arange(right.start, right.stop)
+    if space.rough is not None:
+        rough = _product(space.rough[0][left], space.rough[1][right], buffer)
+        row, col = _at_least(rough, cut - space.top - space.slack)
+        rows, cols = rows[_present(row, len(rows))], cols[_present(col, len(cols))]
+        if len(row) * _PAIR_COST < len(rows) * len(cols):
+            block = Block(
+                row + left.start, col + right.start, space.scores(row + left.start, col + right.start)
+            )
+            return _only(block, block.scores >= cut)
+    scores = _product(space.left[rows], space.right[cols], buffer)
+    row, col = _at_least(scores, cut)
+    return Block(rows[row], cols[col], scores[row, col])
+
+
+def _present(numbers: Indices, n: int) -> Indices:
+    return np.flatnonzero(np.bincount(numbers, minlength=n))
+
+
+def _at_least(scores: Singles, cut: float) -> tuple[Indices, Indices]:
+    at = np.flatnonzero(scores >= np.float32(cut))
+    row, col = np.divmod(at, scores.shape[1])
+    return row, col
+
+
+def _settled(space: Space, limit: float, block: Block) -> Block:
     """Drop the candidates that are too far, deciding in float64 where rounding could."""
     doubtful = np.flatnonzero(block.scores < space.score(limit) + space.slack)
-    if len(doubtful) == 0:
-        return block
-    exact = vec.between(space.vectors, block.rows[doubtful], block.cols[doubtful], metric=space.metric)
-    keep = np.ones(len(block.rows), dtype=bool)
-    keep[doubtful] = exact <= limit
-    return Block(block.rows[keep], block.cols[keep], block.scores[keep])
+    near = np.ones(len(block.rows), dtype=bool)
+    near[doubtful] = space.exact(block.rows[doubtful], block.cols[doubtful]) <= limit
+    return _only(block, near)
+
+
+def _only(block: Block, wanted: NDArray[np.bool_]) -> Block:
+    return block if wanted.all() else Block(block.rows[wanted], block.cols[wanted], block.scores[wanted])

@@ -17,7 +17,8 @@ from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from . import neighbors
 from . import vectors as vec
-from .neighbors import Progress, Space
+from .neighbors import Progress
+from .space import Space
 from .vectors import Floats, Indices
 
 _PENDING = 2**21
@@ -114,7 +115,8 @@ class _Builder:
         return length
 
     def _bound(self, part: slice) -> NDArray[np.float32]:
-        return self.space.score(self.to_root[part]).astype(np.float32)
+        bound: NDArray[np.float32] = self.space.score(self.to_root[part]).astype(np.float32)
+        return bound
 
     def _measure(self, tree: scipy.sparse.coo_matrix) -> None:
         """Set ``to_root`` by pointer doubling, since a tree can be as deep as it is large."""

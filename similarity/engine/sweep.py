@@ -11,7 +11,8 @@ import numpy as np
 
 from . import neighbors
 from . import vectors as vec
-from .neighbors import Progress, Space
+from .neighbors import Progress
+from .space import Space
 from .spanning import spanning_tree
 from .vectors import Floats, Indices, Vectors
 
@@ -122,7 +123,7 @@ Event = tuple[float, int, int, int]
 
 
 def _events(space: Space, weights: Indices, min_samples: int, progress: Progress) -> list[Event]:
-    """What happens as eps grows: a sample becomes core, two core samples join, a border one meets a core one."""
+    """What happens as eps grows: a sample becomes core, two cores join, a border sample meets a core."""
     if min_samples > 2:
         near, distance = _nearest(space, min_samples - 1, progress)
         core = _core_distances(distance, weights[near], weights, min_samples)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similarity.engine import neighbors
+from similarity.engine import neighbors, sketch
 from similarity.engine import vectors as vec
 
 
@@ -45,6 +45,31 @@ def test_pairs_are_those_of_brute_force(metric, eps):
     pairs = found(vectors, eps=eps, metric=metric)
     assert pairs.keys() == truth.keys()
     np.testing.assert_allclose([pairs[pair] for pair in truth], list(truth.values()), atol=1e-5)
+
+
+@pytest.mark.parametrize("metric", vec.METRICS)
+@pytest.mark.parametrize("eps", [0.002, 0.01, 0.3])
+def test_pairs_of_many_long_vectors_are_those_of_brute_force(monkeypatch, metric, eps):
+    monkeypatch.setattr(neighbors, "TILE", 64)
+    vectors = clustered(400, d=256, spread=0.02)
+    truth = brute_force(vectors, eps, metric)
+    assert found(vectors, eps=eps, metric=metric).keys() == truth.keys()
+
+
+def test_a_sketch_never_says_farther_than_it_is():
+    points = clustered(300, d=256, spread=0.3)
+    left, right = sketch.minus_half_squares(*sketch.sketch(points))
+    truth = -0.5 * np.square(points[:, None].astype(np.float64) - points[None]).sum(axis=2)
+    assert (left @ right.T >= truth - 1e-4).all()
+
+
+def test_a_compact_order_puts_clusters_together():
+    centres = 10 * np.random.default_rng(0).random((8, 5))
+    which = np.random.default_rng(1).integers(0, 8, 4000)
+    points = (centres[which] + 0.01 * np.random.default_rng(2).normal(size=(4000, 5))).astype(np.float32)
+    order = sketch.compact_order(points)
+    np.testing.assert_array_equal(np.sort(order), np.arange(4000))
+    assert (np.diff(which[order]) != 0).sum() < 40
 
 
 @given(seed=st.integers(0, 99), place=st.integers(0, 300), metric=st.sampled_from(vec.METRICS))
