@@ -16,7 +16,8 @@ import fiftyone.operators as foo  # isort: skip
 @pytest.fixture(scope="session", autouse=True)
 def the_plugin_loads():
     foo.list_operators()
-    assert not foo.OperatorRegistry().list_errors()
+    errors = foo.OperatorRegistry().list_errors()
+    assert not errors, "\n".join(errors)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,168 @@
+"""The FiftyOne App as a person sees it in Chromium: what the browser tests click, fill and read."""
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+OPEN_MS = 60_000
+RUN_MS = 180_000
+SETTLE_MS = 800  # pictures fade in; the App never says when it has drawn, and its polling never ends
+
+
+def cy(name: str) -> str:
+    """Return the selector of an element by the name that FiftyOne gave it for its own tests."""
+    return f'[data-cy="{name}"]'
+
+
+class App:
+    """One tab of the App; every method does what a person does, and waits until the App has answered.
+
+    Args:
+        page: the tab
+        address: of the App's server, e.g. ``http://127.0.0.1:5151``
+        pictures: a folder for screenshots, used unless ``UPDATE_SCREENSHOTS=1``
+    """
+
+    def __init__(self, page: Page, address: str, pictures: Path):
+        self.page = page
+        self.address = address
+        self._pictures = IMAGES if os.environ.get("UPDATE_SCREENSHOTS") == "1" else pictures
+
+    def open(self, dataset, view: str | None = None) -> "App":
+        """Open a dataset, or one of its saved views by its slug, and wait for the grid."""
+        query = f"?view={view}" if view else ""
+        self.page.goto(f"{self.address}/datasets/{dataset.name}{query}", timeout=OPEN_MS)
+        expect(self.page.locator(cy("entry-counts"))).to_contain_text("sample", timeout=OPEN_MS)
+        return self
+
+    @property
+    def form(self) -> Locator:
+        """The form of an operator, and later its output."""
+        return self.page.locator(cy("operators-prompt-modal"))
+
+    @property
+    def grid(self) -> Locator:
+        """The grid of pictures."""
+        return self.page.locator(cy("fo-grid"))
+
+    @property
+    def thumbnails(self) -> Locator:
+        """The pictures in the grid that are near enough to be drawn."""
+        return self.grid.locator(cy("looker"))
+
+    def operators(self, search: str) -> list[str]:
+        """Return the labels that the operator browser lists for a search, and close it."""
+        listed = self._search(search).locator(".MuiDialogContent-root").inner_text()
+        self.page.keyboard.press("Escape")
+        return [line.strip() for line in listed.splitlines() if line.strip()]
+
+    def operator(self, label: str) -> Locator:
+        """Open an operator's form by choosing its label in the operator browser."""
+        self._search(label).get_by_text(label, exact=True).first.click()
+        self.form.wait_for()
+        expect(self.form).to_contain_text(label)
+        return self.form
+
+    def button(self, operator: str) -> Locator:
+        """Return the button over the grid that an operator placed there, by the operator's full name."""
+        return self.page.locator(cy("fo-grid-actions")).locator(f'[data-item-id="{operator}"]')
+
+    def field(self, label: str) -> Locator:
+        """Return the input that follows a label in the form."""
+        follows = "following::*[self::input or self::textarea][1]"
+        return self.form.locator(f"xpath=.//p[normalize-space()={label!r}]/{follows}")
+
+    def fill(self, label: str, value: object) -> None:
+        """Type a value into a field of the form and leave it; a list of choices takes what is typed."""
+        field = self.field(label)
+        field.fill(str(value))
+        if field.get_attribute("role") == "combobox":
+            field.press("Enter")
+        field.press("Tab")
+
+    def check(self, label: str, on: bool = True) -> None:
+        """Tick or untick a box of the form by its label."""
+        self.form.get_by_label(label).set_checked(on)
+
+    def choose(self, label: str) -> None:
+        """Choose one of the form's radio buttons by its label."""
+        self.form.get_by_role("radio", name=label).check()
+
+    def execute(self, timeout: float = RUN_MS) -> str:
+        """Press Execute, wait until the operator has ended, and return the text of its output, if any."""
+        self.press_execute()
+        self.page.wait_for_function(ENDED, timeout=timeout)
+        return self.form.inner_text() if self.form.is_visible() else ""
+
+    def press_execute(self) -> None:
+        """Press Execute and wait for nothing, to look at the progress."""
+        button = self.form.get_by_role("button", name="Execute")
+        expect(button).to_be_enabled()
+        button.click()
+
+    def close(self) -> None:
+        """Close the output."""
+        self.page.keyboard.press("Escape")
+        self.form.wait_for(state="hidden")
+
+    def select(self, *indices: int) -> None:
+        """Select pictures by their places in the grid, read line by line."""
+        self.settle()
+        boxes = sorted((box for each in self.thumbnails.all() if (box := each.bounding_box())), key=place)
+        for count, index in enumerate(indices, start=1):
+            # The tick box in the picture's corner comes into being when the mouse does.
+            self.page.mouse.move(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
+            self.page.wait_for_timeout(SETTLE_MS / 2)
+            self.page.mouse.click(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
+            expect(self.page.locator(cy("action-manage-selected"))).to_have_text(str(count))
+
+    def count(self) -> str:
+        """Return what the App says is shown, e.g. ``"28 samples"``."""
+        return self.page.locator(cy("entry-counts")).inner_text()
+
+    def shows(self, count: str) -> None:
+        """Wait until the App says that so many are shown."""
+        expect(self.page.locator(cy("entry-counts"))).to_have_text(count, timeout=OPEN_MS)
+
+    def filter_tag(self, tag: str) -> None:
+        """Show only the samples with a tag, through the sidebar."""
+        self.page.locator(cy("sidebar-field-arrow-enabled-tags")).click()
+        search = self.page.locator(cy("selector-sidebar-search-tags"))
+        search.click()
+        search.fill(tag)
+        self.page.locator(cy("selector-results-container-sidebar-search-tags")).get_by_text(tag).click()
+
+    def settle(self) -> None:
+        """Wait until the grid has its pictures at their places; not for an empty one."""
+        self.grid.locator('canvas[canvas-loaded="true"]').first.wait_for(timeout=OPEN_MS)
+        self.page.wait_for_timeout(SETTLE_MS)
+
+    def screenshot(self, name: str) -> Path:
+        """Save a picture of the tab, in docs/images where ``UPDATE_SCREENSHOTS=1``."""
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_timeout(SETTLE_MS)
+        file = self._pictures / f"{name}.png"
+        self.page.screenshot(path=file)
+        return file
+
+    def _search(self, text: str) -> Locator:
+        self.page.keyboard.press("`")
+        browser = self.page.locator(cy("operators-browser"))
+        browser.locator(cy("operators-browser-search")).fill(text)
+        return browser
+
+
+def place(box: dict[str, float]) -> tuple[int, int]:
+    """Return where a picture stands in the grid: line, then column, in pixels."""
+    return round(box["y"]), round(box["x"])
+
+
+# An operator has ended when its form is gone or has become its output: then it has no button to execute it.
+ENDED = """() => {
+    const form = document.querySelector('[data-cy="operators-prompt-modal"]');
+    if (!form) return true;
+    const executes = [...form.querySelectorAll("button")].some((button) => /Execut/.test(button.innerText));
+    return !executes && !form.querySelector('[role="progressbar"]');
+}"""
