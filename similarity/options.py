@@ -9,7 +9,7 @@ from .declare import AUTO, REQUIRED, OptionError, Options, option
 from .engine.vectors import METRICS
 from .engine.vgg16 import LAYERS, PRECISIONS
 
-__all__ = ["AUTO", "OptionError", "Options"]
+__all__ = ["AUTO", "REQUIRED", "OptionError", "Options"]
 
 VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
 

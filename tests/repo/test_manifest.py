@@ -1,0 +1,79 @@
+"""The manifest, the README and the requirements agree with the code."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from tests import support
+from tools import tables
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFEST = yaml.safe_load((ROOT / "fiftyone.yml").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def registered(kind: str) -> set[str]:
+    support.plugin()
+    found = support.foo.OperatorRegistry().list_operators(type=kind, builtin=False)
+    return {operator.name for operator in found if operator.plugin_name == MANIFEST["name"]}
+
+
+def test_the_plugin_loads_without_errors():
+    support.plugin()
+    assert support.foo.OperatorRegistry().list_errors() == []
+
+
+def test_the_manifest_lists_every_registered_operator():
+    assert set(MANIFEST["operators"]) == registered("operator")
+
+
+def test_the_manifest_lists_every_registered_panel():
+    assert set(MANIFEST["panels"] or []) == registered("panel")
+
+
+def test_every_operator_says_its_risk_and_has_an_icon():
+    support.plugin()
+    for name in MANIFEST["operators"]:
+        config = support.foo.get_operator(support.uri(name)).config
+        assert config.risk_level in {"low", "medium", "high"}, name
+        assert config.icon, name
+        assert config.description, name
+
+
+def test_the_readme_names_every_operator():
+    missing = [name for name in MANIFEST["operators"] if f"`{name}`" not in README]
+    assert missing == []
+
+
+def test_the_readme_has_the_options_as_they_are():
+    assert tables.rendered(README, tables.options_table()) == README
+    assert "<!-- options: begin -->" in README
+
+
+def test_the_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    runs = support.plugin("similarity.runs")
+    assert MANIFEST["version"] == project["version"] == runs.VERSION
+    assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_requirement_has_a_lower_and_an_upper_bound():
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        assert re.fullmatch(r"[a-z-]+>=[0-9.]+,<[0-9.]+", line), line
+
+
+def test_the_tested_set_pins_every_requirement():
+    pins = (ROOT / "tools" / "constraints.txt").read_text(encoding="utf-8")
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        name = line.split(">=")[0]
+        assert re.search(rf"^{name}==", pins, flags=re.MULTILINE | re.IGNORECASE), name
+
+
+def test_the_top_level_holds_what_it_may():
+    allowed = {
+        *("fiftyone.yml", "__init__.py", "operators", "similarity", "tests", "requirements.txt", "README.md"),
+        *("pyproject.toml", "Makefile", "tools", "docs", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"),
+    }
+    present = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"}
+    assert present == allowed

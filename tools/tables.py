@@ -1,0 +1,61 @@
+"""Write the README's tables of options from the options themselves: ``python -m tools.tables [--check]``."""
+
+import re
+import sys
+from pathlib import Path
+
+from similarity import options as declared
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+STEPS = (
+    ("compute_embeddings", declared.EmbedOptions),
+    ("build_similarity_index", declared.IndexOptions),
+    ("sort_by_similarity", declared.SortOptions),
+    ("compare_samples", declared.CompareOptions),
+    ("cluster_duplicates", declared.ClusterOptions),
+    ("keep_first_per_cluster", declared.KeepOptions),
+    ("export_deduplicated", declared.ExportOptions),
+    ("group_into_folders", declared.FoldersOptions),
+)
+
+
+def options_table() -> str:
+    """One table for all steps; an option that several steps share has one row."""
+    users: dict[tuple[str, str], list[str]] = {}
+    rows: dict[tuple[str, str], str] = {}
+    for operator, options in STEPS:
+        for option in options.declared():
+            key = (option.name, option.spec.help)
+            users.setdefault(key, []).append(operator)
+            rows[key] = f"{_default(option.default)} | {option.spec.help}"
+    lines = ["| option | default | what it means | used by |", "|---|---|---|---|"]
+    for (name, help_text), row in rows.items():
+        lines.append(f"| `{name}` | {row} | {', '.join(f'`{user}`' for user in users[name, help_text])} |")
+    return "\n".join(lines)
+
+
+def _default(default: object) -> str:
+    if default in (None, declared.REQUIRED):
+        return "" if default is None else "(required)"
+    return f"`{default}`"
+
+
+def rendered(text: str, table: str) -> str:
+    """``text`` with ``table`` between its two markers."""
+    pattern = r"(<!-- options: begin -->\n).*?(\n<!-- options: end -->)"
+    return re.sub(pattern, lambda match: match[1] + table + match[2], text, flags=re.DOTALL)
+
+
+def main() -> int:
+    """Write the table, or with ``--check`` fail if it differs."""
+    text = README.read_text(encoding="utf-8")
+    new = rendered(text, options_table())
+    if "--check" in sys.argv:
+        return int(new != text)
+    README.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
