@@ -13,7 +13,7 @@ from . import neighbors
 from . import vectors as vec
 from .neighbors import Progress
 from .space import Space
-from .spanning import spanning_tree
+from .spanning import Tree, spanning_tree
 from .vectors import Floats, Indices, Vectors
 
 
@@ -44,6 +44,8 @@ class Sweep:
         min_samples: as asked for
         metric: as asked for
         eps_max: above this the sweep says nothing
+        left, right, length: ``(t,)`` the pairs of samples whose reachability decides what merges, shortest first:
+            row numbers and distances; exact copies are not among them
     """
 
     eps: Floats
@@ -56,6 +58,9 @@ class Sweep:
     min_samples: int
     metric: str
     eps_max: float
+    left: Indices
+    right: Indices
+    length: Floats
 
     def at(self, eps: float) -> Row:
         """Return the row in force at ``eps``.
@@ -104,9 +109,11 @@ def sweep(
     vec.check(vectors)
     first, group = vec.copies(vectors)
     replay = _Replay(np.bincount(group, minlength=len(first)).tolist(), min_samples)
+    none = np.empty(0, dtype=np.intp)
+    tree = Tree(none, none, np.empty(0))
     if len(vectors) >= min_samples:
         space = Space(vectors[first], metric)
-        replay.events = _events(space, np.bincount(group), min_samples, progress)
+        replay.events, tree = _events(space, np.bincount(group), min_samples, progress)
     floor = neighbors.reach(0.0, metric)
     limit = np.inf if eps_max is None else eps_max
     rows = [(eps, *state) for eps, state in replay.run(floor) if eps <= limit or eps == floor]
@@ -114,7 +121,9 @@ def sweep(
     clusters, noise, largest = table[:, 1:].astype(np.intp).T
     kept = clusters + noise
     n = len(vectors)
-    return Sweep(table[:, 0], clusters, kept, n - kept, noise, largest, n, min_samples, metric, float(limit))
+    counts = (table[:, 0], clusters, kept, n - kept, noise, largest)
+    pairs = (first[tree.left], first[tree.right], tree.distance)
+    return Sweep(*counts, n, min_samples, metric, float(limit), *pairs)
 
 
 _CORE, _EDGE, _BORDER = range(3)
@@ -122,7 +131,7 @@ _CORE, _EDGE, _BORDER = range(3)
 Event = tuple[float, int, int, int]
 
 
-def _events(space: Space, weights: Indices, min_samples: int, progress: Progress) -> list[Event]:
+def _events(space: Space, weights: Indices, min_samples: int, progress: Progress) -> tuple[list[Event], Tree]:
     """What happens as eps grows: a sample becomes core, two cores join, a border sample meets a core."""
     if min_samples > 2:
         near, distance = _nearest(space, min_samples - 1, progress)
@@ -140,7 +149,7 @@ def _events(space: Space, weights: Indices, min_samples: int, progress: Progress
     edges = (tree.distance.tolist(), [_EDGE] * len(tree.left), tree.left.tolist(), tree.right.tolist())
     events.extend(zip(*edges, strict=True))
     events.extend(_border_events(core, near, distance))
-    return sorted(events)
+    return sorted(events), tree
 
 
 def _border_events(core: Floats, near: Indices, distance: Floats) -> Iterator[Event]:
