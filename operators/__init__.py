@@ -3,7 +3,7 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, exports, search
+    from . import clusters, embeddings, exports, search, thresholds
 
     for operator in (
         clusters.FindUniqueSamples,
@@ -11,6 +11,7 @@ def register(plugin):
         search.BuildSimilarityIndex,
         search.SortBySimilarity,
         search.CompareSamples,
+        thresholds.SweepThresholds,
         clusters.ClusterDuplicates,
         clusters.KeepFirstPerCluster,
         exports.ExportDeduplicated,

@@ -169,6 +169,8 @@ def _to_int(option: Option, value: Any) -> int:
 
 
 def _to_text(option: Option, value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and option.spec.pattern is not None:
+        value = str(value)  # a number where a text like "200" or "10 %" is asked for
     if not isinstance(value, str) or not value.strip():
         raise OptionError(f"{option.name} must be a text, got {value!r}")
     return value.strip()

@@ -111,7 +111,22 @@ class CompareOptions(VectorsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(RunOptions, VectorsOptions):
+class SweepOptions(VectorsOptions):
+    """Options of ``sweep_thresholds``: what the numbers at an eps depend on, beside eps."""
+
+    metric: str = option(
+        "cosine",
+        "cosine (1 - cos, on the vectors as they are) or euclidean (eps is then in the vectors' own unit)",
+        choices=METRICS,
+        advanced=True,
+    )
+    min_samples: int = option(
+        2, "Samples within eps, itself included, that make a core sample", minimum=1, advanced=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(RunOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -121,13 +136,12 @@ class ClusterOptions(RunOptions, VectorsOptions):
         above=0,
         auto=True,
     )
-    metric: str = option(
-        "cosine",
-        "cosine (1 - cos, on the vectors as they are) or euclidean (eps is then in the vectors' own unit)",
-        choices=METRICS,
-        advanced=True,
+    target: str | None = option(
+        None,
+        "Keep about this many instead of giving eps: a number of samples (200) or a share of them (10 %)",
+        pattern=r"\d+|\d+(?:\.\d+)? ?%",
+        pattern_help="a number (200) or a share (10 %)",
     )
-    min_samples: int = option(2, "Samples within eps, itself included, that make a core sample", minimum=1)
     tag_clusters: bool = option(
         True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
     )
@@ -212,4 +226,53 @@ class FoldersOptions(RunOptions):
         "copy",
         "copy, hardlink or symlink: how a picture gets into its folder",
         choices=("copy", "hardlink", "symlink"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveOptions(RunOptions):
+    """Options of ``remove_duplicates``."""
+
+    confirm: bool = option(
+        False,
+        "Remove them now; without it, only the plan is shown",
+        label="Yes, take these samples out of the dataset",
+    )
+    plan: str | None = option(
+        None,
+        "Name of the plan that was looked at: if the run was done again since, nothing is removed",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions(RunOptions):
+    """Options of ``restore_removed``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantineOptions(RunOptions):
+    """Options of ``quarantine_media``."""
+
+    folder: str | None = option(
+        None,
+        "Folder to move the files into; empty = one beside them, on the same file system",
+        picks="folder",
+    )
+    confirm: bool = option(
+        False,
+        "Move them now; without it, only the plan is shown",
+        label="Yes, move these files aside",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreMediaOptions(RunOptions):
+    """Options of ``restore_media``."""
+
+    folder: str | None = option(
+        None,
+        "Quarantine folder to empty; only needed where the archive dataset that names it is gone",
+        picks="folder",
+        advanced=True,
     )

@@ -13,6 +13,7 @@ STEPS = (
     ("build_similarity_index", declared.IndexOptions),
     ("sort_by_similarity", declared.SortOptions),
     ("compare_samples", declared.CompareOptions),
+    ("sweep_thresholds", declared.SweepOptions),
     ("cluster_duplicates", declared.ClusterOptions),
     ("keep_first_per_cluster", declared.KeepOptions),
     ("export_deduplicated", declared.ExportOptions),

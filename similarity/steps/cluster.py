@@ -9,13 +9,12 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
-from .. import runs
+from .. import runs, sweeps
 from .. import samples as sm
 from ..engine import clusters as engine_clusters
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
-from ..engine.suggest import Suggestion, suggest
-from ..engine.sweep import sweep
+from ..engine.suggest import eps_for_target, suggest
 from ..engine.vectors import percent as similarity_percent
 from ..locks import lock
 from ..options import AUTO, ClusterOptions
@@ -33,6 +32,17 @@ class Cluster:
     number: int
     size: int
     members: list[str]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The eps that is used, why, and, where it was suggested, its window and whether the gap is clear."""
+
+    eps: float
+    reason: str
+    low: float | None = None
+    high: float | None = None
+    clear: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,30 +130,41 @@ def cluster(
     with lock(samples._dataset, f"run-{options.run_key}"):
         report("Reading the vectors", 0, 1)
         vectors = sm.read_vectors(samples, options.embeddings_field)
-        eps, suggestion = _choose_eps(vectors.matrix, options, report)
+        choice = _choose_eps(samples, vectors, options, report)
         labels = engine_clusters.dbscan(
             vectors.matrix,
-            eps=eps,
+            eps=choice.eps,
             min_samples=options.min_samples,
             metric=options.metric,
             progress=about(report, "Comparing the vectors"),
         )
-        return _Writing(samples, options, vectors, labels, eps, suggestion).run(report)
+        return _Writing(samples, options, vectors, labels, choice).run(report)
 
 
 def _choose_eps(
-    matrix: np.ndarray, options: ClusterOptions, report: Report
-) -> tuple[float, Suggestion | None]:
-    if options.eps != AUTO:
-        return float(options.eps), None
-    swept = sweep(
-        matrix,
-        min_samples=options.min_samples,
-        metric=options.metric,
-        progress=about(report, "Looking for a threshold"),
-    )
-    suggestion = suggest(swept)
-    return suggestion.eps, suggestion
+    samples: fo.core.collections.SampleCollection,
+    vectors: sm.Vectors,
+    options: ClusterOptions,
+    report: Report,
+) -> Choice:
+    if options.target is None and options.eps != AUTO:
+        return Choice(float(options.eps), "as given")
+    swept = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, report)
+    if options.target is not None:
+        wanted = _wanted(options.target, len(vectors.ids))
+        eps, kept = eps_for_target(swept, wanted)
+        return Choice(eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}")
+    found = suggest(swept)
+    high = found.high if math.isfinite(found.high) else None
+    return Choice(found.eps, found.reason, found.low, high, found.clear)
+
+
+def _wanted(target: str, n: int) -> int:
+    """The number of samples to keep that a target means."""
+    wanted = round(float(target.rstrip("% ")) / 100 * n) if target.endswith("%") else int(target)
+    if not 1 <= wanted <= n:
+        raise ValueError(f"target must be between 1 and the {n:,} samples with a vector, got {target!r}")
+    return wanted
 
 
 @dataclass
@@ -154,8 +175,7 @@ class _Writing:
     options: ClusterOptions
     vectors: sm.Vectors
     labels: np.ndarray
-    eps: float
-    suggestion: Suggestion | None
+    choice: Choice
 
     def run(self, report: Report) -> ClusterResult:
         self.dataset, self.names = self.samples._dataset, runs.Names(self.options.run_key)
@@ -223,7 +243,6 @@ class _Writing:
         members = _members(self.labels, ids)
         noise = [str(i) for i in ids[self.labels == NOISE]]
         largest = members[0].size / len(ids) if members else 0.0
-        reason, low, high, clear = _explain(self.suggestion)
         return ClusterResult(
             run_key=self.options.run_key,
             samples=len(ids) + len(self.vectors.skipped),
@@ -232,16 +251,16 @@ class _Writing:
             noise=len(noise),
             noise_ids=noise,
             skipped=self.vectors.skipped,
-            eps=self.eps,
-            eps_reason=reason,
-            eps_low=low,
-            eps_high=high,
-            eps_clear=clear,
+            eps=self.choice.eps,
+            eps_reason=self.choice.reason,
+            eps_low=self.choice.low,
+            eps_high=self.choice.high,
+            eps_clear=self.choice.clear,
             metric=self.options.metric,
             min_samples=self.options.min_samples,
             unique=len(members) + len(noise),
             largest_share=largest,
-            warnings=_warnings(largest, clear),
+            warnings=_warnings(largest, self.choice.clear),
         )
 
 
@@ -256,13 +275,6 @@ def _members(labels: np.ndarray, ids: np.ndarray) -> list[Cluster]:
         if number != NOISE
     ]
     return sorted(found, key=lambda cluster: (-cluster.size, cluster.number))
-
-
-def _explain(suggestion: Suggestion | None) -> tuple[str, float | None, float | None, bool | None]:
-    if suggestion is None:
-        return "as given", None, None, None
-    high = suggestion.high if math.isfinite(suggestion.high) else None
-    return suggestion.reason, suggestion.low, high, suggestion.clear
 
 
 def _warnings(largest: float, clear: bool | None) -> list[str]:

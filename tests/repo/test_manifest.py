@@ -36,7 +36,7 @@ def test_every_operator_says_its_risk_and_has_an_icon():
     support.plugin()
     for name in MANIFEST["operators"]:
         config = support.foo.get_operator(support.uri(name)).config
-        assert config.risk_level in {"low", "medium", "high"}, name
+        assert config.risk_level.value in {"low", "medium", "high"}, name
         assert config.icon, name
         assert config.description, name
 

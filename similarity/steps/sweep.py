@@ -1,0 +1,178 @@
+"""What every threshold would give: the sweep, a suggestion, and the pairs that a threshold decides about."""
+
+import math
+from dataclasses import dataclass
+
+import fiftyone as fo
+import numpy as np
+
+from .. import samples as sm
+from .. import sweeps
+from ..engine import sweep as engine_sweep
+from ..engine.suggest import Suggestion, suggest
+from ..engine.vectors import between
+from ..engine.vectors import percent as similarity_percent
+from ..options import SweepOptions
+from ..progress import Report, silent
+from ..result import Result, Skipped, count, percent, skipped_table
+
+CURVE = 400  # points of the curve that people see
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What clustering gives at one eps, and from there on up to the next one."""
+
+    eps: float
+    clusters: int
+    kept: int
+    dropped: int
+    noise: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Two samples that a threshold joins or keeps apart.
+
+    Attributes:
+        distance: where they come into reach of each other, ``min_samples`` counted
+        similarity: in percent
+    """
+
+    id: str
+    other_id: str
+    distance: float
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult(Result):
+    """What ``sweep_thresholds`` found.
+
+    Attributes:
+        embeddings_field, metric, min_samples: as in the options
+        samples: number of samples with a vector
+        skipped: sample id -> why it has none
+        ids: the samples, in the order that decides who is first
+        sweep: the exact counts at every eps
+        similarities: ``(t,)`` percent, of the sweep's pairs
+        eps: the suggested eps; ``eps_low`` and ``eps_high`` bound the window with the same number kept (None: no upper end),
+            ``eps_clear`` says whether the data show a gap, ``eps_reason`` why, ``confidence`` how sure it is, in [0, 1]
+        kept: number kept at the suggested eps
+    """
+
+    embeddings_field: str
+    metric: str
+    min_samples: int
+    samples: int
+    skipped: Skipped
+    ids: list[str]
+    sweep: engine_sweep.Sweep
+    similarities: np.ndarray
+    eps: float
+    eps_low: float
+    eps_high: float | None
+    eps_clear: bool
+    eps_reason: str
+    confidence: float
+    kept: int
+
+    def at(self, eps: float) -> Threshold:
+        """What clustering gives at ``eps``."""
+        row = self.sweep.at(eps)
+        return Threshold(eps, row.clusters, row.kept, row.dropped, row.noise, row.largest)
+
+    def curve(self) -> list[Threshold]:
+        """The thresholds at which the number kept changes, thinned for drawing: at most 400, evenly spaced in rank."""
+        swept = self.sweep
+        change = np.flatnonzero(np.diff(swept.kept, prepend=-1))
+        if len(change) > CURVE:
+            change = change[np.unique(np.linspace(0, len(change) - 1, CURVE).astype(int))]
+        columns = (swept.eps, swept.clusters, swept.kept, swept.dropped, swept.noise, swept.largest)
+        return [Threshold(float(swept.eps[i]), *(int(column[i]) for column in columns[1:])) for i in change]
+
+    def just_under(self, eps: float, number: int = 4) -> list[Merge]:
+        """The least similar pairs that ``eps`` still joins, the least similar first."""
+        end = int(np.searchsorted(self.sweep.length, eps, side="right"))
+        return [self._merge(i) for i in range(end - 1, max(-1, end - 1 - number), -1)]
+
+    def just_over(self, eps: float, number: int = 4) -> list[Merge]:
+        """The most similar pairs that ``eps`` keeps apart, the most similar first."""
+        start = int(np.searchsorted(self.sweep.length, eps, side="right"))
+        finite = int(np.isfinite(self.sweep.length).sum())
+        return [self._merge(i) for i in range(start, min(finite, start + number))]
+
+    def _merge(self, i: int) -> Merge:
+        left, right = self.ids[self.sweep.left[i]], self.ids[self.sweep.right[i]]
+        return Merge(left, right, float(self.sweep.length[i]), float(self.similarities[i]))
+
+    def to_dict(self) -> dict:
+        """The result as plain JSON values, with the curve in place of the whole sweep."""
+        arrays = ("sweep", "similarities", "ids")
+        short = {name: value for name, value in vars(self).items() if name not in arrays}
+        return {**short, "curve": [vars(threshold) for threshold in self.curve()]}
+
+    def summary(self) -> str:
+        """The result in words."""
+        sure = "clear" if self.eps_clear else "not clear"
+        return (
+            f"{count(self.samples, 'sample')}. Suggested eps {self.eps:.6g}: {self.eps_reason}. It keeps {self.kept:,} "
+            f"({percent(self.kept, self.samples)}); the gap in the data is {sure} (confidence {self.confidence:.2f})."
+        )
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """A few thresholds."""
+        curve = self.curve()
+        few = [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, 20).astype(int))]
+        rows = [
+            {
+                "eps": f"{t.eps:.4g}",
+                "kept": f"{t.kept:,}",
+                "clusters": f"{t.clusters:,}",
+                "unlike any other": f"{t.noise:,}",
+                "largest cluster": f"{t.largest:,}",
+            }
+            for t in few
+        ]
+        return {"thresholds": rows} | skipped_table(self.skipped)
+
+
+def sweep(
+    samples: fo.core.collections.SampleCollection, options: SweepOptions, report: Report = silent
+) -> SweepResult:
+    """Find what every eps would give, from one pass over the vectors; nothing is written to the dataset.
+
+    The sweep is kept in a file under ``$ONLYONE_HOME`` and found again as long as the vectors are the same.
+
+    Raises:
+        ValueError: if the samples or the field do not do
+    """
+    samples = sm.flat(samples)
+    report("Reading the vectors", 0, 1)
+    vectors = sm.read_vectors(samples, options.embeddings_field)
+    found = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, report)
+    return result_of(found, suggest(found), vectors, options)
+
+
+def result_of(
+    found: engine_sweep.Sweep, suggestion: Suggestion, vectors: sm.Vectors, options: SweepOptions
+) -> SweepResult:
+    """A sweep and its suggestion as the step's result."""
+    return SweepResult(
+        embeddings_field=options.embeddings_field,
+        metric=options.metric,
+        min_samples=options.min_samples,
+        samples=len(vectors.ids),
+        skipped=vectors.skipped,
+        ids=vectors.ids,
+        sweep=found,
+        similarities=similarity_percent(between(vectors.matrix, found.left, found.right)),
+        eps=suggestion.eps,
+        eps_low=suggestion.low,
+        eps_high=suggestion.high if math.isfinite(suggestion.high) else None,
+        eps_clear=suggestion.clear,
+        eps_reason=suggestion.reason,
+        confidence=suggestion.confidence,
+        kept=suggestion.kept,
+    )
