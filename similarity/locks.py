@@ -19,7 +19,7 @@ class Busy(RuntimeError):
 
 @contextlib.contextmanager
 def lock(dataset, name: str) -> Iterator[None]:
-    """Hold the lock ``name`` of a dataset.
+    """Hold the lock ``name`` of a dataset; its runs and fields are then as the last holder left them.
 
     A file lock rather than a database record: a killed worker's lock is freed at once, without a waiting time that would
     have to be guessed. It holds among the processes that share ``$ONLYONE_HOME``.
@@ -35,7 +35,14 @@ def lock(dataset, name: str) -> Iterator[None]:
                 f"Another OnlyOne operator is at work on {name!r} of the dataset {dataset.name!r}. Wait for it to finish, "
                 "or stop it, then try again"
             )
+        _see_latest(dataset)
         yield  # closing the file frees the lock
+
+
+def _see_latest(dataset) -> None:
+    """FiftyOne keeps a dataset's fields, runs and their results in the process; another one may have written since."""
+    dataset._reload(hard=True)
+    dataset._run_cache.clear()
 
 
 def _acquire(descriptor: int) -> bool:

@@ -8,7 +8,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
-from .. import runs
+from .. import runs, seals
 from .. import samples as sm
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
@@ -137,7 +137,8 @@ class _Keeping:
         report("Writing", 2, 3)
         runs.begin(self.dataset, self.options.run_key, STEP, self.options, self._owned())
         self._write(result)
-        runs.finish(self.dataset, self.options.run_key, STEP, self._facts(result), result.to_dict())
+        results = result.to_dict() | {"seals": self._seals(result)}
+        runs.finish(self.dataset, self.options.run_key, STEP, self._facts(result), results)
         return dataclasses.replace(result, view=self.dataset.load_saved_view(self.names.view("kept")))
 
     def _read(self) -> None:
@@ -213,6 +214,10 @@ class _Keeping:
     def _dropped(self, found: engine_keepers.Keepers, i: int) -> Dropped:
         kept_id = self.ids[int(found.kept_index[i])]
         return Dropped(self.ids[i], kept_id, float(found.distance[i]), float(found.similarity[i]))
+
+    def _seals(self, result: KeepResult) -> dict[str, Any]:
+        field, dropped = self.clustering["options"]["embeddings_field"], [d.id for d in result.duplicates]
+        return seals.take(self.dataset, field, self.ids, self.matrix, dropped)
 
     def _owned(self) -> dict[str, list[str]]:
         names = self.names

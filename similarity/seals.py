@@ -1,0 +1,128 @@
+"""What a decision was based on, sealed when it is made, so that it can be told later whether it still holds.
+
+Sample by sample rather than for the run as a whole: what has changed costs the samples concerned, not the others.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import bson
+import fiftyone as fo
+import fiftyone.core.fields as fof
+import numpy as np
+from bson import ObjectId
+
+from . import runs
+from . import samples as sm
+
+_NOT_WRITTEN_BY_PEOPLE = {"id", "filepath", "metadata", "created_at", "last_modified_at"}
+
+
+@dataclass(frozen=True)
+class Own:
+    """What on a sample is a person's, as far as it can be told: what OnlyOne did not write, vectors apart.
+
+    Attributes:
+        keys: keys of the raw document, by which the database knows the fields
+        our_tags: a regular expression of the tags that OnlyOne writes
+    """
+
+    keys: tuple[str, ...]
+    our_tags: re.Pattern[str]
+
+    @classmethod
+    def of(cls, dataset: fo.Dataset) -> "Own":
+        """What is a person's in a dataset."""
+        fields = {
+            name: field
+            for name, field in dataset.get_field_schema().items()
+            if name not in _NOT_WRITTEN_BY_PEOPLE
+            and not isinstance(field, fof.VectorField)
+            and not sm.provenance(dataset, name)
+        }
+        return cls(tuple(sorted(key(name, field) for name, field in fields.items())), our_tags(dataset))
+
+    def digest(self, document: Mapping[str, Any]) -> str:
+        """A digest of a raw document's part that is a person's."""
+        found = {name: document[name] for name in self.keys if document.get(name) is not None}
+        found["tags"] = sorted(tag for tag in found.get("tags", ()) if not self.our_tags.fullmatch(tag))
+        return _hex(bson.encode(found))
+
+
+def key(name: str, field: fof.Field) -> str:
+    """What the database calls a field."""
+    return field.db_field or name
+
+
+def our_tags(dataset: fo.Dataset, run_keys: Iterable[str] | None = None) -> re.Pattern[str]:
+    """The tags that runs write: those of the runs there are, or of the ones named."""
+    names = [runs.Names(run_key) for run_key in (runs.keys(dataset) if run_keys is None else run_keys)]
+    patterns = [pattern for name in names for pattern in (name.cluster_tags, name.keep_tags)]
+    return re.compile("|".join(patterns) or r"(?!)")
+
+
+def take(
+    dataset: fo.Dataset, field: str, ids: Sequence[str], matrix: np.ndarray, dropped: Iterable[str]
+) -> dict[str, dict[str, str | None]]:
+    """Seal the samples of a decision.
+
+    Args:
+        dataset: where they are
+        field: the field with their vectors
+        ids: the ids of all of them
+        matrix: ``(n, d)`` float32, their vectors
+        dropped: the ids of those that are left out
+
+    Returns:
+        plain JSON values: digests of what is a person's on the dropped samples, digests of all vectors, and, where the
+        embeddings have no digests of their files beside them, size and time of all files
+    """
+    own, dropped_ids = Own.of(dataset), list(dropped)
+    return {
+        "content": {
+            str(document["_id"]): own.digest(document)
+            for document in documents(dataset, dropped_ids, (*own.keys, "tags"))
+        },
+        "vectors": {
+            sample_id: vector_digest(row) for sample_id, row in zip(ids, np.asarray(matrix), strict=True)
+        },
+        "files": {} if dataset.has_sample_field(f"{field}_digest") else _files(dataset, ids),
+    }
+
+
+def _files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str | None]:
+    return {str(d["_id"]): file_mark(d["filepath"]) for d in documents(dataset, ids, ("filepath",))}
+
+
+def documents(
+    dataset: fo.Dataset, ids: Iterable[str], keys: Iterable[str] | None = None
+) -> Iterable[dict[str, Any]]:
+    """Raw documents of samples, as the database has them; those that exist, in no order, all keys when None."""
+    wanted = [ObjectId(sample_id) for sample_id in ids]
+    projection = None if keys is None else dict.fromkeys(keys, True)
+    for start in range(0, len(wanted), sm.CHUNK):
+        yield from dataset._sample_collection.find(
+            {"_id": {"$in": wanted[start : start + sm.CHUNK]}}, projection
+        )
+
+
+def vector_digest(vector: Any) -> str | None:
+    """A digest of a vector's float32 values; None where there is none."""
+    return None if vector is None else _hex(np.ascontiguousarray(vector, dtype=np.float32).tobytes())
+
+
+def file_mark(path: str) -> str | None:
+    """Size and modification time of a file, as text; None if there is none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+
+
+def _hex(content: bytes) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
