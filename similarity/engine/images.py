@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 SIDE = 224
 """Height and width of every decoded picture, in pixels: what VGG16 was trained on."""
@@ -110,6 +110,20 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
         raise UnreadableImage(_reason(error)) from error
 
 
+def fit(array: NDArray[Any]) -> Pixels:
+    """A picture that is already in memory, fitted as :func:`decode` would.
+
+    Args:
+        array: ``(h, w)``, ``(h, w, 3)`` or ``(h, w, 4)`` uint8: grey, RGB or RGBA
+
+    Raises:
+        UnreadableImage: if the array is no such picture or has no area
+    """
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
+        raise UnreadableImage(f"not a picture: an array {array.shape} of {array.dtype}")
+    return _to_pixels(Image.fromarray(array), array.size)
+
+
 def read(path: str | Path) -> Picture:
     """Digest and pixels of one file, from the same bytes; a failure is reported in the result, not raised."""
     try:
@@ -181,7 +195,9 @@ def _regular_file(path: str | Path) -> Path:
     return path
 
 
-def _to_pixels(image: ImageFile.ImageFile, max_pixels: int) -> Pixels:
+def _to_pixels(image: Image.Image, max_pixels: int) -> Pixels:
+    if not image.width or not image.height:
+        raise UnreadableImage("a picture without area")
     if image.width * image.height > max_pixels:
         raise UnreadableImage(
             f"{image.width} x {image.height} pixels, more than the limit of {max_pixels:,} pixels"

@@ -2,12 +2,9 @@
 
 import os
 import struct
-import threading
-import time
 import zlib
 from hashlib import blake2b
 from io import BytesIO
-from itertools import count
 
 import numpy as np
 import pytest
@@ -262,65 +259,14 @@ def test_read_gives_pixels_or_an_error_and_a_digest_whenever_there_are_bytes(tmp
     assert (missing.pixels, missing.digest, missing.error) == (None, None, "the file does not exist")
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Forty pictures of rising grey; every seventh is broken."""
-    paths = []
-    for number in range(40):
-        path = tmp_path / f"{number}.png"
-        path.write_bytes(b"broken" if number % 7 == 6 else encoded(plain((number,) * 3)))
-        paths.append(path)
-    return paths
+def test_an_array_is_fitted_as_the_file_of_it_would_be():
+    array = np.asarray(scene())
+    np.testing.assert_array_equal(images.fit(array), images.decode(encoded(scene())))
+    assert color_of(images.fit(np.full((9, 9), 7, np.uint8))) == (7, 7, 7)
+    assert color_of(images.fit(np.zeros((9, 9, 4), np.uint8))) == (255, 255, 255)
 
 
-@pytest.mark.parametrize(("workers", "ahead"), [(None, 64), (1, 1), (4, 3)])
-def test_read_many_keeps_the_order(folder, workers, ahead):
-    pictures = list(images.read_many(folder, workers=workers, ahead=ahead))
-    greys = [None if picture.error else int(picture.pixels[0, 0, 0]) for picture in pictures]
-    assert greys == [None if number % 7 == 6 else number for number in range(40)]
-
-
-def test_read_many_reads_ahead_no_further_than_told(folder):
-    taken = count()
-    position = -1
-
-    def paths():
-        nonlocal position
-        for path in folder:
-            position = next(taken)
-            yield path
-
-    pictures = images.read_many(paths(), workers=2, ahead=5)
-    for done, _ in enumerate(pictures, start=1):
-        assert position + 1 <= done + 5
-
-
-def test_closing_read_many_early_stops_its_threads(folder):
-    pictures = images.read_many(folder, workers=3, ahead=10)
-    next(pictures)
-    assert decoders()
-    pictures.close()
-    assert not decoders()
-
-
-def test_an_error_in_the_paths_reaches_the_consumer_and_stops_the_threads(folder):
-    def paths():
-        yield from folder[:3]
-        raise RuntimeError("no more")
-
-    with pytest.raises(RuntimeError, match="no more"):
-        list(images.read_many(paths(), workers=2))
-    deadline = time.monotonic() + 5
-    while decoders() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not decoders()
-
-
-def decoders():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("onlyone-decode")]
-
-
-@pytest.mark.parametrize("bounds", [{"workers": 0}, {"ahead": 0}])
-def test_read_many_needs_a_thread_and_room(bounds):
-    with pytest.raises(ValueError, match="at least 1"):
-        images.read_many([], **bounds)
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(3)])
+def test_an_array_that_is_no_picture_is_refused(array):
+    with pytest.raises(images.UnreadableImage):
+        images.fit(array)
