@@ -1,0 +1,131 @@
+"""Picture files on their way into a folder: checked first, then copied or linked under names that do not collide."""
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .progress import Report
+from .result import count
+from .targets import Target
+
+COPY, HARDLINK, SYMLINK, NONE = "copy", "hardlink", "symlink", "none"
+
+_LONGEST, _LONGEST_EXTENSION = 240, 15  # bytes; file systems take 255 in all
+_SHOWN = 5
+
+
+class UniqueNames:
+    """Names of files in one folder.
+
+    Two of them differ in more than case, Unicode normalisation or extension: case-insensitive file systems, and label
+    files that are named after their picture, cannot tell such names apart.
+
+    Args:
+        folders (False): whether the names are those of folders, which have no extension
+    """
+
+    def __init__(self, folders: bool = False) -> None:
+        self._folders = folders
+        self._taken: set[str] = set()
+        self._repeats: dict[str, int] = {}
+
+    def name(self, original: str, prefix: str = "") -> str:
+        """``original`` with the prefix, and with ``-2``, ``-3`` ... before its extension if it is taken."""
+        extension = "" if self._folders else Path(original).suffix
+        if len(extension.encode()) > _LONGEST_EXTENSION:
+            extension = ""
+        stem = original.removesuffix(extension)
+        start = _shortened(prefix + stem, "")
+        repeat = self._repeats.get(_key(start), 1)
+        name = start
+        while _key(name) in self._taken:
+            repeat += 1
+            name = _shortened(prefix + stem, f"-{repeat}")
+        self._repeats[_key(start)] = repeat
+        self._taken.add(_key(name))
+        return name + extension
+
+
+def _shortened(stem: str, ending: str) -> str:
+    return stem.encode()[: _LONGEST - len(ending)].decode(errors="ignore") + ending
+
+
+def _key(stem: str) -> str:
+    return unicodedata.normalize("NFC", stem).casefold()
+
+
+def check(paths: Iterable[str], target: Target, media: str) -> None:
+    """Find before anything is written whether every picture can be copied or linked.
+
+    Args:
+        paths: the picture files
+        media: ``"copy"``, ``"hardlink"`` or ``"symlink"``
+
+    Raises:
+        ValueError: if pictures are missing, there is no room for the copies, or they cannot be linked there
+    """
+    sizes, devices, missing = [], {}, []
+    for path in paths:
+        file = Path(path)
+        if not file.is_file():
+            missing.append(path)
+            continue
+        status = file.stat()
+        sizes.append(status.st_size)
+        devices.setdefault(status.st_dev, path)
+    if missing:
+        raise missing_error(missing)
+    if media == COPY:
+        target.check_space(sum(sizes))
+    elif media == HARDLINK:
+        _check_hardlinks(devices, target)
+
+
+def missing_error(missing: list[str]) -> ValueError:
+    """What to say where picture files are not there."""
+    shown = "".join(f"\n- {path}" for path in missing[:_SHOWN])
+    rest = f"\n- and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+    return ValueError(
+        f"{count(len(missing), 'picture file is', 'picture files are')} missing, so nothing was written. Put them back, or "
+        f"take their samples out of the view:{shown}{rest}"
+    )
+
+
+def _check_hardlinks(devices: Mapping[int, str], target: Target) -> None:
+    """Try one link from each file system: device numbers alone do not tell where links are possible."""
+    probe = target.anchor / f".onlyone-probe-{os.getpid()}"
+    for path in devices.values():
+        try:
+            _hardlink(path, probe)
+        except OSError as error:
+            raise ValueError(
+                f"{path} cannot be hard-linked into {target.anchor} ({error.strerror}): hard links need one file system "
+                "that supports them. Choose a folder on the pictures' own disk, or copies or symbolic links"
+            ) from error
+        probe.unlink()
+
+
+def place(files: Sequence[tuple[str, Path]], media: str, report: Report) -> None:
+    """Copy or link pictures, and make the folders that they go into.
+
+    Args:
+        files: ``(picture file, new path)``; the new paths are distinct and taken by nobody
+        media: ``"copy"``, ``"hardlink"`` or ``"symlink"``
+    """
+    put = {COPY: _copy, HARDLINK: _hardlink, SYMLINK: os.symlink}[media]
+    words = "Copying the pictures" if media == COPY else "Linking the pictures"
+    for folder in {new.parent for _, new in files}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for done, (original, new) in enumerate(files):
+        report(words, done, len(files))
+        put(original, new)
+
+
+def _copy(original: str, new: Path) -> None:
+    shutil.copyfile(original, new)
+
+
+def _hardlink(original: str, new: Path) -> None:
+    os.link(os.path.realpath(original), new)  # of a symbolic link: to the picture itself

@@ -1,0 +1,127 @@
+"""A folder for each cluster, with copies or links of its pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import fiftyone as fo
+
+from .. import manifest, media, runs, targets
+from .. import samples as sm
+from ..engine.clusters import NOISE
+from ..locks import lock
+from ..manifest import KEPT, SKIPPED, Row
+from ..options import FoldersOptions
+from ..progress import Report, silent
+from ..result import Result, Skipped, count, skipped_lines
+from . import cluster, keep
+
+UNIQUE_FOLDER, SKIPPED_FOLDER = "unique", "skipped"
+KEPT_PREFIX = "KEPT-"  # upper case: most file browsers then show the kept picture first
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldersResult(Result):
+    """What ``group_into_folders`` wrote.
+
+    Attributes:
+        run_key: the run
+        export_dir: the folder, absolute
+        media: as in the options
+        samples: number of samples asked for: clustered + unique + skipped
+        clusters: number of cluster folders
+        clustered, unique: how many samples are in a cluster, and in none
+        kept: how many are kept; None before the keep step
+        skipped: sample id -> why it is in no cluster folder
+        pictures: number of picture files written
+    """
+
+    run_key: str
+    export_dir: str
+    media: str
+    samples: int
+    clusters: int
+    clustered: int
+    unique: int
+    kept: int | None
+    skipped: Skipped
+    pictures: int
+
+    def summary(self) -> str:
+        """The result in words."""
+        lines = [
+            f"{count(self.pictures, 'picture')} in {count(self.clusters, 'cluster folder')}, with {self.unique:,} in "
+            f"{UNIQUE_FOLDER!r} and the {len(self.skipped):,} skipped in {SKIPPED_FOLDER!r} where they have a file.",
+            f"The folder is {self.export_dir}; manifest.csv lists every sample.",
+        ]
+        if self.kept is not None:
+            lines.append(f"The kept picture of each cluster has a name that begins with {KEPT_PREFIX}")
+        if self.skipped:
+            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
+        return "\n".join(lines)
+
+
+def folders(
+    samples: fo.core.collections.SampleCollection, options: FoldersOptions, report: Report = silent
+) -> FoldersResult:
+    """Write a folder for each cluster, one for the samples in none, one for the skipped ones, and a manifest.
+
+    The folder appears when everything is in it. The samples are not changed.
+
+    Raises:
+        ValueError: if the run has no clusters, the folder does not do, pictures are missing, or there is no room or they
+            cannot be linked; nothing has been written then
+        Busy: if another operator is at work on the run
+    """
+    samples = sm.flat(samples)
+    with lock(samples._dataset, f"run-{options.run_key}"):
+        runs.require_step(samples._dataset, options.run_key, cluster.STEP, "cluster_duplicates")
+        report("Checking", 0, 1)
+        target = targets.target(options.export_dir)
+        decided = _is_decided(samples._dataset, options.run_key)
+        rows = manifest.read(samples, options.run_key, decided)
+        present = [row for row in rows if row.status != SKIPPED or Path(row.filepath).is_file()]
+        media.check([row.filepath for row in present], target, options.media)
+        files = _file_names(present)
+        rows = manifest.with_files(rows, files)
+        with target.writing() as folder:
+            media.place([(row.filepath, folder / files[row.id]) for row in present], options.media, report)
+            manifest.write(rows, folder / "manifest.csv")
+        return _result(rows, options, str(target.path), decided)
+
+
+def _is_decided(dataset: fo.Dataset, run_key: str) -> bool:
+    return runs.load(dataset, run_key)["steps"].get(keep.STEP, {}).get("state") == runs.DONE
+
+
+def _file_names(rows: list[Row]) -> dict[str, str]:
+    names: dict[str, media.UniqueNames] = {}
+    files = {}
+    for row in rows:
+        folder = _folder(row)
+        prefix = KEPT_PREFIX if row.status == KEPT and row.cluster != NOISE else ""
+        name = names.setdefault(folder, media.UniqueNames()).name(Path(row.filepath).name, prefix)
+        files[row.id] = str(PurePosixPath(folder, name))
+    return files
+
+
+def _folder(row: Row) -> str:
+    if row.status == SKIPPED:
+        return SKIPPED_FOLDER
+    return UNIQUE_FOLDER if row.cluster == NOISE else f"cluster_{row.cluster:04d}"
+
+
+def _result(rows: list[Row], options: FoldersOptions, folder: str, decided: bool) -> FoldersResult:
+    found, counts = manifest.clusters(rows), manifest.counts(rows)
+    clustered = sum(len(c.members) for c in found)
+    return FoldersResult(
+        run_key=options.run_key,
+        export_dir=folder,
+        media=options.media,
+        samples=len(rows),
+        clusters=len(found),
+        clustered=clustered,
+        unique=len(rows) - clustered - counts[SKIPPED],
+        kept=counts[KEPT] if decided else None,
+        skipped={row.id: row.reason for row in rows if row.status == SKIPPED},
+        pictures=sum(bool(row.exported) for row in rows),
+    )

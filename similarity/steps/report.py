@@ -1,0 +1,72 @@
+"""A report of a run that people can hand on."""
+
+from dataclasses import dataclass
+
+import fiftyone as fo
+
+from .. import manifest, runs, targets
+from .. import samples as sm
+from ..locks import lock
+from ..options import ReportOptions
+from ..progress import Report, silent
+from ..report import write_report
+from ..result import Result, percent
+from . import cluster, keep
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportResult(Result):
+    """What ``write_report`` wrote.
+
+    Attributes:
+        run_key: the run
+        export_dir: the folder, absolute
+        page: the report's file, absolute
+        samples, kept, dropped, skipped: how many
+    """
+
+    run_key: str
+    export_dir: str
+    page: str
+    samples: int
+    kept: int
+    dropped: int
+    skipped: int
+
+    def summary(self) -> str:
+        """The result in words."""
+        return (
+            f"The report is {self.page}: {self.kept:,} of {self.samples:,} samples kept "
+            f"({percent(self.kept, self.samples)} to annotate), {self.dropped:,} dropped, {self.skipped:,} skipped."
+        )
+
+
+def report(
+    samples: fo.core.collections.SampleCollection, options: ReportOptions, report: Report = silent
+) -> ReportResult:
+    """Write ``report.html``, one file that needs nothing beside itself, and its figures, manifest and clusters.
+
+    The folder appears when everything is in it. The samples are not changed.
+
+    Raises:
+        ValueError: if the run has no result, or the folder does not do; nothing has been written then
+        Busy: if another operator is at work on the run
+    """
+    samples = sm.flat(samples)
+    with lock(samples._dataset, f"run-{options.run_key}"):
+        runs.require_step(samples._dataset, options.run_key, cluster.STEP, "cluster_duplicates")
+        runs.require_step(samples._dataset, options.run_key, keep.STEP, "keep_first_per_cluster")
+        target = targets.target(options.export_dir)
+        rows = manifest.read(samples, options.run_key)
+        with target.writing() as folder:
+            write_report(samples, rows, options, folder, report)
+    counts = manifest.counts(rows)
+    return ReportResult(
+        run_key=options.run_key,
+        export_dir=str(target.path),
+        page=str(target.path / "report.html"),
+        samples=counts["samples"],
+        kept=counts[manifest.KEPT],
+        dropped=counts[manifest.DROPPED],
+        skipped=counts[manifest.SKIPPED],
+    )

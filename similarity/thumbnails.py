@@ -1,0 +1,42 @@
+"""Small JPEGs of pictures, as text that a page can hold."""
+
+import base64
+import io
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from .engine import images
+
+LONG_SIDE = 180  # pixels; twice what the page shows on paper, and at most images.SIDE
+_QUALITY = 80
+_TURNED = range(5, 9)  # EXIF orientations that exchange width and height
+
+
+def thumbnails(paths: Iterable[str]) -> dict[str, str]:
+    """A ``data:`` URL for each picture; what cannot be read is left out.
+
+    The pictures are decoded by the engine's one rule, so that a page shows what the model saw, upright and with their own
+    aspect ratio.
+    """
+    distinct = list(dict.fromkeys(paths))
+    return {
+        path: _data_url(picture.pixels, *_upright_size(path))
+        for path, picture in zip(distinct, images.read_many(distinct), strict=True)
+        if picture.pixels is not None
+    }
+
+
+def _upright_size(path: str) -> tuple[int, int]:
+    with Image.open(path) as image:
+        turned = image.getexif().get(0x0112, 1) in _TURNED
+        return (image.height, image.width) if turned else image.size
+
+
+def _data_url(pixels: np.ndarray, width: int, height: int) -> str:
+    scale = LONG_SIDE / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
