@@ -1,7 +1,9 @@
 """What OnlyOne does to a FiftyOne sample collection; nothing is imported before it is used."""
 
+from typing import Any
 
-def register_backend():
+
+def register_backend() -> None:
     """Make ``backend="annoy"`` known to ``fiftyone.brain``; again does nothing."""
     import fiftyone.brain as fob
 
@@ -10,7 +12,7 @@ def register_backend():
     settings.setdefault("config_cls", f"{__name__}.annoy_backend.AnnoySimilarityConfig")
 
 
-def load_index(dataset, brain_key):
+def load_index(dataset: Any, brain_key: str) -> Any:
     """Return the similarity index of a brain key, also in a process that has not used any plugin yet.
 
     Args:

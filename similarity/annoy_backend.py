@@ -5,7 +5,7 @@ the name of the first: module path and names are frozen. The method names and ar
 they are documented in ``fiftyone.brain.similarity``.
 """
 
-import logging
+import weakref
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,12 +15,10 @@ from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityCon
 
 from .engine.forest import check_options
 from .index_field import VectorField
-from .index_query import NeighborQueries, Query
+from .index_query import NeighborQueries, Query, check_comparable, complain
 from .index_state import State, current, forget, remember
 from .index_store import IndexFolder, IndexSettings
 from .options import IndexOptions
-
-logger = logging.getLogger(__name__)
 
 _DEFAULTS = IndexOptions()
 
@@ -124,8 +122,9 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         self._source = VectorField(dataset, config.embeddings_field)
         self._settings = IndexSettings(config.embeddings_field, config.n_trees, config.search_k, config.seed)
         if brain_key is None:  # nobody could find its files again
-            self._temporary = TemporaryDirectory(prefix="onlyone-")
+            self._temporary = TemporaryDirectory(prefix="onlyone-", ignore_cleanup_errors=True)
             self._folder = IndexFolder(Path(self._temporary.name))
+            weakref.finalize(self, forget, self._folder)
         else:
             self._folder = IndexFolder.of(dataset, brain_key)
         self._state: State = current(self._folder, self._source, self._settings)
@@ -201,7 +200,11 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         """
         self._refresh()
         asked = Query.parse(self._state, query)
-        inside = None if within_ids is None else np.isin(self._state.ids, _text(within_ids))
+        inside = (
+            None
+            if within_ids is None
+            else np.isin(self._state.ids, np.array(list(within_ids), dtype=np.str_))
+        )
         first = None if asked.positions is None else np.unique(asked.positions)
         found, distances = self._state.nearest(asked.mean, k, allowed=inside, first=first)
         return list(zip(self._state.ids[found].tolist(), distances.tolist(), strict=True))
@@ -216,7 +219,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         ids = [sample_ids] if isinstance(sample_ids, str) else list(sample_ids)
         position_of = self._state.position_of
         missing = [sample_id for sample_id in ids if sample_id not in position_of]
-        self._complain(missing, "are not present in the index", allow_missing, warn_missing)
+        complain(missing, "are not present in the index", allow_missing, warn_missing)
         positions = np.array([position_of[s] for s in ids if s in position_of], dtype=np.int64)
         return self._state.vectors(positions), self._state.ids[positions], None
 
@@ -235,12 +238,12 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         ids, vectors = np.asarray(sample_ids, dtype=np.str_), np.asarray(embeddings, dtype=np.float32)
         if not overwrite:
             existing = np.isin(ids, self._state.ids)
-            self._complain(ids[existing], "are already present in the index", allow_existing, warn_existing)
+            complain(ids[existing], "are already present in the index", allow_existing, warn_existing)
             ids, vectors = ids[~existing], vectors[~existing]
         if not len(ids):
             return
-        name = self.config.embeddings_field
-        fbu.add_embeddings(self._source.dataset, vectors, ids.tolist(), None, name)
+        check_comparable(self._state, vectors)
+        fbu.add_embeddings(self._source.dataset, vectors, ids.tolist(), None, self._source.name)
         self._source.clear_digests(ids.tolist())
         if reload:
             self.reload()
@@ -256,11 +259,11 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         self._refresh()
         ids = np.atleast_1d(np.asarray([] if sample_ids is None else sample_ids, dtype=np.str_))
         present = np.isin(ids, self._state.ids)
-        self._complain(ids[~present], "are not present in the index", allow_missing, warn_missing)
+        complain(ids[~present], "are not present in the index", allow_missing, warn_missing)
         if not present.any():
             return
         found = ids[present].tolist()
-        fbu.remove_embeddings(self._source.dataset, self.config.embeddings_field, sample_ids=found)
+        fbu.remove_embeddings(self._source.dataset, self._source.name, sample_ids=found)
         self._source.clear_digests(found)
         if reload:
             self.reload()
@@ -286,17 +289,3 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         if state is not self._state:
             self._state = state
             super().reload()
-
-    def _complain(self, ids, what, allowed, warn):
-        """Raise or warn about ids, if there are any."""
-        if not len(ids):
-            return
-        message = f"Found {len(ids)} IDs (eg '{ids[0]}') that {what}"
-        if not allowed:
-            raise ValueError(message)
-        if warn:
-            logger.warning(message)
-
-
-def _text(ids):
-    return np.array(list(ids), dtype=np.str_)

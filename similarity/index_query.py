@@ -1,5 +1,7 @@
 """Queries of an index: what FiftyOne and our own operators may ask with, and the answers in positions."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 from .engine import exact
 from .engine import vectors as vec
 from .index_state import State
+
+logger = logging.getLogger(__name__)
 
 Answer = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -77,13 +81,33 @@ class Query:
     @classmethod
     def _of_vectors(cls, state: State, values: np.ndarray) -> "Query":
         vectors = np.atleast_2d(values)
-        for vector in vectors:
-            trouble = vec.problem(vector)
-            if trouble is None and state.dimension and len(vector) != state.dimension:
-                trouble = f"has {len(vector)} values instead of {state.dimension}"
-            if trouble:
-                raise ValueError(f"the query vector {trouble}")
+        check_comparable(state, vectors)
         return cls(vectors, None, values.ndim == 1)
+
+
+def check_comparable(state: State, vectors: np.ndarray) -> None:
+    """Raise unless every vector ``(m, d)`` can be compared with those in the index.
+
+    Raises:
+        ValueError: says which cannot, and why
+    """
+    for row, vector in enumerate(vectors):
+        trouble = vec.problem(vector)
+        if trouble is None and state.dimension and len(vector) != state.dimension:
+            trouble = f"has {len(vector)} values instead of {state.dimension}"
+        if trouble:
+            raise ValueError(f"vector {row} of {len(vectors)} {trouble}")
+
+
+def complain(ids: Sequence[str], what: str, allowed: bool, warn: bool) -> None:
+    """Raise, or warn if asked to, about ids; of none, nothing."""
+    if not len(ids):
+        return
+    message = f"Found {len(ids)} IDs (eg '{ids[0]}') that {what}"
+    if not allowed:
+        raise ValueError(message)
+    if warn:
+        logger.warning(message)
 
 
 def allowed_mask(state: State, positions: NDArray[np.int64] | None) -> NDArray[np.bool_] | None:
@@ -106,24 +130,6 @@ def nearest_to_each(
     ]
 
 
-def nearest_others(state: State, positions: NDArray[np.int64] | None, k: int | None) -> list[Answer]:
-    """Return for each of the samples at ``positions`` its nearest others among them, exactly.
-
-    The answers number the samples as ``positions`` does. Takes O(m^2 d) time.
-    """
-    matrix = state.vectors(positions)
-    return list(exact.each_nearest(matrix, len(matrix) if k is None else k))
-
-
-def others_within(state: State, positions: NDArray[np.int64] | None, radius: float) -> list[Answer]:
-    """Return for each of the samples at ``positions`` the others at most ``radius`` away; else as above."""
-    matrix = state.vectors(positions)
-    return [
-        (rows, exact.distances(matrix, matrix[row], rows))
-        for row, rows in enumerate(exact.each_within(matrix, radius))
-    ]
-
-
 class NeighborQueries:
     """FiftyOne's two query methods, for an index that has its state in ``_state``."""
 
@@ -135,7 +141,7 @@ class NeighborQueries:
         if query is None:
             if aggregation is not None:
                 raise ValueError("Full index queries do not support aggregation")
-            return _columns(nearest_others(self._state, self._current_inds, k), return_dists)
+            return self._nearest_each(k, return_dists)
         asked = Query.parse(self._state, query)
         if aggregation == "mean":
             asked = asked.averaged()
@@ -144,7 +150,7 @@ class NeighborQueries:
 
     def _radius_neighbors(self, query=None, thresh=None, return_dists=False):
         if query is None:
-            return _columns(others_within(self._state, self._current_inds, thresh), return_dists)
+            return self._within_each(thresh, return_dists)
         asked = Query.parse(self._state, query)
         allowed = allowed_mask(self._state, self._current_inds)
         answers = [
@@ -153,6 +159,21 @@ class NeighborQueries:
         ]
         return self._as_ids(answers, asked.single, return_dists)
 
+    def _nearest_each(self, k, return_dists):
+        """Return for each sample of the view its nearest others, numbered as the view; exact, in O(m^2 d) time."""
+        matrix = self._state.vectors(self._current_inds)
+        answers = list(exact.each_nearest(matrix, len(matrix) if k is None else k))
+        found = [rows for rows, _ in answers]
+        return (found, [distances for _, distances in answers]) if return_dists else found
+
+    def _within_each(self, radius, return_dists):
+        """Return for each sample of the view the others at most ``radius`` away; exact, in O(m^2 d) time."""
+        matrix = self._state.vectors(self._current_inds)
+        found = list(exact.each_within(matrix, radius))
+        if not return_dists:
+            return found
+        return found, [exact.distances(matrix, matrix[row], rows) for row, rows in enumerate(found)]
+
     def _as_ids(self, answers, single, return_dists):
         """Return answers in positions as FiftyOne expects them: sample ids, no label ids, distances."""
         ids = [self._state.ids[found].tolist() for found, _ in answers]
@@ -160,9 +181,3 @@ class NeighborQueries:
         if single:
             ids, distances = ids[0], distances[0]
         return (ids, None, distances) if return_dists else (ids, None)
-
-
-def _columns(answers, return_dists):
-    """Return answers as a list of arrays, with a list of distances if asked for."""
-    found = [rows for rows, _ in answers]
-    return (found, [distances for _, distances in answers]) if return_dists else found

@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -105,7 +106,7 @@ class IndexFolder:
             if told["version"] != _VERSION or told["settings"] != asdict(settings):
                 return None
             return self._open(told, text or "")
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
             return None
 
     def load_or_build(self, source: VectorField, settings: IndexSettings) -> Base:
@@ -113,14 +114,14 @@ class IndexFolder:
         found = self.load(settings)
         if found is not None:
             return found
-        with self._exclusive(settings):
+        with self._exclusive():
             return self.load(settings) or self._build(source, settings, None)
 
     def build(
         self, source: VectorField, settings: IndexSettings, progress: forest.Progress | None = None
     ) -> Base:
         """Build the index from the field, whether or not there is one, and delete the files of the last one."""
-        with self._exclusive(settings):
+        with self._exclusive():
             return self._build(source, settings, progress)
 
     def delete(self) -> None:
@@ -131,12 +132,13 @@ class IndexFolder:
 
     def rename(self, new_key: str) -> None:
         """Move the folder to another brain key."""
+        target = self.path.with_name(new_key)
         if self.path.exists():
-            self.path.with_name(new_key).exists() and shutil.rmtree(self.path.with_name(new_key))
-            self.path.rename(self.path.with_name(new_key))
+            shutil.rmtree(target, ignore_errors=True)
+            self.path.rename(target)
 
     @contextlib.contextmanager
-    def _exclusive(self, settings: IndexSettings) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         """Wait until nobody else builds this index."""
         with contextlib.ExitStack() as held:
             while self._dataset is not None:

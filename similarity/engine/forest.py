@@ -188,10 +188,11 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     digest, count, dimension = write_vectors(vectors, folder)
     index_class, reason = annoy_index(cache_folder)
-    facts = ForestFacts(digest, count, dimension, n_trees, seed, search_k, 1.0, reason)
+    facts = ForestFacts(digest, count, dimension, n_trees, seed, search_k, reason=reason)
     if count and index_class is not None:
         mapped = map_vectors(folder, facts)
         _write_trees(index_class, mapped, folder / facts.trees_file, facts, progress)
+        facts = replace(facts, trees_bytes=(folder / facts.trees_file).stat().st_size)
         facts = _tuned(Forest(mapped, _open_trees(index_class, folder, facts), facts))
     return load(folder, facts, cache_folder=cache_folder)
 
@@ -263,10 +264,10 @@ def _tuned(forest: Forest) -> ForestFacts:
 
 
 def _open_trees(index_class: Any, folder: Path, facts: ForestFacts) -> Any:
-    """Map Annoy's file."""
+    """Map Annoy's file, which Annoy itself trusts: cut short, it would read past the end."""
     path = folder / facts.trees_file
+    if path.stat().st_size != facts.trees_bytes:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {facts.trees_bytes}; delete it")
     trees = index_class(facts.dimension, "euclidean")
     trees.load(str(path))
-    if trees.get_n_items() != facts.count or trees.get_n_trees() < 1:
-        raise ValueError(f"{path} does not hold {facts.count} vectors; delete it")
     return trees

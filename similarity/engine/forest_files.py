@@ -30,6 +30,7 @@ class ForestFacts:
         seed: Annoy's seed
         search_k: how many items a search for ten neighbors visits
         recall: the share of sampled queries whose ten neighbors were all true ones, up to ties
+        trees_bytes: the size of Annoy's file
         reason: why there are no trees, or ``""``
     """
 
@@ -40,6 +41,7 @@ class ForestFacts:
     seed: int
     search_k: int = -1
     recall: float = 1.0
+    trees_bytes: int = 0
     reason: str = ""
 
     @property

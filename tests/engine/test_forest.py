@@ -166,10 +166,13 @@ def test_a_stopped_build_leaves_no_half_file(build, vectors, tmp_path):
 
 def test_a_truncated_file_is_refused_by_name(build, vectors, tmp_path):
     built = build(vectors)
-    path = tmp_path / "forest" / built.facts.vectors_file
-    path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(ValueError, match=path.name):
-        forest.load(tmp_path / "forest", built.facts, cache_folder=tmp_path)
+    for path in list((tmp_path / "forest").iterdir()):
+        whole = path.read_bytes()
+        path.unlink()  # the reader above has it mapped
+        path.write_bytes(whole[:-144])
+        with pytest.raises(ValueError, match=path.name):
+            forest.load(tmp_path / "forest", built.facts, cache_folder=tmp_path)
+        path.write_bytes(whole)
 
 
 def spoiled(value, row=1500):
@@ -235,6 +238,16 @@ def test_each_nearest_equals_brute_force_without_the_row_itself(vectors):
         np.testing.assert_allclose(distances, np.sort(expected)[:3], atol=1e-7)
         if row < 20:
             assert (rows[0], distances[0]) == (row + 300, 0.0)
+
+
+def test_each_within_equals_brute_force_and_includes_the_radius(vectors):
+    vectors = np.vstack([vectors[:300], vectors[:20]])
+    radius = float(exact.distances(vectors, vectors[0], np.array([7]))[0])
+    for row, rows in enumerate(exact.each_within(vectors, radius)):
+        expected = exact.distances(vectors, vectors[row], np.arange(320)) <= radius
+        expected[row] = False
+        np.testing.assert_array_equal(rows, np.flatnonzero(expected))
+        assert row > 0 or 7 in rows
 
 
 def test_each_nearest_of_one_row_is_nothing():

@@ -198,6 +198,8 @@ def test_what_is_added_to_and_removed_from_the_index_is_in_the_field(indexed, da
     assert index.nearest(ids[0], 1) == [(ids[0], 0.0)]
     with pytest.raises(ValueError, match="already present"):
         index.add_to_index(data[:1], ids[:1], overwrite=False, allow_existing=False)
+    with pytest.raises(ValueError, match="3 values instead of 16"):
+        index.add_to_index(np.ones((1, 3)), ids[:1])
     with pytest.raises(ValueError, match="not present"):
         index.remove_from_index(sample_ids=[ids[1]], allow_missing=False)
 
@@ -456,7 +458,7 @@ def test_a_rebuild_that_is_stopped_leaves_the_old_index(indexed, folder):
 
 
 def test_a_new_results_object_costs_milliseconds(vector_dataset):
-    dataset = vector_dataset(vectors(3000, 64))
+    dataset = vector_dataset(vectors(1000, 64))
     compute(dataset)
     state = fresh(dataset)._state
     started = time.perf_counter()
@@ -590,9 +592,9 @@ def test_processes_that_build_and_read_at_once_all_answer_right(indexed, folder)
     dataset, index, ids = indexed
     expected = f"AnnoySimilarityIndex {index.nearest(ids[0], 3)[1][0]}"
     (folder(dataset) / "index.json").unlink()
-    processes = [start(LOAD, dataset.name, KEY, ids[0]) for _ in range(3)]
+    processes = [start(LOAD, dataset.name, KEY, ids[0]) for _ in range(2)]
     while any(process.poll() is None for process in processes):
         index.rebuild()
         assert index.nearest(ids[0], 3)[0] == (ids[0], 0.0)
-    assert [answer(process) for process in processes] == [expected] * 3
+    assert [answer(process) for process in processes] == [expected] * 2
     assert not list(folder(dataset).glob("*.part"))
