@@ -1,0 +1,179 @@
+"""Weights: the generated ones are the same everywhere, files give what they hold, and nothing falls back."""
+
+import inspect
+import time
+from hashlib import md5
+
+import numpy as np
+import pytest
+
+from similarity.engine import untrained, vgg16, weights
+
+CONVOLUTIONS = 13
+
+
+@pytest.fixture(scope="module")
+def generated():
+    return untrained.generate()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, generated):
+    """A VGG16 without top as Keras saves it, in each of its formats."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("weights")
+    network = keras.applications.VGG16(include_top=False, weights=None)
+    for layer, arrays in zip((x for x in network.layers if x.weights), generated, strict=True):
+        layer.set_weights(arrays)
+    network.save_weights(folder / "mine.weights.h5")
+    network.save(folder / "mine.h5")
+    network.save(folder / "mine.keras")
+    return folder
+
+
+def assert_same(left, right):
+    assert len(left) == len(right)
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_untrained_weights_are_those_their_digest_was_taken_of(generated):
+    assert untrained.fingerprint(generated) == untrained.DIGEST
+    assert weights.digest("untrained", 0) == untrained.DIGEST
+
+
+def test_untrained_weights_have_vgg16s_shapes_and_the_dense_layers_follow(generated):
+    with_top = untrained.generate(dense=2)
+    assert_same(with_top[:CONVOLUTIONS], generated)
+    assert [kernel.shape for kernel, _ in with_top] == untrained.kernel_shapes(2)
+    assert all(kernel.dtype == bias.dtype == np.float32 for kernel, bias in with_top)
+
+
+def test_untrained_channels_are_alive_and_balanced_on_pictures_they_were_not_made_from(generated):
+    vectors = vgg16.Vgg16(weights="untrained", batch_size=4).embed(other_pictures())
+    assert (vectors > 0).mean() > 0.95
+    assert 0.5 < vectors.mean() < 5
+
+
+def other_pictures():
+    """Discs again, from another seed, at the network's own size."""
+    leaves = untrained.dead_leaves(np.random.default_rng(7))
+    blown_up = leaves.repeat(4, axis=1).repeat(4, axis=2)
+    return np.ascontiguousarray(blown_up[:, 16:240, 16:240])
+
+
+def test_untrained_weights_tell_scenes_from_small_changes_of_one_scene():
+    leaves = untrained.dead_leaves(np.random.default_rng(7)).repeat(4, axis=1).repeat(4, axis=2)
+    moved = np.clip(leaves[:, 20:244, 14:238] * 1.05, 0, 255).astype(np.uint8)
+    vectors = vgg16.Vgg16(weights="untrained", batch_size=4).embed(np.concatenate([other_pictures(), moved]))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    distances = 1 - unit @ unit.T
+    count = len(leaves)
+    same = distances[np.arange(count), np.arange(count) + count]
+    different = distances[:count, :count][~np.eye(count, dtype=bool)]
+    assert same.max() < different.min()
+    assert np.median(different) > 2 * np.median(same)
+
+
+@pytest.mark.parametrize("name", ["mine.weights.h5", "mine.h5", "mine.keras"])
+def test_a_file_gives_exactly_the_weights_it_holds(files, generated, name):
+    assert_same(weights.load(files / name, 0), generated)
+    assert_same(weights.load(str(files / name), 0), generated)
+
+
+def test_vectors_from_a_file_equal_those_from_the_same_weights_in_memory(files):
+    image = other_pictures()[:1]
+    from_file = vgg16.Vgg16(weights=files / "mine.weights.h5", batch_size=1)
+    in_memory = vgg16.Vgg16(weights="untrained", batch_size=1)
+    np.testing.assert_array_equal(from_file.embed(image), in_memory.embed(image))
+    assert from_file.provenance["weights"] == "mine.weights.h5"
+    assert from_file.provenance["weights_digest"] != in_memory.provenance["weights_digest"]
+
+
+def test_replaced_weights_have_another_digest(tmp_path):
+    path = tmp_path / "mine.weights.h5"
+    path.write_bytes(b"one")
+    first = weights.digest(path, 0)
+    assert weights.digest(path, 0) == first
+    path.write_bytes(b"other")
+    assert weights.digest(path, 0) != first
+
+
+def test_a_missing_file_is_named():
+    for ask in (weights.digest, weights.load):
+        with pytest.raises(weights.WeightsUnavailable, match=r"no weights file '/gone/x\.h5'"):
+            ask("/gone/x.h5", 0)
+
+
+@pytest.mark.parametrize("name", ["bad.weights.h5", "bad.h5", "bad.keras", "bad.txt"])
+def test_a_file_that_is_no_model_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"no model at all")
+    with pytest.raises(ValueError, match=name):
+        weights.load(tmp_path / name, 0)
+
+
+def test_another_network_is_refused_by_what_it_lacks(tmp_path):
+    import keras
+
+    other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="block1_conv1")])
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="lacks the layers block1_conv2"):
+        weights.load(tmp_path / "other.keras", 0)
+    other.save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(ValueError, match="does not fit VGG16"):
+        weights.load(tmp_path / "other.weights.h5", 0)
+
+
+@pytest.mark.parametrize("name", ["mine.weights.h5", "mine.keras"])
+def test_dense_layers_are_refused_from_a_file_without_top(files, name):
+    with pytest.raises(ValueError, match=r"fc1|with top"):
+        weights.load(files / name, 1)
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """No network, and an empty Keras folder."""
+    for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path / "models"
+
+
+@pytest.mark.parametrize("layer", ["block5", "fc2"])
+def test_offline_the_message_says_where_to_put_which_file_and_what_else_works(offline, layer):
+    start = time.monotonic()
+    with pytest.raises(vgg16.WeightsUnavailable) as caught:
+        vgg16.Vgg16(layer=layer)
+    assert time.monotonic() - start < 10
+    name = "vgg16_weights_tf_dim_ordering_tf_kernels" + ("_notop.h5" if layer == "block5" else ".h5")
+    message = str(caught.value)
+    assert str(offline / name) in message
+    assert f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{name}" in message
+    assert "'untrained'" in message
+    assert "path" in message
+    assert not (offline / name).exists()
+
+
+def test_imagenet_weights_that_are_there_are_used_without_the_network(offline, files, generated, monkeypatch):
+    content = (files / "mine.h5").read_bytes()
+    offline.mkdir()
+    (offline / "published.h5").write_bytes(content)
+    monkeypatch.setattr(weights, "_WITHOUT_TOP", ("published.h5", md5(content).hexdigest()))
+    assert_same(weights.load("imagenet", 0), generated)
+    (offline / "published.h5").write_bytes(content[:-1])
+    with pytest.raises(weights.WeightsUnavailable, match=r"published\.h5"):
+        weights.load("imagenet", 0)
+
+
+def test_names_and_hashes_are_those_keras_publishes():
+    from keras.src.applications import vgg16 as published
+
+    source = inspect.getsource(published)
+    assert weights._URL + weights._WITHOUT_TOP[0] == published.WEIGHTS_PATH_NO_TOP
+    assert weights._URL + weights._WITH_TOP[0] == published.WEIGHTS_PATH
+    for _, expected in (weights._WITHOUT_TOP, weights._WITH_TOP):
+        assert f'file_hash="{expected}"' in source
