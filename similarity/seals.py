@@ -3,6 +3,7 @@
 Sample by sample rather than for the run as a whole: what has changed costs the samples concerned, not the others.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Own:
             and not isinstance(field, fof.VectorField)
             and not sm.provenance(dataset, name)
         }
-        return cls(tuple(sorted(key(name, field) for name, field in fields.items())), our_tags(dataset))
+        keys = sorted(key(name, field) for name, field in fields.items())
+        return cls(tuple(keys), our_tags(runs.keys(dataset)))
 
     def digest(self, document: Mapping[str, Any]) -> str:
         """A digest of a raw document's part that is a person's."""
@@ -58,9 +60,9 @@ def key(name: str, field: fof.Field) -> str:
     return field.db_field or name
 
 
-def our_tags(dataset: fo.Dataset, run_keys: Iterable[str] | None = None) -> re.Pattern[str]:
-    """The tags that runs write: those of the runs there are, or of the ones named."""
-    names = [runs.Names(run_key) for run_key in (runs.keys(dataset) if run_keys is None else run_keys)]
+def our_tags(run_keys: Iterable[str]) -> re.Pattern[str]:
+    """The tags that these runs write; a pattern that matches nothing where there are none."""
+    names = [runs.Names(run_key) for run_key in run_keys]
     patterns = [pattern for name in names for pattern in (name.cluster_tags, name.keep_tags)]
     return re.compile("|".join(patterns) or r"(?!)")
 
@@ -126,3 +128,8 @@ def file_mark(path: str) -> str | None:
 
 def _hex(content: bytes) -> str:
     return blake2b(content, digest_size=8).hexdigest()
+
+
+def json_digest(value: Any) -> str:
+    """A digest of plain JSON values."""
+    return _hex(json.dumps(value, sort_keys=True).encode())
