@@ -122,14 +122,14 @@ class StepOperator(foo.Operator):
             if "FIFTYONE_SERVER" not in os.environ:
                 raise
             # an error would only break the stream: the App has its headers already
-            yield ctx.ops.notify(str(error), variant="error")
             yield ctx.ops.show_output(*output.failure(error))
 
     def _finish(self, ctx, result: Result) -> Iterator[Any]:
         yield ctx.ops.reload_dataset()
         view = getattr(result, "view", None)
         if self.opens_view and view is not None:
-            yield ctx.ops.set_view(name=view.name) if view.is_saved else ctx.ops.set_view(view=view)
+            # not by name: the App looks for it among the saved views that it listed before this run
+            yield ctx.ops.set_view(view=view)
         yield ctx.ops.show_output(output.schema(result).to_json(), output.values(result))
 
     def resolve_output(self, ctx) -> types.Property:
