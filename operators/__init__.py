@@ -3,7 +3,7 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, exports, search, thresholds
+    from . import clusters, embeddings, exports, panel, removal, search, thresholds
 
     for operator in (
         clusters.FindUniqueSamples,
@@ -16,5 +16,10 @@ def register(plugin):
         clusters.KeepFirstPerCluster,
         exports.ExportDeduplicated,
         exports.GroupIntoFolders,
+        removal.RemoveDuplicates,
+        removal.RestoreRemoved,
+        removal.QuarantineMedia,
+        removal.RestoreMedia,
     ):
         plugin.register(operator)
+    plugin.register(panel.DeduplicationPanel)

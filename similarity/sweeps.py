@@ -5,6 +5,7 @@ import os
 import tempfile
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from . import samples as sm
 from .engine.sweep import Sweep, sweep
 from .home import home
+from .options import SweepOptions
 from .progress import Report, about
 
 _REMEMBERED: dict[Path, tuple[str, Sweep]] = {}
@@ -75,3 +77,18 @@ def _save(path: Path, key: str, found: Sweep) -> None:
     with os.fdopen(descriptor, "wb") as file:
         np.savez(file, key=key, **{name: getattr(found, name) for name in _names()})
     Path(beside).replace(path)
+
+
+_SHOWN: dict[tuple[str, str], Any] = {}
+
+
+def show(dataset: fo.Dataset, options: SweepOptions, result: Any) -> None:
+    """Keep a sweep's result at hand for the panel, as long as the process lives."""
+    _SHOWN[str(dataset._doc.id), options.embeddings_field] = result
+    while len(_SHOWN) > _MOST_REMEMBERED:
+        _SHOWN.pop(next(iter(_SHOWN)))
+
+
+def shown(dataset: fo.Dataset, options: SweepOptions) -> Any:
+    """The result that was shown last for these vectors, or None."""
+    return _SHOWN.get((str(dataset._doc.id), options.embeddings_field))
