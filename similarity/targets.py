@@ -86,7 +86,7 @@ def target(folder: str) -> Target:
     path = Path(os.path.realpath(Path(folder).expanduser()))
     anchor = next(parent for parent in path.parents if os.path.lexists(parent))
     _refuse_occupied(path, anchor)
-    _refuse_served(path)
+    refuse_served(path)
     if not os.access(anchor, os.W_OK | os.X_OK):
         raise ValueError(
             f"Nothing can be written in {anchor}: choose another folder, or change its permissions"
@@ -107,8 +107,12 @@ def _refuse_occupied(path: Path, anchor: Path) -> None:
         raise ValueError(f"{path} is the root of a file system: name a new folder in it")
 
 
-def _refuse_served(path: Path) -> None:
-    """Refuse the plugin's folder and the plugins folder: FiftyOne's server hands out every file in them."""
+def refuse_served(path: Path) -> None:
+    """Refuse the plugin's folder and the plugins folder: FiftyOne's server hands out every file in them.
+
+    Raises:
+        ValueError: if the path lies in one of them
+    """
     for served in (_PLUGIN, Path(fo.config.plugins_dir)):
         if served.exists() and any(
             place.exists() and place.samefile(served) for place in (path, *path.parents)
