@@ -35,6 +35,7 @@ class StepOperator(foo.Operator):
         selects: whether the step takes the selected samples as ``selected=``
         asks: names of the options that the form asks for at once; None = all that are not marked advanced
         opens_view: whether the App opens the result's view afterwards
+        in_passing: whether the grid itself shows the result: then nothing is laid over it, and the words pass by
         button: title of a button over the grid, or None
     """
 
@@ -48,6 +49,7 @@ class StepOperator(foo.Operator):
     selects: ClassVar[bool] = False
     asks: ClassVar[tuple[str, ...] | None] = None
     opens_view: ClassVar[bool] = False
+    in_passing: ClassVar[bool] = False
     button: ClassVar[str | None] = None
 
     @property
@@ -113,11 +115,11 @@ class StepOperator(foo.Operator):
     def _streamed(self, ctx, work: Callable[[Report], Result]) -> Iterator[Any]:
         try:
             for kind, value in stream(work):
-                if kind == "progress":
+                if kind == "result":
+                    yield from self._finish(ctx, value)
+                elif not self.in_passing:  # the App closes a progress bar only for an output
                     what, done, total = value
                     yield ctx.ops.set_progress(label=what, progress=done / max(total, 1))
-                else:
-                    yield from self._finish(ctx, value)
         except EXPECTED as error:
             if "FIFTYONE_SERVER" not in os.environ:
                 raise
@@ -130,7 +132,15 @@ class StepOperator(foo.Operator):
         if self.opens_view and view is not None:
             # not by name: the App looks for it among the saved views that it listed before this run
             yield ctx.ops.set_view(view=view)
-        yield ctx.ops.show_output(output.schema(result).to_json(), output.values(result))
+        if self.in_passing:
+            yield from self.show_in_grid(ctx, result)
+            yield ctx.ops.notify(result.summary(), variant="success")
+        else:
+            yield ctx.ops.show_output(output.schema(result).to_json(), output.values(result))
+
+    def show_in_grid(self, ctx, result: Result) -> Iterator[Any]:
+        """What makes the grid show the result, beside the view; nothing by default."""
+        yield from ()
 
     def resolve_output(self, ctx) -> types.Property:
         """What a delegated run shows of its result."""

@@ -1,6 +1,7 @@
 """Operators that find similar pictures."""
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -8,7 +9,7 @@ import fiftyone.operators.types as types
 from ..similarity.options import CompareOptions, IndexOptions, SortOptions
 from ..similarity.steps.compare import compare
 from ..similarity.steps.index import index
-from ..similarity.steps.sort import sort
+from ..similarity.steps.sort import SortResult, sort
 from .base import StepOperator
 
 UPLOAD = "upload"
@@ -35,6 +36,7 @@ class SortBySimilarity(StepOperator):
     targets = False
     selects = True
     opens_view = True
+    in_passing = True
     button = "Sort by similarity to the selected samples (OnlyOne)"
 
     def prompts(self, ctx) -> bool:
@@ -48,6 +50,10 @@ class SortBySimilarity(StepOperator):
         else:
             inputs.view("query", types.Notice(label="No sample is selected: give a picture to search for"))
         inputs.uploaded_file(UPLOAD, view=types.FileView(label="Upload a picture to search for"), lite=True)
+
+    def show_in_grid(self, ctx, result: SortResult) -> Iterator[Any]:
+        """The percentages, on the pictures."""
+        yield ctx.ops.set_active_fields([*ctx.active_fields, result.similarity_field])
 
     def arguments(self, ctx) -> dict[str, Any]:
         """The selected samples, and the uploaded picture's bytes."""
