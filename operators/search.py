@@ -53,7 +53,7 @@ class SortBySimilarity(StepOperator):
 
     def show_in_grid(self, ctx, result: SortResult) -> Iterator[Any]:
         """The percentages, on the pictures."""
-        yield ctx.ops.set_active_fields([*ctx.active_fields, result.similarity_field])
+        yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, result.similarity_field])))
 
     def arguments(self, ctx) -> dict[str, Any]:
         """The selected samples, and the uploaded picture's bytes."""
