@@ -54,7 +54,7 @@ def figures(samples: Samples, rows: Sequence[Row], options: ReportOptions) -> di
         "counts": counts,
         "cost": _cost(counts, options),
         "disk": _disk(rows),
-        "warnings": results["keep"].get("warnings", []),
+        "notes": [*results["keep"].get("warnings", []), *results["keep"].get("notes", [])],
         "eps": clustering["eps"],
         "eps_reason": results["cluster"].get("eps_reason", ""),
         "metric": metric,
@@ -194,10 +194,10 @@ def _skipped(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _pictured(rows: Sequence[Row], found: Mapping[str, Any]) -> dict[int, list[Row]]:
-    """The members of the largest clusters, the kept ones first: ``{cluster: rows}``."""
+    """The members of the largest clusters, the kept ones first, then the least similar: ``{cluster: rows}``."""
     shown = {cluster["cluster"] for cluster in found["largest"]}
     return {
-        cluster.number: sorted(cluster.members, key=lambda row: row.status != KEPT)
+        cluster.number: sorted(cluster.members, key=lambda row: (row.status != KEPT, row.similarity))
         for cluster in manifest.clusters(rows)
         if cluster.number in shown
     }

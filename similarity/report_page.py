@@ -11,13 +11,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from .manifest import KEPT, Row
+from .result import count, percent
 from .targets import size
 from .thumbnails import thumbnails
 
-SHOWN = 10  # pictures of a cluster
+SHOWN = 9  # pictures of a cluster: one line of the page
 
 _BINS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 1000), (1001, None))
-_KEPT_COLOUR, _DROPPED_COLOUR = "#0f766e", "#d6d3d1"
+_KEPT_COLOUR, _DROPPED_COLOUR, _INK = "#0f766e", "#d6d3d1", "#44403c"
 _TEMPLATES = Path(__file__).parent
 
 
@@ -33,6 +34,7 @@ def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> st
     )
     environment.filters |= {
         "size": size,
+        "share": percent,
         "number": _number,
         "similarity": _similarity,
         "money": _money,
@@ -115,16 +117,16 @@ def _draw(axes: Any, bins: Sequence[Mapping[str, Any]]) -> None:
     totals = [b["kept"] + b["dropped"] for b in bins]
     axes.barh(rows, totals, color=_DROPPED_COLOUR, height=0.7, label="left out")
     axes.barh(rows, kept, color=_KEPT_COLOUR, height=0.7, label="kept")
+    longest = max(totals, default=1)
     for row, (bin_, total) in enumerate(zip(bins, totals, strict=True)):
-        what = "pictures" if bin_["label"] == "unique" else f"pictures in {bin_['clusters']:,} clusters"
-        axes.text(
-            total, row, f"  {bin_['kept']:,} of {total:,} {what}", va="center", fontsize=9, color="#44403c"
-        )
+        where = "" if bin_["label"] == "unique" else f" in {count(bin_['clusters'], 'cluster')}"
+        words = f"{bin_['kept']:,} of {count(total, 'picture')}{where}"
+        axes.text(total + longest / 100, row, words, va="center", fontsize=9, color=_INK)
     axes.set_yticks(rows, [b["label"] for b in bins])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.45 * max(totals, default=1))
+    axes.set_xlim(0, 1.45 * longest)
     axes.set_xticks([])
-    axes.set_ylabel("pictures in a cluster", color="#44403c")
-    axes.tick_params(length=0, colors="#44403c")
+    axes.set_ylabel("pictures in a cluster", color=_INK)
+    axes.tick_params(length=0, colors=_INK)
     for side in axes.spines.values():
         side.set_visible(False)

@@ -30,18 +30,18 @@ def template():
 @pytest.fixture
 def deduplicated(template, pictures):
     """``deduplicated()``: three clusters of three, two unique samples, and one without a vector."""
-    names = []
+    every = []
 
     def make() -> fo.Dataset:
         made = template.clone(f"test-{uuid.uuid4().hex[:10]}")
-        names.append(made.name)
+        every.append(made)
         paths = [*pictures(scenes=3, each=3), *pictures(scenes=3, each=1, seed=7)]
         made.set_values("filepath", [str(path) for path in paths])
         return made
 
     yield make
-    for name in [*names, *fo.list_datasets("loaded-*")]:
-        fo.delete_dataset(name)
+    for made in [*every, *map(fo.load_dataset, fo.list_datasets("loaded-*"))]:
+        made.delete()
     assert not fo.list_datasets("*-dedup-kept*")  # the temporary ones, whatever happened
 
 

@@ -11,7 +11,7 @@ from ..locks import lock
 from ..options import ExportOptions
 from ..progress import Report, silent
 from ..report import write_report
-from ..result import Result, Skipped, count, percent, skipped_lines
+from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
 from . import cluster, keep
 
 
@@ -40,6 +40,10 @@ class ExportResult(Result):
     skipped: Skipped
     pictures: int
     bytes: int
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The skipped samples."""
+        return skipped_table(self.skipped)
 
     def summary(self) -> str:
         """The result in words."""

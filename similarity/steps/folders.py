@@ -12,7 +12,7 @@ from ..locks import lock
 from ..manifest import KEPT, SKIPPED, Row
 from ..options import FoldersOptions
 from ..progress import Report, silent
-from ..result import Result, Skipped, count, skipped_lines
+from ..result import Result, Skipped, count, skipped_lines, skipped_table
 from . import cluster, keep
 
 UNIQUE_FOLDER, SKIPPED_FOLDER = "unique", "skipped"
@@ -45,6 +45,10 @@ class FoldersResult(Result):
     kept: int | None
     skipped: Skipped
     pictures: int
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The skipped samples."""
+        return skipped_table(self.skipped)
 
     def summary(self) -> str:
         """The result in words."""
