@@ -1,5 +1,6 @@
-"""The fixtures of every test here are in tests/fixtures.py and tests/deduplicated.py."""
+"""The fixtures of every test here are in tests/fixtures.py, tests/deduplicated.py and tests/removable.py."""
 
 from tests.fixtures import *  # noqa: F403
 
 from tests.deduplicated import deduplicated, target, template  # noqa: F401  isort: skip
+from tests.removable import precious, removable  # noqa: F401  isort: skip
