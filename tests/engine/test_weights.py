@@ -57,20 +57,20 @@ def test_untrained_channels_are_alive_and_balanced_on_pictures_they_were_not_mad
     assert 0.5 < vectors.mean() < 5
 
 
-def other_pictures():
-    """Discs again, from another seed, at the network's own size."""
-    leaves = untrained.dead_leaves(np.random.default_rng(7))
+def other_pictures(down=0, right=0):
+    """Six pictures of discs from another seed, at the network's own size, seen a little beside."""
+    leaves = untrained.dead_leaves(np.random.default_rng(7))[:6]
     blown_up = leaves.repeat(4, axis=1).repeat(4, axis=2)
-    return np.ascontiguousarray(blown_up[:, 16:240, 16:240])
+    return np.ascontiguousarray(blown_up[:, 16 + down : 240 + down, 16 + right : 240 + right])
 
 
 def test_untrained_weights_tell_scenes_from_small_changes_of_one_scene():
-    leaves = untrained.dead_leaves(np.random.default_rng(7)).repeat(4, axis=1).repeat(4, axis=2)
-    moved = np.clip(leaves[:, 20:244, 14:238] * 1.05, 0, 255).astype(np.uint8)
-    vectors = vgg16.Vgg16(weights="untrained", batch_size=4).embed(np.concatenate([other_pictures(), moved]))
+    scenes = other_pictures()
+    moved = np.clip(other_pictures(down=4, right=-2) * 1.05, 0, 255).astype(np.uint8)
+    vectors = vgg16.Vgg16(weights="untrained", batch_size=4).embed(np.concatenate([scenes, moved]))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     distances = 1 - unit @ unit.T
-    count = len(leaves)
+    count = len(scenes)
     same = distances[np.arange(count), np.arange(count) + count]
     different = distances[:count, :count][~np.eye(count, dtype=bool)]
     assert same.max() < different.min()
