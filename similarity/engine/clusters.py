@@ -79,9 +79,7 @@ class _Streamed:
         self.limit = limit
         self.progress = progress
         # With two samples enough, everything in a pair is core and there is nothing to count.
-        self.core = (
-            np.ones(len(space), dtype=bool) if min_samples <= 2 else self._count(weights) >= min_samples
-        )
+        self.core = self._core(weights, min_samples) if min_samples > 2 else np.ones(len(space), dtype=bool)
         self.lonely = (weights < min_samples) & (min_samples == 2)
         self.root = np.arange(len(space))
         self.pending: list[tuple[Indices, Indices]] = []
@@ -99,12 +97,17 @@ class _Streamed:
         labels[members] = number[component]
         return self._assign_borders(labels)
 
-    def _count(self, weights: Indices) -> Indices:
+    def _core(self, weights: Indices, min_samples: int) -> NDArray[np.bool_]:
         counts = weights.copy()
-        for block in neighbors.blocks(self.space, self.limit, progress=self.progress):
+
+        def core_already(rows: Indices, cols: Indices) -> bool:
+    return bool(min(counts[rows].min(), counts[cols].min()) >= min_samples)
+
+        for block in neighbors.blocks(self.space, self.limit, skip=core_already, progress=self.progress):
             np.add.at(counts, block.rows, weights[block.cols])
             np.add.at(counts, block.cols, weights[block.rows])
-        return counts
+        result: NDArray[np.bool_] = counts >= min_samples
+        return result
 
     def _joined(self, rows: Indices, cols: Indices) -> bool:
         """Whether a tile can add nothing: all its samples are core and in one component."""

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from . import gpu
 from . import vectors as vec
 from .sketch import Singles
 from .space import Space
@@ -25,6 +26,7 @@ Progress = Callable[[int, int], None] | None
 Skip = Callable[[Indices, Indices], bool]
 
 _BYTES_PER_PAIR = 80
+_GPU_FROM = 20_000  # vectors from which a GPU is worth looking for
 _PAIR_COST = 100  # of the score of a pair by itself, in scores by a product of blocks
 
 
@@ -146,10 +148,16 @@ def blocks(
         progress (None): called with (tiles done, tiles in all) before each tile; may raise to cancel
     """
     cut = space.score(limit) - space.slack
+    device = gpu.find() if len(space) >= _GPU_FROM else None
+    size = TILE if device is None else gpu.TILE
     buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
-    for left, right in _upper_tiles(len(space), progress):
+    for left, right in _upper_tiles(len(space), size, progress):
         if skip is None or not skip(space.order[left], space.order[right]):
-            block = _candidates(space, left, right, cut, buffer)
+            if device is None:
+                block = _candidates(space, left, right, cut, buffer)
+            else:
+                row, col, scores = device.at_least(space.left[left], space.right[right], cut)
+                block = Block(row + left.start, col + right.start, scores)
             if left == right:
                 block = _only(block, block.rows < block.cols)
             block = _settled(space, limit, block)
@@ -163,12 +171,12 @@ def tiles(space: Space, *, progress: Progress = None) -> Iterator[tuple[slice, s
     ``scores`` is ``(r, c)`` and the caller's to change until the next one is asked for.
     """
     buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
-    for rows, cols in _upper_tiles(len(space), progress):
+    for rows, cols in _upper_tiles(len(space), TILE, progress):
         yield rows, cols, _product(space.left[rows], space.right[cols], buffer)
 
 
-def _upper_tiles(n: int, progress: Progress) -> Iterator[tuple[slice, slice]]:
-    slices = [slice(start, min(n, start + TILE)) for start in range(0, n, TILE)]
+def _upper_tiles(n: int, size: int, progress: Progress) -> Iterator[tuple[slice, slice]]:
+    slices = [slice(start, min(n, start + size)) for start in range(0, n, size)]
     total = len(slices) * (len(slices) + 1) // 2
     pairs_of_slices = ((rows, cols) for i, rows in enumerate(slices) for cols in slices[i:])
     for done, (rows, cols) in enumerate(pairs_of_slices):
@@ -192,9 +200,8 @@ def _candidates(space: Space, left: slice, right: slice, cut: float, buffer: Sin
         row, col = _at_least(rough, cut - space.top - space.slack)
         rows, cols = rows[_present(row, len(rows))], cols[_present(col, len(cols))]
         if len(row) * _PAIR_COST < len(rows) * len(cols):
-            block = Block(
-                row + left.start, col + right.start, space.scores(row + left.start, col + right.start)
-            )
+            row, col = row + left.start, col + right.start
+            block = Block(row, col, space.scores(row, col))
             return _only(block, block.scores >= cut)
     scores = _product(space.left[rows], space.right[cols], buffer)
     row, col = _at_least(scores, cut)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similarity.engine import neighbors, sketch
+from similarity.engine import gpu, neighbors, sketch
 from similarity.engine import vectors as vec
 
 
@@ -136,3 +136,31 @@ def test_progress_ends_at_the_total_and_may_cancel():
 
     with pytest.raises(KeyboardInterrupt):
         found(clustered(10), eps=0.1, progress=cancel)
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """TensorFlow's CPU in place of a GPU, in small tiles."""
+    tensorflow = pytest.importorskip("tensorflow")
+    device = gpu.Gpu(tensorflow, "/CPU:0")
+    monkeypatch.setattr(gpu, "find", lambda: device)
+    monkeypatch.setattr(gpu, "TILE", 50)
+    monkeypatch.setattr(neighbors, "_GPU_FROM", 0)
+    return device
+
+
+@pytest.mark.parametrize("metric", vec.METRICS)
+@pytest.mark.usefixtures("processor")
+def test_the_product_on_a_gpu_finds_the_same_pairs(metric):
+    vectors = clustered(130, d=64)
+    assert found(vectors, eps=0.1, metric=metric).keys() == brute_force(vectors, 0.1, metric).keys()
+
+
+def test_heads_are_tf32_and_the_three_products_suffice(processor):
+    values = vec.normalise(clustered(40, d=512))
+    head, tail = (part.numpy() for part in processor._split(values))
+    assert (head.view(np.int32) & 0x1FFF == 0).all()
+    np.testing.assert_array_equal(head + tail, values)
+    rounded = (tail.view(np.int32) & -(2**13)).view(np.float32)
+    left, right = np.hstack([head, head, rounded]), np.hstack([head, rounded, head])
+    assert np.abs(left @ right.T - values.astype(np.float64) @ values.T.astype(np.float64)).max() < 2e-6
