@@ -34,9 +34,9 @@ def write_cvat(
         name: of the task
         root: the folder that the pictures' names are relative to; None for absolute paths
     """
-    images = []
+    images, total = [], len(samples)
     for number, sample in enumerate(samples.iter_samples()):
-        report("Writing the labels", number, len(samples))
+        report("Writing the labels", number, total)
         metadata = sample.metadata or fo.ImageMetadata.build_for(sample.filepath)
         labels = {"labels": sample[label_field]} if label_field else {}
         image = fouc.CVATImage.from_labels(labels, metadata)

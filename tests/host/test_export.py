@@ -3,11 +3,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests import support
-from tests.deduplicated import DROPPED, KEPT, SKIPPED, export, load, manifest, snapshot
+from tests.deduplicated import DROPPED, KEPT, SKIPPED, cluster, export, keep_first, load, manifest, snapshot
 
 import fiftyone as fo  # isort: skip
 
@@ -225,13 +226,31 @@ def test_the_same_export_twice_is_the_same(deduplicated, tmp_path):
     assert set(one) == set(two)
 
 
-def test_group_by_views_and_grouped_datasets_export(deduplicated, tmp_path):
+def test_all_members_of_a_group_by_view_are_exported(deduplicated, target):
     made = deduplicated()
     made.set_values("camera", ["a", "b"] * 6)
-    assert (
-        export(made.group_by("camera"), tmp_path / "dynamic", dataset_type="COCODetectionDataset").kept
-        == KEPT
-    )
+    result = export(made.group_by("camera"), target, dataset_type="COCODetectionDataset")
+    assert (result.samples, result.kept) == (12, KEPT)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_active_slice_of_a_grouped_dataset_is_exported(dataset, pictures, target, kind):
+    made = dataset()
+    made.add_group_field("group", default="left")
+    for left, right in zip(pictures(2, 2), pictures(2, 2, seed=7), strict=True):
+        group = fo.Group()
+        made.add_samples(
+            [
+                fo.Sample(filepath=str(path), group=group.element(name), vgg16=np.eye(3)[number])
+                for path, name, number in ((left, "left", int(left.stem[6])), (right, "right", 2))
+            ]
+        )
+    cluster(made)
+    keep_first(made)
+    assert export(made, target, dataset_type=kind).kept == 2
+    assert len(load(target, kind)) == 2
+    assert made.group_slice == "left"
+    assert len(made.select_group_slices()) == 8
 
 
 def test_names_stay_apart_without_case_and_extension_and_fit_the_file_system():
