@@ -101,7 +101,7 @@ class _Streamed:
         counts = weights.copy()
 
         def core_already(rows: Indices, cols: Indices) -> bool:
-    return bool(min(counts[rows].min(), counts[cols].min()) >= min_samples)
+            return bool(min(counts[rows].min(), counts[cols].min()) >= min_samples)
 
         for block in neighbors.blocks(self.space, self.limit, skip=core_already, progress=self.progress):
             np.add.at(counts, block.rows, weights[block.cols])
