@@ -19,7 +19,7 @@ setup-dev:  ## the same, and what the tests need
 	@$(or $(PYTHON),python3) tools/setup.py --dev
 
 demo: setup  ## 500 pictures become 28, then the App opens on them (APP=0: without the App)
-	@$(PY) -m tools.demo
+	@$(PY) -m tools.demo $(if $(filter 0,$(APP)),--no-app)
 
 open: setup  ## open the App on the demo's dataset again
 	@$(PY) -m tools.demo --open

@@ -20,7 +20,7 @@ WHOLE = (
 HALVED = ("retina.jpg", "astronaut.png", "china.jpg", "flower.jpg", "rocket.jpg", "coffee.png")
 
 SIDE = 420  # longer side of a scene, in pixels
-SHIFT = 0.025  # of the scene's width and height, at most, to either side
+SHIFT = 0.025  # of the scene's width and height, at most, between any two of its pictures
 LIGHT = 0.07  # lighter or darker, at most
 QUALITY = (60, 95)  # of the JPEG, both included
 
@@ -69,7 +69,7 @@ def make_pictures(folder: Path, n: int = 500, seed: int = 51, truth: Path | None
 
     Args:
         folder: where ``000.jpg``, ``001.jpg``, ... go; made if missing
-        n (500): how many pictures; every scene is in them where there are enough
+        n (500): how many pictures; from 56 on, every scene is in them
         seed (51): of the order and of every difference
         truth (None): a CSV file to write with columns ``picture`` and ``scene``
 
@@ -89,10 +89,10 @@ def make_pictures(folder: Path, n: int = 500, seed: int = 51, truth: Path | None
 
 
 def shuffled_scenes(names: list[str], n: int, rng: np.random.Generator) -> list[str]:
-    """Return ``n`` names in random order and in unequal numbers, each at least once where ``n`` allows."""
+    """Return ``n`` names in random order and in unequal numbers; half of them are dealt out evenly."""
+    even = [name for name in names for _ in range(n // (2 * len(names)))]
     weights = rng.uniform(1, 5, len(names))
-    more = rng.choice(names, max(0, n - len(names)), p=weights / weights.sum())
-    drawn = [*names, *map(str, more)][:n]
+    drawn = [*even, *map(str, rng.choice(names, n - len(even), p=weights / weights.sum()))]
     rng.shuffle(drawn)
     return drawn
 
@@ -100,13 +100,8 @@ def shuffled_scenes(names: list[str], n: int, rng: np.random.Generator) -> list[
 def jittered(scene: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Return the scene as the same camera may show it a moment later: a little beside, lighter or darker."""
     width, height = scene.size
-    left, top = (side * (SHIFT + rng.uniform(-SHIFT, SHIFT)) for side in (width, height))
-    box = (
-        round(left),
-        round(top),
-        round(left + width * (1 - 2 * SHIFT)),
-        round(top + height * (1 - 2 * SHIFT)),
-    )
+    left, top = (side * rng.uniform(0, SHIFT) for side in (width, height))
+    box = (round(left), round(top), round(left + width * (1 - SHIFT)), round(top + height * (1 - SHIFT)))
     light = 1 + rng.uniform(-LIGHT, LIGHT)
     return scene.crop(box).point(lambda value: value * light)
 

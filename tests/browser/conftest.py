@@ -2,17 +2,12 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
 import pytest
 
 from tests.browser.app import App
 from tests.fixtures import *  # noqa: F403
+from tools.app_server import AppServer
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_OPTIONS = [
@@ -43,34 +38,9 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def server(chromium, tmp_path_factory):
     """The address of the App's server, which sees the same database, plugin and folders as the tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    log = tmp_path_factory.mktemp("server") / "server.log"
-    command = [sys.executable, "-m", "fiftyone.server.main", "--address", "127.0.0.1", "--port", str(port)]
-    with log.open("wb") as output:
-        # Not in the checkout: with -m, Python would find the checkout's folders before installed packages.
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=log.parent)
-    try:
-        wait_for(f"{address}/fiftyone", process, log)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(url: str, process, log, seconds: float = 90) -> None:
-    """Wait until a server answers."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5)
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"the App's server did not start:\n{log.read_text()[-2000:]}")
+    started = AppServer(tmp_path_factory.mktemp("server") / "server.log")
+    yield started.address
+    started.stop()
 
 
 @pytest.fixture(scope="module")

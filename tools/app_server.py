@@ -1,0 +1,64 @@
+"""The FiftyOne App's server, for the demo and the browser tests.
+
+Not ``fiftyone.launch_app``: it gives up after 60 seconds, and where another App already answers on the port it
+shows that one, with another database.
+"""
+
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tools.keeper import Server
+
+START_SECONDS = 180
+
+
+class AppServer(Server):
+    """A running App, over the database and the plugins that the environment names.
+
+    Attributes:
+        address: e.g. ``"http://127.0.0.1:5151"``
+
+    Args:
+        log: where its output goes; not in the checkout, whose folders Python would take for packages
+        port (None): the port wanted; another one is taken where somebody listens there
+
+    Raises:
+        RuntimeError: if it does not answer; with the end of its output
+    """
+
+    def __init__(self, log: Path, port: int | None = None):
+        port = port if port and is_free(port) else free_port()
+        self.address = f"http://127.0.0.1:{port}"
+        module = "fiftyone.server.main"
+        super().__init__([sys.executable, "-m", module, "--address", "127.0.0.1", "--port", str(port)], log)
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.runs:
+            try:
+                urllib.request.urlopen(f"{self.address}/fiftyone", timeout=5)
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+            else:
+                return
+        ending = self.failure()
+        self.stop()
+        raise RuntimeError(f"The App's server did not start:\n{ending}")
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
