@@ -1,0 +1,236 @@
+"""What is measured of OnlyOne, and of FiftyOne and scikit-learn in the same environment."""
+
+import importlib
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tools.bench import data
+from tools.bench.measure import serve
+
+WARM_UP = 16  # pictures before the clock starts
+
+
+def embed_bare(n: int, precision: str) -> dict[str, float]:
+    """The model alone, on ready arrays."""
+    from similarity.engine import vgg16
+
+    model = vgg16.load(weights="untrained", precision=precision)
+    images = np.random.default_rng(51).integers(0, 256, (n, 224, 224, 3), dtype=np.uint8)
+    model.embed(images[:WARM_UP])
+    started = time.perf_counter()
+    model.embed(images)
+    return _rate(n, started)
+
+
+def embed_files(n: int, precision: str, megapixels: float, folder: str) -> dict[str, float]:
+    """From files to the stored field, by the operator's step."""
+    made, plugin = dataset(data.pictures(Path(folder), n, megapixels))
+    vgg16 = plugin("similarity.engine.vgg16")
+    model = vgg16.load(weights="untrained", precision=precision)
+    model.embed(np.zeros((WARM_UP, 224, 224, 3), np.uint8))
+    embed, options = plugin("similarity.steps.embed").embed, plugin("similarity.options").EmbedOptions
+    started = time.perf_counter()
+    embed(made, options(weights="untrained", precision=precision))
+    return _rate(n, started)
+
+
+def embed_fiftyone(n: int, megapixels: float, folder: str) -> dict[str, float]:
+    """FiftyOne's own ``compute_embeddings`` with a plain Keras VGG16: float32, batches of 16."""
+    made, _ = dataset(data.pictures(Path(folder), n, megapixels))
+    model = _plain_keras_model()
+    made.limit(WARM_UP).compute_embeddings(model, batch_size=16)
+    started = time.perf_counter()
+    made.compute_embeddings(model, embeddings_field="plain", batch_size=16)
+    return _rate(n, started)
+
+
+def decode(n: int, megapixels: float, folder: str) -> dict[str, float]:
+    """Decoding alone, on one core."""
+    from similarity.engine import images
+
+    paths = data.pictures(Path(folder), n, megapixels)
+    started = time.perf_counter()
+    for path in paths:
+        images.read(path)
+    return _rate(n, started)
+
+
+def bfloat16_effect(n: int) -> dict[str, float]:
+    """The largest change of a pairwise similarity, in percentage points, that bfloat16 makes."""
+    from similarity.engine import vgg16
+    from similarity.engine.vectors import normalise
+
+    images = np.random.default_rng(51).integers(0, 256, (n, 224, 224, 3), dtype=np.uint8)
+    exact, quick = (
+        normalise(vgg16.load(weights="untrained", precision=precision).embed(images)).astype(np.float64)
+        for precision in ("float32", "auto")
+    )
+    return {"percentage_points": float(100 * np.abs(exact @ exact.T - quick @ quick.T).max())}
+
+
+def cluster_ours(n: int, dense: int = 0) -> dict[str, float]:
+    """DBSCAN labels by OnlyOne."""
+    from similarity.engine.clusters import dbscan
+
+    vectors = data.vectors(n, dense)
+    started = time.perf_counter()
+    labels = dbscan(vectors, eps=data.EPS)
+    return {
+        "seconds": time.perf_counter() - started,
+        "clusters": int(labels.max()) + 1,
+        "noise": int((labels < 0).sum()),
+    }
+
+
+def cluster_sklearn(n: int, dense: int = 0) -> dict[str, float]:
+    """DBSCAN labels by scikit-learn, on raw vectors."""
+    from sklearn.cluster import DBSCAN
+
+    vectors = data.vectors(n, dense)
+    started = time.perf_counter()
+    labels = DBSCAN(eps=data.EPS, min_samples=2, metric="cosine", n_jobs=-1).fit(vectors).labels_
+    return {
+        "seconds": time.perf_counter() - started,
+        "clusters": int(labels.max()) + 1,
+        "noise": int((labels < 0).sum()),
+    }
+
+
+def sweep(n: int) -> dict[str, float]:
+    """The sweep over every eps."""
+    from similarity.engine.sweep import sweep as swept
+
+    vectors = data.vectors(n)
+    started = time.perf_counter()
+    swept(vectors)
+    return {"seconds": time.perf_counter() - started}
+
+
+def keepers(n: int, dense: int, cover: bool) -> dict[str, float]:
+    """Which sample is kept for which, and the certificate."""
+    from similarity.engine.certificate import certify
+    from similarity.engine.clusters import dbscan
+    from similarity.engine.keepers import keep
+
+    vectors = data.vectors(n, dense)
+    labels = dbscan(vectors, eps=data.EPS)
+    started = time.perf_counter()
+    found = keep(vectors, labels, eps=data.EPS, cover=cover)
+    certify(labels, found, vectors=vectors, eps=data.EPS)
+    return {"seconds": time.perf_counter() - started, "kept": int(found.kept.sum())}
+
+
+def index(n: int) -> dict[str, float]:
+    """Build and load the Annoy forest."""
+    from similarity.engine import forest
+
+    vectors = data.vectors(n)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        built = forest.build(vectors, Path(folder))
+        building = time.perf_counter() - started
+        started = time.perf_counter()
+        loaded = forest.load(Path(folder), built.facts)
+        loaded.query_row(0, 25)
+        loading = time.perf_counter() - started
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+    return {"seconds": building, "load_ms": 1000 * loading, "file_mb": size / 2**20}
+
+
+def steps(n: int) -> dict[str, float]:
+    """Clustering and keeping on a dataset: seconds, and database commands, of each."""
+    from pymongo import monitoring
+
+    commands = _Commands()
+    monitoring.register(commands)
+    made, plugin = dataset([f"{number}.jpg" for number in range(n)])
+    ids = made.values("id")
+    made.set_values("vectors", dict(zip(ids, data.vectors(n), strict=True)), key_field="id", progress=False)
+    options, found = plugin("similarity.options"), {}
+    for name, step, chosen in (
+        (
+            "cluster",
+            plugin("similarity.steps.cluster").cluster,
+            options.ClusterOptions(embeddings_field="vectors", eps=data.EPS),
+        ),
+        ("keep", plugin("similarity.steps.keep").keep, options.KeepOptions()),
+    ):
+        before, started = commands.number, time.perf_counter()
+        step(made, chosen)
+        found[f"{name}_seconds"] = time.perf_counter() - started
+        found[f"{name}_commands"] = commands.number - before
+    return found
+
+
+def dataset(paths: list[str]):
+    """A new dataset in the benchmark's database, and the plugin's modules by name."""
+    import fiftyone as fo
+    import fiftyone.operators as foo
+
+    foo.list_operators()
+    fo.config.show_progress_bars = False
+    made = fo.Dataset()
+    made.add_samples([fo.Sample(filepath=path) for path in paths])
+    return made, lambda name: importlib.import_module(f"fiftyone.plugins.orgs.onlyone.dedup.{name}")
+
+
+def _plain_keras_model():
+    import fiftyone.core.models as fom
+    import keras
+
+    network = keras.applications.VGG16(weights=None, include_top=False, pooling="avg")
+
+    class Plain(fom.Model, fom.EmbeddingsMixin):
+        media_type, has_embeddings, ragged_batches, transforms, preprocess = "image", True, False, None, True
+
+        def embed_all(self, images):
+            import cv2
+
+            batch = np.stack([cv2.resize(image, (224, 224)) for image in images]).astype(np.float32)
+            return np.asarray(network(keras.applications.vgg16.preprocess_input(batch), training=False))
+
+        def embed(self, image):
+            return self.embed_all([image])[0]
+
+        predict = embed
+
+    return Plain()
+
+
+def _rate(n: int, started: float) -> dict[str, float]:
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "per_second": n / seconds}
+
+
+class _Commands:
+    """Counts database commands; a round trip each."""
+
+    def __new__(cls):
+        from pymongo import monitoring
+
+        class Counter(monitoring.CommandListener):
+            number = 0
+
+            def started(self, event):
+                self.number += 1
+
+            def succeeded(self, event):
+                pass
+
+            def failed(self, event):
+                pass
+
+        return Counter()
+
+
+if __name__ == "__main__":
+    serve(
+        {
+            name: function
+            for name, function in list(globals().items())
+            if callable(function) and not name.startswith("_")
+        }
+    )
