@@ -9,13 +9,15 @@ import fiftyone.operators.types as types
 
 from ..similarity import runs
 from ..similarity import samples as sm
-from ..similarity.declare import Option, OptionError, Options
+from ..similarity.declare import REQUIRED, Option, OptionError, Options
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
 
 MORE = "more_options"
 
 
-def add_options(inputs: types.Object, options: type[Options], ctx, asks: Collection[str] | None = None) -> None:
+def add_options(
+    inputs: types.Object, options: type[Options], ctx, asks: Collection[str] | None = None
+) -> None:
     """Add every option to a form; some of them only when "more options" is on.
 
     Args:
@@ -43,7 +45,12 @@ def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
 
 
 def add_problem(inputs: types.Object, options: type[Options], params: Mapping[str, Any]) -> None:
-    """Show what is wrong with the parameters, if anything, and block the form."""
+    """Show what is wrong with the parameters, if anything, and block the form.
+
+    Nothing is wrong yet where a required one is not filled in: the App itself waits for it.
+    """
+    if any(option.default == REQUIRED and not params.get(option.name) for option in options.declared()):
+        return
     try:
         read_options(options, params)
     except OptionError as error:
@@ -53,8 +60,8 @@ def add_problem(inputs: types.Object, options: type[Options], params: Mapping[st
 
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
-    shown = {"label": option.label, "description": option.spec.help, "required": False}
-    if option.default not in (None, ""):
+    shown = {"label": option.label, "description": option.spec.help, "required": option.default == REQUIRED}
+    if option.default not in (None, REQUIRED):
         shown["default"] = option.default
     if option.spec.choices:
         inputs.enum(option.name, option.spec.choices, view=types.DropdownView(), **shown)
