@@ -17,7 +17,7 @@ ALL, KEPT, DROPPED = 12, 5, 6
 FIELD = "vgg16"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def precious():
     """The dataset, made once; its pictures do not exist."""
     made = fo.Dataset(f"template-{uuid.uuid4().hex[:10]}")
@@ -38,7 +38,9 @@ def _labelled(n: int, vector: np.ndarray | None) -> fo.Sample:
     sample["vgg16"] = vector
     sample["truth"] = fo.Detections(
         detections=[
-            fo.Detection(label=f"c{i}", bounding_box=box, mood="calm", mask=np.eye(4, dtype=bool), tags=["checked"])
+            fo.Detection(
+                label=f"c{i}", bounding_box=box, mood="calm", mask=np.eye(4, dtype=bool), tags=["checked"]
+            )
             for i in range(n % 3)
         ]
     )
@@ -89,7 +91,10 @@ def copy_of(precious: fo.Dataset, folder: Path) -> fo.Dataset:
 
 def mark_embedded(made: fo.Dataset, ids) -> None:
     """Write, as compute_embeddings does, which file the vectors are of."""
-    digest, mark = support.plugin("similarity.engine.images").digest, support.plugin("similarity.seals").file_mark
+    digest, mark = (
+        support.plugin("similarity.engine.images").digest,
+        support.plugin("similarity.seals").file_mark,
+    )
     paths = {i: made[i].filepath for i in ids}
     made.set_values(f"{FIELD}_digest", {i: digest(path) for i, path in paths.items()}, key_field="id")
     made.set_values(f"{FIELD}_file", {i: mark(path) for i, path in paths.items()}, key_field="id")

@@ -87,7 +87,10 @@ def _field(field: fo.Field) -> dict[str, Any]:
 def _stages(dataset: fo.Dataset, name: str) -> dict[str, Any]:
     view = dataset.load_saved_view(name)
     stages = [_named(stage._serialize(include_uuid=False)) for stage in view._stages]
-    return {"stages": stages, "ids": sorted(view.flatten().values("id") if view._is_dynamic_groups else view.values("id"))}
+    return {
+        "stages": stages,
+        "ids": sorted(view.flatten().values("id") if view._is_dynamic_groups else view.values("id")),
+    }
 
 
 def _named(stage: dict[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,9 @@ def test_only_the_slice_of_a_grouped_dataset_is_removed(dataset, tmp_path):
     group = [fo.Group() for _ in range(2)]
     made.add_samples(
         [
-            fo.Sample(filepath=str(tmp_path / f"{n}.png"), group=group[n // 2].element(("left", "right")[n % 2]))
+            fo.Sample(
+                filepath=str(tmp_path / f"{n}.png"), group=group[n // 2].element(("left", "right")[n % 2])
+            )
             for n in range(4)
         ]
     )
