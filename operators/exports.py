@@ -1,8 +1,9 @@
 """Operators that write to disk."""
 
-from ..similarity.options import ExportOptions, FoldersOptions
+from ..similarity.options import ExportOptions, FoldersOptions, ReportOptions
 from ..similarity.steps.export import export
 from ..similarity.steps.folders import folders
+from ..similarity.steps.report import report
 from .base import StepOperator
 
 
@@ -25,4 +26,15 @@ class GroupIntoFolders(StepOperator):
     icon = "create_new_folder"
     options = FoldersOptions
     step = staticmethod(folders)
+    risk = "medium"
+
+
+class WriteReport(StepOperator):
+    """Write a report to hand on: one page with numbers, clusters and the worst pairs, beside its manifest."""
+
+    name = "write_report"
+    label = "Write report"
+    icon = "summarize"
+    options = ReportOptions
+    step = staticmethod(report)
     risk = "medium"

@@ -18,6 +18,11 @@ STEPS = (
     ("keep_first_per_cluster", declared.KeepOptions),
     ("export_deduplicated", declared.ExportOptions),
     ("group_into_folders", declared.FoldersOptions),
+    ("write_report", declared.ReportOptions),
+    ("remove_duplicates", declared.RemoveOptions),
+    ("restore_removed", declared.RestoreOptions),
+    ("quarantine_media", declared.QuarantineOptions),
+    ("restore_media", declared.RestoreMediaOptions),
 )
 
 
