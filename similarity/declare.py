@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
 AUTO = "auto"
 REQUIRED = ""  # the default of an option that has none
 
@@ -130,7 +132,9 @@ class Options:
 
 
 def _checked(option: Option, value: Any) -> Any:
-    if value is None or value in ("", (), []):
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or (isinstance(value, str | tuple | list) and not value):
         if option.optional:
             return None
         fix = "give one" if option.default == REQUIRED else f"its default is {option.default!r}"

@@ -41,6 +41,8 @@ class Result:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Result):
+        return value.to_dict()
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):

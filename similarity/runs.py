@@ -13,9 +13,11 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.utils as fou
+import gridfs
 
 from . import samples as sm
 from .declare import Options
+from .locks import lock
 
 VERSION = "0.1.0"
 METHOD = "onlyone"
@@ -58,7 +60,7 @@ class Names:
         return f"{self.run_key}:{word}"
 
     def view(self, word: str) -> str:
-        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst`` or ``skipped``."""
+        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst``, ``skipped`` or ``confusing``."""
         return f"{self.run_key}-{word}"
 
     @property
@@ -70,6 +72,11 @@ class Names:
     def keep_tags(self) -> str:
         """Regular expression of the tags that keeping writes."""
         return rf"{re.escape(self.run_key)}:(?:duplicate|skipped)"
+
+    @property
+    def tags(self) -> str:
+        """Regular expression of all tags that the run writes."""
+        return f"{self.cluster_tags}|{self.keep_tags}"
 
 
 def load(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
@@ -99,7 +106,11 @@ def keys(dataset: fo.Dataset) -> list[str]:
 def load_results(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
     """The long results of a run: ``{step: results}``."""
     load(dataset, run_key)
-    results = dataset.load_run_results(run_key)
+    # What the process remembers may be older than the run, and a kill can leave the name of a deleted file.
+    try:
+        results = dataset.load_run_results(run_key, cache=False, load_view=False)
+    except (AttributeError, gridfs.errors.NoFile, gridfs.errors.CorruptGridFile):
+        return {}
     return dict(results.steps) if results is not None else {}
 
 
@@ -131,15 +142,29 @@ def begin(
     Raises:
         ValueError: if a name is somebody else's; nothing has been written then
     """
-    record = load(dataset, run_key) if dataset.has_run(run_key) else {"version": VERSION, "steps": {}}
-    _refuse_foreign(dataset, run_key, record, owned)
+    record = refuse_foreign(dataset, run_key, owned)
     steps = record["steps"]
     earlier = list(steps)[: list(steps).index(step)] if step in steps else list(steps)
     record["steps"] = {name: steps[name] for name in earlier}
     record["steps"][step] = {"state": WRITING, "options": options.to_dict(), "started": _now()}
-    for kind, names in owned.items():
-        record[kind] = sorted({*record.get(kind, []), *names})
-    _save(dataset, run_key, record)
+    _save(dataset, run_key, _owning(record, owned))
+
+
+def own(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]]) -> None:
+    """Record names that belong to a run beside its steps, about to be written: they go when the run is done again.
+
+    Args:
+        owned: as for :func:`begin`
+
+    Raises:
+        ValueError: if a name is somebody else's
+    """
+    _save(dataset, run_key, _owning(refuse_foreign(dataset, run_key, owned), owned))
+
+
+def _owning(record: dict[str, Any], owned: dict[str, list[str]]) -> dict[str, Any]:
+    names = {kind: sorted({*record.get(kind, []), *more}) for kind, more in owned.items()}
+    return record | names
 
 
 def finish(
@@ -149,25 +174,28 @@ def finish(
     record = load(dataset, run_key)
     record["steps"][step].update(facts, state=DONE, finished=_now(), versions=versions())
     record["version"] = VERSION
-    everything = {k: v for k, v in _stored_results(dataset, run_key).items() if k in record["steps"]}
+    everything = {k: v for k, v in load_results(dataset, run_key).items() if k in record["steps"]}
     everything[step] = results
+    record["fields"] = [name for name in record["fields"] if dataset.has_sample_field(name)]
+    record["views"] = [name for name in record["views"] if dataset.has_saved_view(name)]
     stored = dataset.init_run_results(run_key)
     stored.steps = everything
     dataset.save_run_results(run_key, stored, overwrite=True)
     _save(dataset, run_key, record)
 
 
-def _stored_results(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
-    results = dataset.load_run_results(run_key)
-    return dict(getattr(results, "steps", {})) if results is not None else {}
+def refuse_foreign(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]]) -> dict[str, Any]:
+    """Check that names are free or the run's own, and return the run's record, a new one if there is none.
 
+    Args:
+        owned: as for :func:`begin`
 
-def _refuse_foreign(
-    dataset: fo.Dataset, run_key: str, record: dict[str, Any], owned: dict[str, list[str]]
-) -> None:
+    Raises:
+        ValueError: if the run or a name is somebody else's
+    """
+    record = load(dataset, run_key) if dataset.has_run(run_key) else {"version": VERSION, "steps": {}}
     for name in owned.get("fields", []):
-        ours = name in record.get("fields", []) or sm.provenance(dataset, name).get("run_key") == run_key
-        if dataset.has_sample_field(name) and not ours:
+        if dataset.has_sample_field(name) and not _owns(dataset, run_key, name):
             raise ValueError(
                 f"The field {name!r} exists and is not OnlyOne's: choose another run_key, or rename the field"
             )
@@ -180,15 +208,22 @@ def _refuse_foreign(
             raise ValueError(
                 f"The saved view {taken!r} exists and is not OnlyOne's: choose another run_key, or rename the view"
             )
+    return record
 
 
-def clear(dataset: fo.Dataset, fields: list[str], tags: str | None, views: list[str]) -> None:
-    """Take a run's fields, tags of the full pattern, and saved views off the dataset."""
-    present = [name for name in fields if dataset.has_sample_field(name)]
+def _owns(dataset: fo.Dataset, run_key: str, field: str) -> bool:
+    return sm.provenance(dataset, field).get("run_key") == run_key
+
+
+def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views: list[str]) -> None:
+    """Take a run's fields, tags of the full pattern, and saved views off the dataset.
+
+    A field of that name that somebody else has made since stays.
+    """
+    present = [name for name in fields if dataset.has_sample_field(name) and _owns(dataset, run_key, name)]
     if present:
         dataset.delete_sample_fields(present)
-    if tags is not None:
-        sm.retag(dataset, tags, {})
+    sm.retag(dataset, tags, {})
     for name in views:
         if dataset.has_saved_view(name):
             dataset.delete_saved_view(name)
@@ -201,11 +236,16 @@ def declare(dataset: fo.Dataset, run_key: str, fields: dict[str, tuple[type[fof.
 
 
 def delete(dataset: fo.Dataset, run_key: str) -> None:
-    """Delete a run with everything that its record says it owns, and nothing else."""
-    record, names = load(dataset, run_key), Names(run_key)
-    tags = f"{names.cluster_tags}|{names.keep_tags}"
-    clear(dataset, record.get("fields", []), tags, record.get("views", []))
-    dataset.delete_run(run_key)
+    """Delete a run with everything that its record says it owns, and nothing else.
+
+    Raises:
+        ValueError: if there is no such run, or it is not one of ours
+        Busy: if an operator is at work on it
+    """
+    with lock(dataset, f"run-{run_key}"):
+        record = load(dataset, run_key)
+        clear(dataset, run_key, record["fields"], Names(run_key).tags, record["views"])
+        dataset.delete_run(run_key)
 
 
 def versions() -> dict[str, str]:

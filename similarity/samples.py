@@ -13,56 +13,25 @@ import fiftyone.core.media as fom
 import fiftyone.core.stages as fos
 import numpy as np
 from bson import ObjectId
-from pymongo import UpdateMany
+from pymongo import UpdateMany, UpdateOne
 
 from .engine import vectors as engine_vectors
+from .pictures import flat as flat
+from .result import Skipped
 
 CHUNK = 10_000  # ids in one database operation: far below MongoDB's 16 MB even with 40 bytes an id
 
-_ORDERING = (fos.SortBy, fos.SortBySimilarity, fos.Shuffle, fos.Take, fos.GroupBy, fos.Concat, fos.Mongo)
+_ORDERING = (
+    fos.SortBy,
+    fos.SortBySimilarity,
+    fos.GeoNear,
+    fos.Shuffle,
+    fos.Take,
+    fos.GroupBy,
+    fos.Concat,
+    fos.Mongo,
+)
 _ORDERING_IF_ASKED = (fos.Select, fos.SelectBy, fos.SelectGroups)
-
-
-def flat(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
-    """The plain image samples that a collection stands for.
-
-    The active slice of a grouped dataset, all members of a ``group_by`` view, the collection itself otherwise.
-
-    Raises:
-        ValueError: if the collection has no whole pictures of its own (patches, frames, clips, video, 3D), or is empty;
-            the message says what to do instead
-    """
-    if collection._is_patches:
-        raise ValueError(
-            "OnlyOne compares whole pictures, and this view holds patches of them. Run it on the dataset, or export the "
-            "patches as pictures first (view.export(dataset_type=fo.types.ImageClassificationDirectoryTree))"
-        )
-    if collection._is_frames or collection._is_clips:
-        raise ValueError(
-            "This view's samples are generated from videos. Make pictures of the frames first: "
-            "dataset.to_frames(sample_frames=True).clone('frames')"
-        )
-    if collection._is_dynamic_groups:
-        collection = collection.flatten()
-    if collection.media_type == fom.GROUP:
-        collection = collection.select_group_slices(collection.group_slice)
-    _check_media(collection)
-    return collection
-
-
-def _check_media(collection: fo.core.collections.SampleCollection) -> None:
-    media = collection.media_type
-    if media == fom.VIDEO:
-        raise ValueError(
-            "OnlyOne compares pictures, and these samples are videos. Make pictures of their frames first: "
-            "dataset.to_frames(sample_frames=True).clone('frames')"
-        )
-    if media not in (fom.IMAGE, None):
-        raise ValueError(f"OnlyOne compares pictures, and these samples are of media type {media!r}")
-    if not collection.limit(1).count():
-        raise ValueError(
-            "There are no samples here: add samples to the dataset, or choose another view or selection"
-        )
 
 
 def everything(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
@@ -92,10 +61,20 @@ def read(samples: fo.core.collections.SampleCollection, *fields: str) -> tuple[l
         a list of ids and one list per field, all aligned
     """
     columns = samples.values(["id", *fields])
-    if is_ordered(samples) or not columns[0]:
-        return tuple(columns)
-    order = sorted(range(len(columns[0])), key=columns[0].__getitem__)
-    return tuple([column[i] for i in order] for column in columns)
+    first: dict[str, int] = {}
+    for row, sample_id in enumerate(columns[0]):
+        first.setdefault(sample_id, row)  # a concatenated view may hold a sample twice
+    rows = list(first.values()) if is_ordered(samples) else [first[sample_id] for sample_id in sorted(first)]
+    return tuple([column[row] for row in rows] for column in columns)
+
+
+def settled(
+    samples: fo.core.collections.SampleCollection, *names: str
+) -> fo.core.collections.SampleCollection:
+    """The same samples, by id where a stage of the view reads one of ``names``, which are about to be rewritten."""
+    if isinstance(samples, fo.Dataset) or not any(name in str(samples._serialize()) for name in names):
+        return samples
+    return everything(samples._dataset).select(read(samples)[0], ordered=is_ordered(samples))
 
 
 @dataclass(frozen=True)
@@ -110,13 +89,13 @@ class Vectors:
 
     ids: list[str]
     matrix: np.ndarray
-    skipped: dict[str, str]
+    skipped: Skipped
 
     @property
     def digest(self) -> str:
         """A digest of ids and vectors that does not depend on their order."""
         state = hashlib.sha256()
-        for i in np.argsort(np.array(self.ids)):
+        for i in sorted(range(len(self.ids)), key=self.ids.__getitem__):
             state.update(self.ids[i].encode())
             state.update(self.matrix[i].tobytes())
         return state.hexdigest()
@@ -163,25 +142,24 @@ def read_vectors(samples: fo.core.collections.SampleCollection, field: str) -> V
     check_vector_field(samples, field)
     ids, values, errors = _vector_columns(samples, field)
     size = _dimension(samples, field, values)
-    good, rows, skipped = [], [], {}
-    for sample_id, value, error in zip(ids, values, errors, strict=True):
-        reason = _reason_to_skip(value, error, size)
-        if reason:
-            skipped[sample_id] = reason
-        else:
-            good.append(sample_id)
-            rows.append(value)
-    if not good:
+    skipped = {
+        ids[i]: reason
+        for i, value in enumerate(values)
+        if (reason := _reason_to_skip(value, errors[i], size)) is not None
+    }
+    ids, matrix = _usable(ids, values, size, skipped)
+    if not ids:
+        reason = next(iter(skipped.values()), "they are gone")
         raise ValueError(
-            f"None of the {len(ids):,} samples has a usable vector in {field!r} (first reason: "
-            f"{next(iter(skipped.values()))}). Run compute_embeddings on them"
+            f"None of the {len(values):,} samples has a usable vector in {field!r} (first reason: {reason}). "
+            "Run compute_embeddings on them"
         )
-    return Vectors(good, np.asarray(rows, dtype=np.float32), skipped)
+    return Vectors(ids, matrix, skipped)
 
 
 def _vector_columns(samples: fo.core.collections.SampleCollection, field: str) -> tuple[list[Any], ...]:
     error_field = f"{field}_error"
-    if samples.has_sample_field(error_field):
+    if provenance(samples, error_field).get("beside") == field:
         return read(samples, field, error_field)
     ids, values = read(samples, field)
     return ids, values, [None] * len(ids)
@@ -196,11 +174,24 @@ def _dimension(
 
 
 def _reason_to_skip(value: Any, error: str | None, size: int | None) -> str | None:
+    """Why a value cannot be a row of the matrix; whether it can be compared is seen there."""
     if value is None:
         return error or "no embedding: run compute_embeddings"
-    if len(value) != size:
-        return f"its vector has {len(value)} values instead of {size}"
-    return engine_vectors.problem(np.asarray(value, dtype=np.float32))
+    return f"its vector has {len(value)} values instead of {size}" if len(value) != size else None
+
+
+def _usable(
+    ids: Sequence[str], values: Sequence[Any], size: int | None, skipped: Skipped
+) -> tuple[list[str], np.ndarray]:
+    """Ids and matrix of the vectors that can be compared; adds the others to ``skipped``."""
+    rows = [i for i, sample_id in enumerate(ids) if sample_id not in skipped]
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is skipped
+        matrix = np.asarray([values[i] for i in rows], dtype=np.float32).reshape(len(rows), size or 0)
+    lengths = engine_vectors.norms(matrix)
+    good = np.isfinite(lengths) & (lengths > 0)
+    for at in np.flatnonzero(~good):
+        skipped[ids[rows[at]]] = f"its vector {engine_vectors.problem(matrix[at])}"
+    return [ids[rows[at]] for at in np.flatnonzero(good)], matrix if good.all() else matrix[good]
 
 
 def provenance(samples: fo.core.collections.SampleCollection, field: str) -> dict[str, Any]:
@@ -213,19 +204,38 @@ def declare_field(
     dataset: fo.Dataset, name: str, kind: type[fof.Field], description: str, info: Mapping[str, Any]
 ) -> None:
     """Create a field if need be, and write what it holds into its description and info."""
-    dataset.add_sample_field(name, kind)
+    told = {"onlyone": dict(info)}
+    if not dataset.has_sample_field(name):
+        dataset.add_sample_field(
+            name, kind, description=description, info=told
+        )  # at once: a kill leaves no orphan
+        return
     field = dataset.get_field(name)
-    field.description, field.info = description, {"onlyone": dict(info)}
+    field.description, field.info = description, told
     field.save()
 
 
 def write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write ``{field: {sample id: value}}`` in bulk; None clears. Other samples are not touched."""
-    samples = everything(dataset)
-    for field, by_id in values.items():
-        items = list(by_id.items())
-        for start in range(0, len(items), CHUNK):
-            samples.set_values(field, dict(items[start : start + CHUNK]), key_field="id", progress=False)
+    """Write ``{field: {sample id: value}}`` in bulk; None clears. Other samples are not touched.
+
+    One operation for each sample, so that a killed write leaves no sample with half of its values; FiftyOne's
+    ``set_values`` takes one for each value.
+    """
+    fields = {name: dataset.get_field(name) for name in values}
+    sample_ids = list(dict.fromkeys(sample_id for by_id in values.values() for sample_id in by_id))
+    for ids in _chunks(sample_ids):
+        now = datetime.now(UTC)
+        operations = []
+        for sample_id in ids:
+            row = {
+                name: None if by_id[sample_id] is None else fields[name].to_mongo(by_id[sample_id])
+                for name, by_id in values.items()
+                if sample_id in by_id
+            }
+            operations.append(
+                UpdateOne({"_id": ObjectId(sample_id)}, {"$set": {**row, "last_modified_at": now}})
+            )
+        dataset._bulk_write(operations, ids=ids)
 
 
 def retag(dataset: fo.Dataset, pattern: str | None, members: Mapping[str, Iterable[str]]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from fiftyone import ViewField as F
 
 from .. import runs, sweeps
 from .. import samples as sm
@@ -20,6 +19,7 @@ from ..locks import lock
 from ..options import AUTO, ClusterOptions
 from ..progress import Report, about, silent
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from . import views
 
 STEP = "cluster"
 MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
@@ -126,8 +126,9 @@ def cluster(
         ValueError: if the samples, the field or a name does not do
         Busy: if another operator is at work on the run
     """
-    samples = sm.flat(samples)
     with lock(samples._dataset, f"run-{options.run_key}"):
+        samples = sm.flat(samples)
+        runs.refuse_foreign(samples._dataset, options.run_key, _owned(options.run_key))
         report("Reading the vectors", 0, 1)
         vectors = sm.read_vectors(samples, options.embeddings_field)
         choice = _choose_eps(samples, vectors, options, report)
@@ -180,20 +181,15 @@ class _Writing:
     def run(self, report: Report) -> ClusterResult:
         self.dataset, self.names = self.samples._dataset, runs.Names(self.options.run_key)
         result = self._result()
-        owned = {
-            "fields": [self.names.cluster],
-            "views": [self.names.view("clusters"), self.names.view("skipped")],
-        }
-        runs.begin(self.dataset, self.options.run_key, STEP, self.options, owned)
+        runs.begin(self.dataset, self.options.run_key, STEP, self.options, _owned(self.options.run_key))
         self._write(result, report)
-        view = self._save_views()
+        view = views.save_clusters(self.dataset, self.names)
         runs.finish(self.dataset, self.options.run_key, STEP, self._facts(result), result.to_dict())
         return dataclasses.replace(result, view=view)
 
     def _write(self, result: ClusterResult, report: Report) -> None:
         record = runs.load(self.dataset, self.options.run_key)
-        tags = f"{self.names.cluster_tags}|{self.names.keep_tags}"
-        runs.clear(self.dataset, record["fields"], tags, record["views"])
+        runs.clear(self.dataset, self.options.run_key, record["fields"], self.names.tags, record["views"])
         runs.declare(
             self.dataset,
             self.options.run_key,
@@ -217,17 +213,6 @@ class _Writing:
                 tags[self.names.cluster_tag(cluster.number)] = cluster.members
         return {tag: ids for tag, ids in tags.items() if ids}
 
-    def _save_views(self) -> fo.DatasetView:
-        base = sm.everything(self.dataset)
-        clustered = base.match(F(self.names.cluster) >= 0).group_by(self.names.cluster, order_by="id")
-        self.dataset.save_view(
-            self.names.view("clusters"), clustered, "Near-duplicate clusters, one group each"
-        )
-        if self.vectors.skipped:
-            skipped = base.match_tags(self.names.tag("skipped"))
-            self.dataset.save_view(self.names.view("skipped"), skipped, "Samples without a usable embedding")
-        return self.dataset.load_saved_view(self.names.view("clusters"))
-
     def _facts(self, result: ClusterResult) -> dict[str, Any]:
         return {
             "eps": result.eps,
@@ -236,6 +221,7 @@ class _Writing:
             "noise": result.noise,
             "skipped": len(result.skipped),
             "vectors_digest": self.vectors.digest,
+            "whole_dataset": result.samples == sm.everything(self.dataset).count(),
         }
 
     def _result(self) -> ClusterResult:
@@ -262,6 +248,11 @@ class _Writing:
             largest_share=largest,
             warnings=_warnings(largest, self.choice.clear),
         )
+
+
+def _owned(run_key: str) -> dict[str, list[str]]:
+    names = runs.Names(run_key)
+    return {"fields": [names.cluster], "views": [names.view("clusters"), names.view("skipped")]}
 
 
 def _members(labels: np.ndarray, ids: np.ndarray) -> list[Cluster]:

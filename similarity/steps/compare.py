@@ -78,6 +78,7 @@ def compare(
     Raises:
         ValueError: if there are fewer than two, or more than 50
     """
+    samples._dataset.reload()  # another process may have written the vectors
     samples = sm.flat(samples)
     if selected:
         samples = samples.select(list(selected), ordered=True)

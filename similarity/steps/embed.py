@@ -3,14 +3,14 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
-from .. import runs
+from .. import embeddings
 from .. import samples as sm
+from ..embeddings import FieldNames
 from ..engine import images, vgg16
 from ..locks import lock
 from ..options import EmbedOptions
@@ -18,28 +18,6 @@ from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 
 FLUSH = 256  # samples between two writes: about ten seconds of work that a killed worker can lose
-
-
-@dataclass(frozen=True)
-class FieldNames:
-    """The embeddings field and the fields that stand beside it."""
-
-    vectors: str
-
-    @property
-    def digest(self) -> str:
-        """Field: digest of the bytes of the file that was embedded."""
-        return f"{self.vectors}_digest"
-
-    @property
-    def file(self) -> str:
-        """Field: size and modification time of that file, to tell quickly that it has not changed."""
-        return f"{self.vectors}_file"
-
-    @property
-    def error(self) -> str:
-        """Field: why a sample has no embedding."""
-        return f"{self.vectors}_error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +88,22 @@ def embed(
         vgg16.WeightsUnavailable: if the weights cannot be had
         Busy: if another embedding of the same field is under way
     """
-    samples = sm.flat(samples)
     with lock(samples._dataset, f"field-{options.embeddings_field}"):
-        return _Embedding(samples, options, report).run()
+        return _Embedding(sm.flat(samples), options, report).run()
 
 
 @dataclass
 class _Embedding:
-    """One run of the step: what is known about the samples, and what waits to be written."""
+    """One run of the step: what is known about the samples, and what waits to be written.
+
+    Attributes:
+        paths: sample id -> file, of all samples
+        stale: ids of the samples whose file must be read
+        digests: sample id -> digest of the file that its vector is of, as far as there is one
+        embedded, unchanged: how many of the stale ones were embedded, or turned out not to have changed
+        distinct: digests of the files that took a forward pass
+        pending: sample id -> values that wait to be written
+    """
 
     samples: fo.core.collections.SampleCollection
     options: EmbedOptions
@@ -135,19 +121,24 @@ class _Embedding:
         started = time.monotonic()
         self.names = FieldNames(self.options.embeddings_field)
         self.dataset = self.samples._dataset
-        self.provenance = vgg16.provenance(
-            layer=self.options.layer, weights=self.options.weights, precision=self.options.precision
+        model = {name: getattr(self.options, name) for name in ("layer", "weights", "precision")}
+        self.provenance = vgg16.provenance(**model)
+        ids, paths = sm.read(self.samples, "filepath")
+        self.paths = dict(zip(ids, paths, strict=True))
+        known = embeddings.check(
+            self.dataset, self.names, self.provenance, self.paths, replace=self.options.recompute
         )
-        model = None
-        known = self._check_field()
         self._find_stale(known)
         if self.stale:
             self.report("Loading the model", 0, len(self.stale))
-            model = vgg16.load(
-                layer=self.options.layer, weights=self.options.weights, precision=self.options.precision
-            )
-            self._declare_fields(replace=known is not None and known != self.provenance)
-            self._embed_stale(model)
+            loaded = vgg16.load(**model)
+            if known != self.provenance:
+                embeddings.clear(self.dataset, self.names)
+            embeddings.declare(self.dataset, self.names, self.provenance, self.options.weights)
+            self._embed_stale(loaded)
+        return self._result(started)
+
+    def _result(self, started: float) -> EmbedResult:
         return EmbedResult(
             embeddings_field=self.names.vectors,
             samples=len(self.paths),
@@ -160,64 +151,19 @@ class _Embedding:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def _check_field(self) -> dict[str, Any] | None:
-        """The provenance of the vectors that the field holds; None if it is new."""
-        name = self.names.vectors
-        if not self.dataset.has_sample_field(name):
-            return None
-        info = sm.provenance(self.dataset, name)
-        known = {key: info[key] for key in self.provenance if key in info}
-        if not known:
-            raise ValueError(
-                f"The field {name!r} exists and OnlyOne did not write it: choose another embeddings_field, or rename it"
-            )
-        differing = [key for key in self.provenance if known.get(key) != self.provenance[key]]
-        if differing and not self.options.recompute:
-            key = differing[0]
-            raise ValueError(
-                f"The field {name!r} holds vectors with {key} {known.get(key)!r}, not {self.provenance[key]!r}, and one "
-                "field never mixes them. Choose another embeddings_field, or recompute=True to replace them all"
-            )
-        return known
-
     def _find_stale(self, known: dict[str, Any] | None) -> None:
-        ids, paths = sm.read(self.samples, "filepath")
-        self.paths = dict(zip(ids, paths, strict=True))
-        if known is None or self.options.recompute or not self.dataset.has_sample_field(self.names.file):
-            self.stale = ids
+        told = all(self.dataset.has_sample_field(name) for name in self.names.beside)
+        if known is None or self.options.recompute or not told:
+            self.stale = list(self.paths)
             return
-        _, digests, files = sm.read(self.samples, self.names.digest, self.names.file)
+        ids, digests, files = sm.read(self.samples, self.names.digest, self.names.file)
         vectorless = set(self.samples.exists(self.names.vectors, False).values("id"))
-        for sample_id, path, digest, file in zip(ids, paths, digests, files, strict=True):
-            if sample_id in vectorless or digest is None:
-                self.stale.append(sample_id)
-            elif file is None or file != _file_mark(path):
-                self.stale.append(sample_id)
+        for sample_id, digest, file in zip(ids, digests, files, strict=True):
+            if digest is not None and sample_id not in vectorless:
                 self.digests[sample_id] = digest
-
-    def _declare_fields(self, replace: bool) -> None:
-        names = self.names
-        if replace:
-            present = [
-                n
-                for n in (names.vectors, names.digest, names.file, names.error)
-                if self.dataset.has_sample_field(n)
-            ]
-            self.dataset.delete_sample_fields(present)
-        info = {
-            **self.provenance,
-            "weights_source": self.options.weights,
-            "dimension": vgg16.LAYERS[self.options.layer],
-            "onlyone_version": runs.VERSION,
-        }
-        model = f"VGG16 {self.options.layer} embeddings ({self.provenance['weights']} weights)"
-        sm.declare_field(self.dataset, names.vectors, fo.VectorField, model, info)
-        for name, text in (
-            (names.digest, "Digest of the bytes of the embedded file"),
-            (names.file, "Size and modification time of the embedded file"),
-            (names.error, "Why the sample has no embedding"),
-        ):
-            sm.declare_field(self.dataset, name, fo.StringField, text, {"beside": names.vectors})
+                if file is not None and file == embeddings.file_mark(self.paths[sample_id]):
+                    continue
+            self.stale.append(sample_id)
 
     def _embed_stale(self, model: Any) -> None:
         changed: list[str] = []
@@ -225,24 +171,35 @@ class _Embedding:
         try:
             stream = vgg16.embed_stream(self._changed_pictures(changed, marks), model)
             for position, (picture, vector) in enumerate(stream):
+                if vector is not None:
+                    self.distinct.add(picture.digest)
                 self._note(changed[position], marks, picture, vector)
         finally:
             self._flush()  # also when cancelled: what was computed stays
 
     def _changed_pictures(self, changed: list[str], marks: dict[str, str | None]) -> Iterator[images.Picture]:
         """Read the stale files; yield those whose content has no vector yet, noting their ids in ``changed``."""
-        for sample_id in self.stale:
-            marks[sample_id] = _file_mark(
-                self.paths[sample_id]
-            )  # before reading: a later change shows next time
+        twins = self._twins()
+        for sample_id in self.stale:  # before any is read: what changes from now on shows next time
+            marks[sample_id] = embeddings.file_mark(self.paths[sample_id])
         pictures = images.read_many(self.paths[sample_id] for sample_id in self.stale)
         for sample_id, picture in zip(self.stale, pictures, strict=True):
             if picture.digest is not None and picture.digest == self.digests.get(sample_id):
                 self.unchanged += 1
                 self._pend(sample_id, {self.names.file: marks[sample_id]})
-                continue
-            changed.append(sample_id)
-            yield picture
+            elif picture.digest in twins:
+                self._note(sample_id, marks, picture, self._vector_of(twins[picture.digest]))
+            else:
+                changed.append(sample_id)
+                yield picture
+
+    def _twins(self) -> dict[str, str]:
+        """Digest -> id of an up-to-date sample with that content, whose vector serves its copies too."""
+        stale = set(self.stale)
+        return {digest: sample_id for sample_id, digest in self.digests.items() if sample_id not in stale}
+
+    def _vector_of(self, sample_id: str) -> np.ndarray:
+        return sm.everything(self.dataset).select(sample_id).values(self.names.vectors)[0]
 
     def _note(
         self, sample_id: str, marks: dict[str, str | None], picture: images.Picture, vector: np.ndarray | None
@@ -258,7 +215,6 @@ class _Embedding:
             }
         else:
             self.embedded += 1
-            self.distinct.add(picture.digest or sample_id)
             values = {
                 names.vectors: vector,
                 names.digest: picture.digest,
@@ -275,22 +231,10 @@ class _Embedding:
         self.report("Embedding", done, len(self.stale))
 
     def _flush(self) -> None:
-        """Write what waits.
-
-        The vector before its digest before the file mark: whichever write a kill comes after, the next run sees either a
-        vector that belongs to its digest, or a sample to embed again.
-        """
-        for name in (self.names.vectors, self.names.error, self.names.digest, self.names.file):
-            values = {sample_id: row[name] for sample_id, row in self.pending.items() if name in row}
-            if values:
-                sm.write(self.dataset, {name: values})
+        """Write what waits."""
+        values: dict[str, dict[str, Any]] = {}
+        for sample_id, row in self.pending.items():
+            for name, value in row.items():
+                values.setdefault(name, {})[sample_id] = value
+        sm.write(self.dataset, values)
         self.pending.clear()
-
-
-def _file_mark(path: str) -> str | None:
-    """Size and modification time of a file, as text; None if there is none."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return None
-    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"

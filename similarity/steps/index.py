@@ -66,9 +66,9 @@ def index(
         ValueError: if the field does not do, or the brain key is somebody else's
         Busy: if another operator is at work on the index
     """
-    samples = sm.flat(samples)
     dataset, started = samples._dataset, time.monotonic()
     with lock(dataset, f"brain-{options.brain_key}"):
+        samples = sm.flat(samples)
         _refuse_foreign(dataset, options.brain_key)
         report("Reading the vectors", 0, 2)
         vectors = sm.read_vectors(samples, options.embeddings_field)

@@ -6,7 +6,6 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from fiftyone import ViewField as F
 
 from .. import runs, seals
 from .. import samples as sm
@@ -15,9 +14,9 @@ from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
 from ..locks import lock
 from ..options import KeepOptions
-from ..progress import Report, silent
+from ..progress import Report, about, silent
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
-from . import cluster
+from . import cluster, views
 from .order import keep_order, protected
 
 STEP = "keep"
@@ -113,9 +112,8 @@ def keep(
         ValueError: if the run is missing, or its vectors or samples have changed since; the message says what to run again
         Busy: if another operator is at work on the run
     """
-    samples = sm.flat(samples)
     with lock(samples._dataset, f"run-{options.run_key}"):
-        return _Keeping(samples, options).run(report)
+        return _Keeping(sm.flat(samples), options).run(report)
 
 
 @dataclass
@@ -130,10 +128,10 @@ class _Keeping:
         self.clustering = runs.require_step(
             self.dataset, self.options.run_key, cluster.STEP, "cluster_duplicates"
         )
+        runs.refuse_foreign(self.dataset, self.options.run_key, self._owned())
         report("Reading the vectors", 0, 3)
         self._read()
-        report("Choosing what is kept", 1, 3)
-        result = self._decide()
+        result = self._decide(report)
         report("Writing", 2, 3)
         runs.begin(self.dataset, self.options.run_key, STEP, self.options, self._owned())
         self._write(result)
@@ -143,31 +141,36 @@ class _Keeping:
 
     def _read(self) -> None:
         """The view's samples that are in the run, with vectors that are the ones that were clustered."""
-        run_key, names = self.options.run_key, self.names
-        field = self.clustering["options"]["embeddings_field"]
-        members = sm.everything(self.dataset).exists(names.cluster)
-        vectors = sm.read_vectors(members, field)
-        if vectors.skipped or vectors.digest != self.clustering["vectors_digest"]:
-            raise ValueError(
-                f"The vectors in {field!r}, or the samples of the run {run_key!r}, have changed since they were clustered: "
-                "run cluster_duplicates again"
-            )
+        vectors = self._clustered()
         row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
-        ids, labels = sm.read(self.samples, names.cluster)
+        ids, labels = sm.read(self.samples, self.names.cluster)
         self.ids = [sample_id for sample_id, label in zip(ids, labels, strict=True) if label is not None]
         self.labels = np.array([label for label in labels if label is not None], dtype=np.int64)
         self.matrix = vectors.matrix[[row[sample_id] for sample_id in self.ids]]
         self.skipped = self._skipped([i for i, label in zip(ids, labels, strict=True) if label is None])
         if not self.ids:
             raise ValueError(
-                f"None of these samples is in the run {run_key!r}: run cluster_duplicates on them first"
+                f"None of these samples is in the run {self.options.run_key!r}: run cluster_duplicates on them first"
             )
+
+    def _clustered(self) -> sm.Vectors:
+        """The vectors of all samples of the run."""
+        field, samples = self.clustering["options"]["embeddings_field"], sm.everything(self.dataset)
+        if self.dataset.has_sample_field(self.names.cluster):
+            members = samples.exists(self.names.cluster)
+            vectors = sm.read_vectors(members, field) if members.limit(1).count() else None
+            if vectors and not vectors.skipped and vectors.digest == self.clustering["vectors_digest"]:
+                return vectors
+        raise ValueError(
+            f"The vectors in {field!r}, or the samples of the run {self.options.run_key!r}, have changed since they were "
+            "clustered: run cluster_duplicates again"
+        )
 
     def _skipped(self, ids: list[str]) -> Skipped:
         self.unusable = runs.load_results(self.dataset, self.options.run_key)[cluster.STEP]["skipped"]
         return {sample_id: self.unusable.get(sample_id, NOT_IN_RUN) for sample_id in ids}
 
-    def _decide(self) -> KeepResult:
+    def _decide(self, report: Report) -> KeepResult:
         self.eps, metric = self.clustering["eps"], self.clustering["options"]["metric"]
         in_run = self.samples.exists(self.names.cluster)
         rank = keep_order(in_run, self.ids, self.matrix, self.labels, self.options, metric)
@@ -180,6 +183,7 @@ class _Keeping:
             rank=rank,
             protected=guarded,
             cover=self.options.cover,
+            progress=about(report, "Choosing what is kept"),
         )
         proof = certify(self.labels, found, vectors=self.matrix, eps=self.eps, metric=metric)
         return self._result(found, proof, rank, int(guarded.sum()), metric)
@@ -228,7 +232,7 @@ class _Keeping:
 
     def _write(self, result: KeepResult) -> None:
         names, owned = self.names, self._owned()
-        runs.clear(self.dataset, owned["fields"], names.keep_tags, owned["views"])
+        runs.clear(self.dataset, self.options.run_key, owned["fields"], names.keep_tags, owned["views"])
         runs.declare(
             self.dataset,
             self.options.run_key,
@@ -241,14 +245,14 @@ class _Keeping:
                 names.similarity: (fo.FloatField, "Similarity in percent to that sample"),
             },
         )
-        for field, values in self._columns(result).items():
-            sm.write(self.dataset, {field: values})
+        sm.write(self.dataset, self._columns(result))
         tags = {
             names.tag("duplicate"): [d.id for d in result.duplicates],
             names.tag("skipped"): [*result.skipped, *(i for i in self.unusable if i not in result.skipped)],
         }
         sm.retag(self.dataset, None, {tag: ids for tag, ids in tags.items() if ids})
-        self._save_views(result)
+        worst = [sample_id for pair in result.worst for sample_id in (pair.id, pair.kept_id)]
+        views.save_decision(self.dataset, names, worst)
 
     def _columns(self, result: KeepResult) -> dict[str, dict[str, Any]]:
         kept, duplicates, names = result.kept_ids, result.duplicates, self.names
@@ -257,25 +261,6 @@ class _Keeping:
             names.kept_id: {**{i: i for i in kept}, **{d.id: d.kept_id for d in duplicates}},
             names.similarity: {**dict.fromkeys(kept, 100.0), **{d.id: d.similarity for d in duplicates}},
         }
-
-    def _save_views(self, result: KeepResult) -> None:
-        names, base = self.names, sm.everything(self.dataset)
-        clustered = base.match((F(names.cluster) >= 0) & F(names.kept).exists())
-        views = {
-            "kept": (base.match(F(names.kept) == True), "The samples to annotate"),  # noqa: E712
-            "duplicates": (base.match(F(names.kept) == False), "The samples that are left out"),  # noqa: E712
-            "clusters": (
-                clustered.group_by(names.cluster, order_by=names.kept, reverse=True),
-                "Near-duplicate clusters, one group each, the kept one first",
-            ),
-            "worst": (
-                base.select([i for pair in result.worst for i in (pair.id, pair.kept_id)], ordered=True),
-                "The dropped samples least similar to their kept one, each beside it",
-            ),
-            "skipped": (base.match_tags(names.tag("skipped")), "Samples that are neither kept nor left out"),
-        }
-        for word, (view, description) in views.items():
-            self.dataset.save_view(names.view(word), view, description)
 
     def _facts(self, result: KeepResult) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
 """Who is first in a cluster, and who is kept in any case."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import fiftyone as fo
@@ -9,6 +9,7 @@ import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import numpy as np
 
+from .. import samples as sm
 from ..engine import keepers as engine_keepers
 from ..options import MEDOID, PIXELS, VIEW_ORDER, KeepOptions
 
@@ -67,7 +68,10 @@ def _order_values(
             f"order_by: the field {order_by!r} {problem}. Use {VIEW_ORDER}, {MEDOID}, {PIXELS}, or one of "
             f"{', '.join(known) or 'no field: none is numeric'}"
         )
-    return _aligned(ids, *samples.values(["id", order_by]))
+    sample_ids, values = samples.values(["id", order_by])
+    if any(isinstance(value, list) for value in values):
+        raise ValueError(f"order_by: the field {order_by!r} has several values a sample, and one is needed")
+    return _aligned(ids, sample_ids, values)
 
 
 def _pixels(samples: fo.core.collections.SampleCollection) -> tuple[list[str], list[float | None]]:
@@ -99,7 +103,8 @@ def _number(value: Any) -> float:
     if value is None:
         return float("nan")
     if isinstance(value, datetime):
-        return value.timestamp()
+        utc = value if value.tzinfo else value.replace(tzinfo=UTC)  # FiftyOne's naive times are UTC
+        return utc.timestamp()
     return float(value.toordinal() if isinstance(value, date) else value)
 
 
@@ -108,10 +113,12 @@ def protected(
 ) -> np.ndarray:
     """Which samples are always kept: ``(n,)`` bool.
 
+    Told from the whole dataset: a view may show a part of a sample's labels.
+
     Raises:
         ValueError: if a field of ``protect_fields`` does not exist
     """
-    guarded: set[str] = set()
+    samples, guarded = sm.everything(samples._dataset), set()
     for field in options.protect_fields or ():
         guarded.update(_with_labels(samples, field))
     if options.protect_tags:

@@ -11,6 +11,7 @@ from .. import load_index
 from .. import samples as sm
 from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
+from ..locks import lock
 from ..options import SortOptions
 from ..progress import Report, silent
 from ..result import Result, count, view_field
@@ -74,13 +75,26 @@ def sort(
         content (None): the bytes of a picture file, instead of ``options.picture``
 
     Raises:
-        ValueError: if there is nothing to search for, or no index, or the picture cannot be read
+        ValueError: if there is nothing to search for, or no index, the picture cannot be read, or the field is
+            somebody else's
+        Busy: if another search is writing the same field
     """
-    samples = sm.flat(samples)
-    dataset = samples._dataset
     picture = content if content is not None else options.picture
     if not selected and picture is None:
         raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
+    with lock(samples._dataset, f"field-{options.similarity_field}"):
+        return _sort(sm.flat(samples), options, report, selected, picture)
+
+
+def _sort(
+    samples: fo.core.collections.SampleCollection,
+    options: SortOptions,
+    report: Report,
+    selected: Sequence[str],
+    picture: str | bytes | None,
+) -> SortResult:
+    dataset = samples._dataset
+    _refuse_foreign(dataset, options.similarity_field)
     found_index = load_index(dataset, options.brain_key)
     report("Searching", 0, 2)
     query = (
@@ -88,14 +102,16 @@ def sort(
         if picture is None
         else embed_like(dataset, found_index.config.embeddings_field, picture)
     )
-    within = None if isinstance(samples, fo.Dataset) else samples.values("id")
+    within = None if isinstance(samples, fo.Dataset) else sm.read(samples)[0]
     nearest = found_index.nearest(query, options.k, within_ids=within)
     neighbors = [Neighbor(sample_id, float(similarity_percent(distance))) for sample_id, distance in nearest]
     report("Writing the similarities", 1, 2)
     _write(dataset, options.similarity_field, neighbors)
     result = SortResult(
         brain_key=options.brain_key,
-        query=list(selected) if picture is None else [options.picture or "uploaded picture"],
+        query=list(selected)
+        if picture is None
+        else [picture if isinstance(picture, str) else "uploaded picture"],
         similarity_field=options.similarity_field,
         neighbors=neighbors,
     )
@@ -124,13 +140,16 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
     return model.embed(pixels[None])[0]
 
 
+def _refuse_foreign(dataset: fo.Dataset, field: str) -> None:
+    if dataset.has_sample_field(field) and not sm.provenance(dataset, field).get("search"):
+        raise ValueError(
+            f"The field {field!r} exists and was not made by sort_by_similarity: choose another similarity_field"
+        )
+
+
 def _write(dataset: fo.Dataset, field: str, neighbors: Sequence[Neighbor]) -> None:
     """Write this search's percentages and clear those of the last one."""
     if dataset.has_sample_field(field):
-        if not sm.provenance(dataset, field):
-            raise ValueError(
-                f"The field {field!r} exists and is not OnlyOne's: choose another similarity_field"
-            )
         earlier = sm.everything(dataset).exists(field).values("id")
     else:
         sm.declare_field(

@@ -5,6 +5,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from .. import samples as sm
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, view_field
@@ -99,6 +100,10 @@ def find_unique(
     def numbered(number: int) -> Report:
         return lambda what, done, total: report(f"{number}/3 {what}", done, total)
 
+    # The grid may show, say, an earlier run's kept samples: a view that the first steps would change under the last.
+    samples = sm.settled(
+        sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:", options.embeddings_field
+    )
     embedding = embed(samples, options.pick(EmbedOptions), numbered(1))
     clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))
     keeping = keep(samples, options.pick(KeepOptions), numbered(3))

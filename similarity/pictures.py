@@ -1,0 +1,110 @@
+"""The plain pictures that a sample collection stands for."""
+
+from collections.abc import Iterable
+
+import fiftyone as fo
+import fiftyone.core.media as fom
+import fiftyone.core.stages as fos
+
+_HIDING = (fos.SelectFields, fos.ExcludeFields)
+
+
+def flat(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
+    """The plain image samples that a collection stands for, with all their fields.
+
+    The active slice of a grouped dataset, all members of a ``group_by`` view, the collection itself otherwise. Where the
+    view is sorted, samples that tie follow their ids.
+
+    Raises:
+        ValueError: if the collection has no whole pictures of its own (patches, frames, clips, video, 3D), or is empty;
+            the message says what to do instead
+    """
+    if collection._is_patches:
+        raise ValueError(
+            "OnlyOne compares whole pictures, and this view holds patches of them. Run it on the dataset, or export the "
+            "patches as pictures first (view.export(dataset_type=fo.types.ImageClassificationDirectoryTree))"
+        )
+    if collection._is_frames or collection._is_clips:
+        raise ValueError(
+            "This view's samples are generated from videos. Make pictures of the frames first: "
+            "dataset.to_frames(sample_frames=True).clone('frames')"
+        )
+    collection = _ungrouped(_plain(collection))
+    if collection.media_type == fom.GROUP:
+        collection = collection.select_group_slices(collection.group_slice)
+    _check_media(collection)
+    return collection
+
+
+def _plain(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
+    """The same samples with the fields that a view hides (as the App's sidebar does), ties of its order broken by id."""
+    stages = getattr(collection, "_stages", [])
+    if not any(isinstance(stage, (*_HIDING, fos.SortBy)) for stage in stages):
+        return collection
+    return _with_stages(
+        collection._dataset,
+        [
+            _tie_broken(stage) if isinstance(stage, fos.SortBy) else stage
+            for stage in stages
+            if not isinstance(stage, _HIDING)
+        ],
+    )
+
+
+def _tie_broken(stage: fos.SortBy) -> fos.SortBy:
+    """The database promises no order among equals, and restored samples would change what it happens to be."""
+    keys = stage.field_or_expr
+    if not isinstance(keys, list | tuple):
+        keys = [(keys, 1)]
+    flip = -1 if stage.reverse else 1
+    return fos.SortBy([*((key, flip * _direction(order)) for key, order in keys), ("id", 1)])
+
+
+def _direction(order: int | str) -> int:
+    """FiftyOne takes 1, -1, and words that begin with "a" or "d"."""
+    return -1 if order == -1 or str(order).startswith("d") else 1
+
+
+def _ungrouped(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
+    """All members of the groups of a ``group_by`` view; the collection itself otherwise."""
+    if not collection._is_dynamic_groups:
+        return collection
+    *stages, last = collection._stages
+    if not isinstance(last, fos.GroupBy) or last.match_expr is not None:
+        return collection.flatten()
+    # flatten() looks through the whole collection once for each group; without the stage there are no groups to look for
+    if last.order_by is not None:
+        stages.append(_tie_broken(fos.SortBy(last.order_by, reverse=last.reverse)))
+    return _with_stages(collection._dataset, stages)
+
+
+def _with_stages(dataset: fo.Dataset, stages: Iterable[fos.ViewStage]) -> fo.DatasetView:
+    view = dataset.view()
+    for stage in stages:
+        view = view.add_stage(stage)
+    return view
+
+
+def _check_media(collection: fo.core.collections.SampleCollection) -> None:
+    media = collection.media_type
+    if media in (fom.IMAGE, None):
+        if not collection.limit(1).count():
+            raise ValueError(
+                "There are no samples here: add samples to the dataset, or choose another view or selection"
+            )
+        return
+    slices = getattr(collection._dataset, "group_media_types", None) or {}
+    pictures = [name for name, kind in slices.items() if kind == fom.IMAGE]
+    if pictures:
+        raise ValueError(
+            f"OnlyOne compares pictures, and the samples of this slice are of media type {media!r}. Choose a slice with "
+            f"pictures ({', '.join(pictures)}): dataset.group_slice = {pictures[0]!r}"
+        )
+    if media == fom.VIDEO:
+        raise ValueError(
+            "OnlyOne compares pictures, and these samples are videos. Make pictures of their frames first: "
+            "dataset.to_frames(sample_frames=True).clone('frames')"
+        )
+    raise ValueError(
+        f"OnlyOne compares pictures, and these samples are of media type {media!r}: choose a dataset of pictures"
+    )

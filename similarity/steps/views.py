@@ -1,0 +1,75 @@
+"""The saved views of a run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from .. import samples as sm
+from ..runs import Names
+
+CONFUSING = "confusing"
+_SKIPPED = "Samples that are neither kept nor left out"
+
+
+def save_clusters(dataset: fo.Dataset, names: Names) -> fo.DatasetView:
+    """Save the views of a clustering, and return that of its clusters."""
+    base = sm.everything(dataset)
+    clusters = base.match(F(names.cluster) >= 0).group_by(names.cluster, order_by="id")
+    _save(
+        dataset,
+        names,
+        {
+            "clusters": (clusters, "Near-duplicate clusters, one group each"),
+            "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
+        },
+    )
+    return dataset.load_saved_view(names.view("clusters"))
+
+
+def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> None:
+    """Save the views of what is kept and left out.
+
+    Args:
+        worst: ids of the worst pairs, each dropped sample before its kept one
+    """
+    base = sm.everything(dataset)
+    decided = base.match((F(names.cluster) >= 0) & F(names.kept).exists())
+    _save(
+        dataset,
+        names,
+        {
+            "kept": (base.match(F(names.kept) == True), "The samples to annotate"),  # noqa: E712
+            "duplicates": (base.match(F(names.kept) == False), "The samples that are left out"),  # noqa: E712
+            "clusters": (
+                decided.group_by(names.cluster, order_by=names.kept, reverse=True),
+                "Near-duplicate clusters, one group each, the kept one first",
+            ),
+            "worst": (
+                base.select(list(worst), ordered=True),
+                "The dropped samples least similar to their kept one, each beside it",
+            ),
+            "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
+        },
+    )
+
+
+def save_confusing(dataset: fo.Dataset, names: Names, pairs: Iterable[tuple[str, str]]) -> fo.DatasetView:
+    """Save the view of the pairs that an evaluation found wrong, in place of an earlier one, and return it.
+
+    Args:
+        pairs: ids; of those that share a sample only the first is shown, since a view has a sample once
+    """
+    shown: dict[str, None] = {}
+    for pair in pairs:
+        if not shown.keys() & set(pair):
+            shown |= dict.fromkeys(pair)
+    view = sm.everything(dataset).select(list(shown), ordered=True)
+    told = "Pairs that the clusters join or part wrongly, each side by side"
+    dataset.save_view(names.view(CONFUSING), view, told, overwrite=True)
+    return dataset.load_saved_view(names.view(CONFUSING))
+
+
+def _save(dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]) -> None:
+    for word, (view, description) in views.items():
+        dataset.save_view(names.view(word), view, description)

@@ -1,0 +1,325 @@
+import json
+
+import bson
+import numpy as np
+import pytest
+from sklearn.cluster import DBSCAN
+
+from tests import support
+from tests.vectors import NEAR, column, directions, documents, tags
+
+import fiftyone as fo  # isort: skip
+
+step = support.plugin("similarity.steps.cluster")
+keep_step = support.plugin("similarity.steps.keep")
+options = support.plugin("similarity.options")
+runs = support.plugin("similarity.runs")
+engine = support.plugin("similarity.engine.clusters")
+
+THREE_GROUPS = directions(0, 1, 2, 40, 41, 90)
+
+
+def cluster(samples, report=None, **given):
+    given = {"eps": NEAR, **given}
+    return step.cluster(samples, options.ClusterOptions(**given), *([report] if report else []))
+
+
+def keep(samples, **given):
+    return keep_step.keep(samples, options.KeepOptions(**given))
+
+
+class Stop(BaseException):
+    pass
+
+
+# --- what is found and written
+
+
+def test_labels_equal_the_engines_and_scikit_learns(vector_dataset):
+    rng = np.random.default_rng(51)
+    vectors = rng.normal(size=(300, 5)).astype(np.float32)
+    vectors[200:] = vectors[:100]
+    made = vector_dataset(vectors)
+    for metric, eps, min_samples in (("cosine", 0.05, 2), ("cosine", 0.1, 4), ("euclidean", 0.7, 3)):
+        result = cluster(made, eps=eps, metric=metric, min_samples=min_samples)
+        labels = np.array(column(made, "dedup_cluster"))
+        assert np.array_equal(labels, engine.dbscan(vectors, eps=eps, metric=metric, min_samples=min_samples))
+        model = DBSCAN(eps=eps, metric=metric, min_samples=min_samples, algorithm="brute")
+        assert np.array_equal(labels, model.fit(vectors).labels_)
+        assert (result.clusters, result.noise) == (labels.max() + 1, (labels == -1).sum())
+
+
+def test_field_tags_views_and_result_tell_the_same(vector_dataset):
+    made = vector_dataset([*THREE_GROUPS, None])
+    result = cluster(made)
+    ids = made.values("id")
+    assert column(made, "dedup_cluster") == [0, 0, 0, 1, 1, -1, None]
+    assert tags(made) == [
+        *[["dedup:cluster:0000"]] * 3,
+        *[["dedup:cluster:0001"]] * 2,
+        ["dedup:noise"],
+        ["dedup:skipped"],
+    ]
+    assert [(c.number, c.size, c.members) for c in result.members] == [(0, 3, ids[:3]), (1, 2, ids[3:5])]
+    assert (result.samples, result.clusters, result.noise, result.unique) == (7, 2, 1, 3)
+    assert result.noise_ids == [ids[5]]
+    assert list(result.skipped) == [ids[6]]
+    assert made.load_saved_view("dedup-clusters").count() == result.view.count() == 2
+    assert made.load_saved_view("dedup-skipped").values("id") == [ids[6]]
+
+
+def test_clusters_are_listed_the_largest_first(vector_dataset):
+    made = vector_dataset(directions(0, 1, 40, 41, 42, 43, 80, 81, 82))
+    assert [(c.number, c.size) for c in cluster(made).members] == [(1, 4), (2, 3), (0, 2)]
+
+
+def test_results_are_plain_values_and_long_ones_are_not_in_the_run_config(vector_dataset):
+    rng = np.random.default_rng(0)
+    made = vector_dataset(rng.normal(size=(600, 3)))
+    result = cluster(made, eps=0.001)
+    assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
+    assert keep(made).kept > 100
+    config = made._doc.runs["dedup"].config
+    assert len(bson.encode(dict(config))) < 5_000  # BSON takes no NumPy scalars either
+    assert runs.load_results(made, "dedup")["cluster"] == result.to_dict()
+
+
+def test_the_same_twice_gives_the_same_bytes(vector_dataset):
+    made = vector_dataset([*np.random.default_rng(3).normal(size=(80, 3)), None])
+    first = (cluster(made, eps=0.01), keep(made, order_by="medoid"))
+    before = documents(made), runs.load_results(made, "dedup"), made.list_saved_views()
+    second = (cluster(made, eps=0.01), keep(made, order_by="medoid"))
+    assert second == first
+    assert (documents(made), runs.load_results(made, "dedup"), made.list_saved_views()) == before
+
+
+def test_a_view_is_clustered_alone_and_its_samples_alone_are_written(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    ids = made.values("id")
+    result = cluster(made.select(ids[2:]))
+    assert (result.samples, result.clusters, result.noise) == (4, 1, 2)
+    assert column(made, "dedup_cluster") == [None, None, -1, 0, 0, -1]
+
+
+def test_a_sample_that_a_view_holds_twice_is_not_its_own_duplicate(vector_dataset):
+    made = vector_dataset(directions(0, 40))
+    result = cluster(made.view().concat(made.view()))
+    assert (result.samples, result.clusters, result.noise) == (2, 0, 2)
+
+
+def test_a_view_of_an_earlier_result_can_be_clustered_again(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    cluster(made)
+    keep(made)
+    for name in ("dedup-kept", "dedup-clusters"):
+        result = cluster(made.load_saved_view(name))
+        assert result.samples in (3, 5)
+        cluster(made)
+        keep(made)
+
+
+def test_min_samples_1_makes_single_clusters_that_are_not_tagged(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    result = cluster(made, min_samples=1)
+    assert (result.clusters, result.noise) == (3, 0)
+    assert tags(made)[5] == []
+
+
+def test_only_the_largest_clusters_up_to_a_cap_become_tags_and_the_field_has_all(vector_dataset, monkeypatch):
+    monkeypatch.setattr(step, "MOST_TAGS", 1)
+    made = vector_dataset(THREE_GROUPS)
+    cluster(made)
+    assert {tag for found in tags(made) for tag in found} == {"dedup:cluster:0000", "dedup:noise"}
+    assert column(made, "dedup_cluster") == [0, 0, 0, 1, 1, -1]
+
+
+def test_without_tag_clusters_noise_is_still_tagged(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    cluster(made, tag_clusters=False)
+    assert {tag for found in tags(made) for tag in found} == {"dedup:noise"}
+
+
+def test_a_cluster_of_more_than_half_is_warned_of_first(vector_dataset):
+    made = vector_dataset(directions(0, 1, 2, 3, 40))
+    assert cluster(made).summary().startswith("WARNING: one cluster holds 80 %")
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_eps_auto_works_on_few_and_on_identical_vectors(vector_dataset, n):
+    made = vector_dataset(directions(*[30] * n))
+    result = cluster(made, eps="auto")
+    assert (result.unique, result.samples) == (1, n)
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
+# --- vectors that do not do
+
+
+def test_unusable_vectors_are_skipped_with_the_reason_and_the_others_clustered(vector_dataset):
+    odd = [None, np.array([np.nan, 1]), np.zeros(2), np.ones(3), np.array([1e300, 1.0])]
+    made = vector_dataset([*directions(0, 1), *odd])
+    result = cluster(made)
+    reasons = [result.skipped[sample_id] for sample_id in made.values("id")[2:]]
+    words = ["no embedding", "NaN or infinite", "length zero", "3 values instead of 2", "NaN or infinite"]
+    assert all(word in reason for word, reason in zip(words, reasons, strict=True))
+    assert column(made, "dedup_cluster") == [0, 0, None, None, None, None, None]
+    assert tags(made)[2:] == [["dedup:skipped"]] * 5
+
+
+def test_lists_of_numbers_do_as_vectors(dataset):
+    made = dataset(["/1.png", "/2.png"], clip=[[1.0, 0.0], [1.0, 0.001]])
+    assert cluster(made, embeddings_field="clip").clusters == 1
+
+
+@pytest.mark.parametrize(
+    ("vectors", "field", "message"),
+    [
+        ([None, None], "vgg16", "None of the 2 samples has a usable vector.*Run compute_embeddings"),
+        ([[0.0, 0.0]], "vgg16", "length zero"),
+        (directions(0, 1), "missing", "'missing' does not exist.*vgg16.*Run compute_embeddings"),
+        (directions(0, 1), "filepath", "'filepath' holds no vectors.*vgg16"),
+    ],
+)
+def test_without_a_usable_vector_the_error_says_what_to_do(vector_dataset, vectors, field, message):
+    made = vector_dataset(vectors)
+    before = documents(made)
+    with pytest.raises(ValueError, match=message):
+        cluster(made, embeddings_field=field)
+    assert documents(made) == before
+    assert made.list_runs() == []
+
+
+# --- whose names they are
+
+
+def test_tags_and_fields_of_a_person_survive_clustering_and_keeping(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    mine = ["dedup:mine", "dedup:cluster:x", "dedup:cluster:12", "dedup", "xdedup:noise", "dedup:noise:2"]
+    made.tag_samples(mine)
+    for name in ("dedup_reviewed", "dedup_kept_by", "dedup_cluster_name"):
+        made.set_values(name, ["mine"] * 6)
+    made.save_view("dedup-mine", made.limit(2))
+    for _ in range(2):
+        cluster(made)
+        keep(made)
+    runs.delete(made, "dedup")
+    assert tags(made) == [sorted(mine)] * 6
+    assert made.values("dedup_reviewed") == made.values("dedup_kept_by") == ["mine"] * 6
+    assert made.list_saved_views() == ["dedup-mine"]
+
+
+def test_two_run_keys_live_side_by_side(vector_dataset):
+    made = vector_dataset([*THREE_GROUPS, None])
+    cluster(made, run_key="dedup_night", eps=0.9)
+    keep(made, run_key="dedup_night")
+
+    def night():
+        fields = [name for name in made.get_field_schema() if name.startswith("dedup_night")]
+        found = [[tag for tag in tags if tag.startswith("dedup_night:")] for tags in made.values("tags")]
+        record, results = runs.load(made, "dedup_night"), runs.load_results(made, "dedup_night")
+        views = [(name, made.load_saved_view(name).values("id")) for name in record["views"]]
+        return {name: made.values(name) for name in fields}, found, record, results, views
+
+    before = night()
+    for _ in range(2):
+        cluster(made)
+        keep(made)
+    assert night() == before
+    runs.delete(made, "dedup")
+    assert night() == before
+    assert not [name for name in made.get_field_schema() if name in ("dedup_cluster", "dedup_kept")]
+
+
+def test_stale_names_of_an_earlier_run_vanish(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    cluster(made)
+    keep(made)
+    result = cluster(made, eps=1e-5)
+    assert result.clusters == 0
+    assert tags(made) == [["dedup:noise"]] * 6
+    assert not made.has_sample_field("dedup_kept")
+    assert made.list_saved_views() == ["dedup-clusters", "dedup-skipped"]
+    assert list(runs.load(made, "dedup")["steps"]) == list(runs.load_results(made, "dedup")) == ["cluster"]
+
+
+def test_a_field_of_somebody_else_is_refused_before_any_work(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    made.set_values("dedup_cluster", [7] * 6)
+    before, reports = documents(made), []
+    with pytest.raises(
+        ValueError, match="'dedup_cluster' exists and is not OnlyOne's: choose another run_key"
+    ):
+        cluster(made, lambda *report: reports.append(report))
+    assert documents(made) == before
+    assert (reports, made.list_runs(), made.list_saved_views()) == ([], [], [])
+
+
+@pytest.mark.parametrize("name", ["dedup-clusters", "Dedup  clusters", "dedup_skipped"])
+def test_a_saved_view_with_one_of_our_names_or_slugs_is_refused_before_any_work(vector_dataset, name):
+    made = vector_dataset(THREE_GROUPS)
+    made.save_view(name, made.limit(1))
+    before = documents(made)
+    with pytest.raises(ValueError, match="exists and is not OnlyOne's: choose another run_key"):
+        cluster(made)
+    assert documents(made) == before
+    assert (made.list_runs(), made.list_saved_views()) == ([], [name])
+
+
+def test_a_run_of_somebody_else_under_the_key_is_refused(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    made.register_run("dedup", made.init_run(method="other"))
+    before = documents(made)
+    with pytest.raises(ValueError, match="'dedup' is not OnlyOne's"):
+        cluster(made)
+    assert documents(made) == before
+    assert made.get_run_info("dedup").config.method == "other"
+
+
+# --- work that is cut short
+
+
+def test_a_run_cancelled_before_it_writes_changes_nothing(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    cluster(made)
+    before = documents(made), runs.load(made, "dedup")
+
+    def cancel(what, done, total):
+        if what == "Comparing the vectors":
+            raise Stop
+
+    with pytest.raises(Stop):
+        cluster(made, cancel, eps=0.5)
+    assert (documents(made), runs.load(made, "dedup")) == before
+
+
+@pytest.mark.parametrize("moment", ["Writing the labels", "Writing the tags"])
+def test_a_run_cancelled_while_it_writes_says_run_again_and_running_again_ends_as_if_nothing_had_been(
+    vector_dataset, moment
+):
+    made = vector_dataset([*THREE_GROUPS, None])
+    cluster(made)
+    undisturbed = documents(made), runs.load_results(made, "dedup"), made.list_saved_views()
+    cluster(made, eps=0.5)
+
+    def cancel(what, done, total):
+        if what == moment:
+            raise Stop
+
+    with pytest.raises(Stop):
+        cluster(made, cancel)
+    with pytest.raises(
+        ValueError, match="cluster_duplicates did not finish in the run 'dedup': run it again"
+    ):
+        keep(made)
+    cluster(made)
+    assert (documents(made), runs.load_results(made, "dedup"), made.list_saved_views()) == undisturbed
+
+
+def test_results_that_a_kill_left_without_their_file_do_not_block_the_run(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    cluster(made)
+    made._doc.runs["dedup"].results.delete()  # saving results deletes the old file first
+    fresh = fo.load_dataset(made.name, reload=True)
+    assert runs.load_results(fresh, "dedup") == {}
+    assert cluster(fresh).clusters == 2
+    assert list(runs.load_results(fresh, "dedup")) == ["cluster"]

@@ -1,0 +1,32 @@
+"""Vectors whose distances can be read off, and what a dataset looks like from outside."""
+
+import numpy as np
+
+NEAR = 1 - np.cos(np.radians(1.5))
+"""A cosine distance within which two directions are neighbors that are at most 1.5 degrees apart."""
+
+
+def directions(*degrees):
+    """Unit vectors ``(n, 2)`` in these directions, in float32."""
+    radians = np.radians(degrees)
+    return np.column_stack([np.cos(radians), np.sin(radians)]).astype(np.float32)
+
+
+def documents(dataset, *, without=("last_modified_at",)):
+    """Every sample as the database has it, by id, without time stamps."""
+    return {
+        str(document.pop("_id")): {key: value for key, value in document.items() if key not in without}
+        for document in dataset._sample_collection.find().sort("_id")
+    }
+
+
+def tags(dataset):
+    """The tags of each sample, sorted, in the order of the ids."""
+    return [sorted(found) for _, found in sorted(zip(*dataset.values(["id", "tags"]), strict=True))]
+
+
+def column(dataset, field):
+    """A field's values in the order of the sample ids."""
+    return [
+        value for _, value in sorted(zip(*dataset.values(["id", field]), strict=True), key=lambda p: p[0])
+    ]
