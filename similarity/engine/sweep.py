@@ -96,7 +96,8 @@ def sweep(
         vectors: ``(n, d)``; not modified
         min_samples (2): samples within eps, itself included, that make a core sample
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
-        eps_max (None): the largest eps of interest; by default all
+        eps_max (None): the largest eps of interest, by default all; a small one makes it much quicker where
+            ``min_samples`` is 1 or 2
         progress (None): called with (done, total) tiles; may raise to cancel
 
     Raises:
@@ -106,16 +107,18 @@ def sweep(
         raise ValueError(f"min_samples must be 1 or more, got {min_samples}")
     if eps_max is not None:
         neighbors.check_eps(eps_max)
+    limit = np.inf if eps_max is None else eps_max
     vec.check(vectors)
     first, group = vec.copies(vectors)
     replay = _Replay(np.bincount(group, minlength=len(first)).tolist(), min_samples)
     none = np.empty(0, dtype=np.intp)
     tree = Tree(none, none, np.empty(0))
     if len(vectors) >= min_samples:
-        space = Space(vectors[first], metric)
-        replay.events, tree = _events(space, np.bincount(group), min_samples, progress)
+        # The search for nearest ones goes by row, and needs all distances anyway.
+        few = limit < np.inf and min_samples <= 2 and len(first) > neighbors.TILE
+        space = Space(vectors[first], metric, arrange=few)
+        replay.events, tree = _events(space, np.bincount(group), min_samples, limit, progress)
     floor = neighbors.reach(0.0, metric)
-    limit = np.inf if eps_max is None else eps_max
     rows = [(eps, *state) for eps, state in replay.run(floor) if eps <= limit or eps == floor]
     table = np.array(rows, dtype=np.float64)
     clusters, noise, largest = table[:, 1:].astype(np.intp).T
@@ -131,14 +134,16 @@ _CORE, _EDGE, _BORDER = range(3)
 Event = tuple[float, int, int, int]
 
 
-def _events(space: Space, weights: Indices, min_samples: int, progress: Progress) -> tuple[list[Event], Tree]:
+def _events(
+    space: Space, weights: Indices, min_samples: int, limit: float, progress: Progress
+) -> tuple[list[Event], Tree]:
     """What happens as eps grows: a sample becomes core, two cores join, a border sample meets a core."""
     if min_samples > 2:
         near, distance = _nearest(space, min_samples - 1, progress)
         core = _core_distances(distance, weights[near], weights, min_samples)
-        tree = spanning_tree(space, core, progress)
+        tree = spanning_tree(space, core, progress=progress)
     else:
-        tree = spanning_tree(space, None, progress)
+        tree = spanning_tree(space, limit=max(limit, neighbors.reach(0.0, space.metric)), progress=progress)
         core = np.where(weights >= min_samples, 0.0, np.inf)
         np.minimum.at(core, tree.left, tree.distance)
         np.minimum.at(core, tree.right, tree.distance)

@@ -82,6 +82,25 @@ def test_sweep_of_none_and_one(n):
         assert curve.at(0.1).kept == n
 
 
+@given(
+    datasets(),
+    st.integers(1, 4),
+    st.floats(-4, -0.5),
+    st.sampled_from(vec.METRICS),
+    st.sampled_from([3, 2048]),
+)
+@settings(max_examples=100, deadline=None)
+def test_up_to_eps_max_the_sweep_is_the_whole_one(vectors, min_samples, exponent, metric, tile):
+    whole = sweep(vectors, min_samples=min_samples, metric=metric)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbors, "TILE", tile)
+        patch.setattr(spanning, "_PENDING", 10)
+        part = sweep(vectors, min_samples=min_samples, metric=metric, eps_max=10**exponent)
+    inside = (whole.eps <= part.eps_max) | (np.arange(len(whole.eps)) == 0)
+    for name in ("eps", "clusters", "kept", "dropped", "noise", "largest"):
+        np.testing.assert_allclose(getattr(part, name), getattr(whole, name)[inside], rtol=1e-9, atol=1e-15)
+
+
 def test_min_samples_below_one_is_refused():
     with pytest.raises(ValueError, match="min_samples must be 1 or more, got 0"):
         sweep(np.ones((3, 3)), min_samples=0)
