@@ -276,3 +276,15 @@ class RestoreMediaOptions(RunOptions):
         picks="folder",
         advanced=True,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(RunOptions):
+    """Options of ``evaluate_clusters``."""
+
+    groups_field: str = option(
+        REQUIRED,
+        "Field with the true group of each sample: a text, a whole number or a classification, the same for samples that "
+        "show the same; empty where it is not known",
+        picks="groups",
+    )

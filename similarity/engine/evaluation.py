@@ -69,6 +69,15 @@ class Links:
 
 
 @dataclass(frozen=True)
+class Point:
+    """What clustering gives from ``eps`` on: the pairs, and how many clusters hold more than one group."""
+
+    eps: float
+    pairs: Pairs
+    mixed: int
+
+
+@dataclass(frozen=True)
 class Curve:
     """The pairs at every eps, as a step function; arrays ``(m,)``, a row holds from its eps up to the next.
 
@@ -85,25 +94,22 @@ class Curve:
     mixed: Indices
     true: int
 
-    def at(self, eps: float) -> Pairs:
-        """The pairs at ``eps``."""
-        return self._pairs(max(0, int(np.searchsorted(self.eps, eps, side="right")) - 1))
+    def at(self, eps: float) -> Point:
+        """What clustering gives at ``eps``."""
+        return self._point(max(0, int(np.searchsorted(self.eps, eps, side="right")) - 1))
 
-    def best(self) -> tuple[float, Pairs]:
-        """The first eps of the highest F1, and the pairs there."""
-        row = int(self.f1.argmax())
-        return float(self.eps[row]), self._pairs(row)
+    def best(self) -> Point:
+        """The first point of the highest F1."""
+        return self._point(int(self.f1.argmax()))
 
-    def clean(self) -> tuple[float, Pairs] | None:
-        """The first eps of the highest recall without a mixed cluster, and the pairs there; None if copies mix."""
+    def clean(self) -> Point | None:
+        """The first point of the highest recall without a mixed cluster; None if copies mix."""
         end = int(np.count_nonzero(self.mixed == 0))  # what has mixed stays mixed
-        if end == 0:
-            return None
-        row = int(self.right[:end].argmax())
-        return float(self.eps[row]), self._pairs(row)
+        return self._point(int(self.right[:end].argmax())) if end else None
 
-    def _pairs(self, row: int) -> Pairs:
-        return Pairs(int(self.joined[row]), int(self.right[row]), self.true)
+    def _point(self, row: int) -> Point:
+        pairs = Pairs(int(self.joined[row]), int(self.right[row]), self.true)
+        return Point(float(self.eps[row]), pairs, int(self.mixed[row]))
 
     @property
     def precision(self) -> Floats:

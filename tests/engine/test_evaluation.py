@@ -81,8 +81,7 @@ def test_the_curve_is_what_clustering_gives_at_every_eps(seed, min_samples, metr
         beyond = curve.eps[row + 1] if row + 1 < len(curve.eps) else 2 * eps
         at = (eps + beyond) / 2 if eps > 0 else beyond / 2
         labels = dbscan(vectors, eps=at, min_samples=min_samples, metric=metric)
-        assert curve.at(at) == ev.pairs(labels, groups)
-        assert curve.mixed[row] == len(ev.mixed(labels, groups))
+        assert curve.at(at) == ev.Point(eps, ev.pairs(labels, groups), len(ev.mixed(labels, groups)))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -92,14 +91,14 @@ def test_with_more_samples_for_a_core_the_curve_leaves_border_samples_alone(seed
     curve = ev.curve(found, groups)
     for eps in np.quantile(found.length, [0.3, 0.6, 0.9]) * 1.0001:
         pairs = ev.pairs(dbscan(vectors, eps=eps, min_samples=4), groups)
-        assert curve.at(eps).right <= pairs.right
-        assert curve.at(eps).joined <= pairs.joined
+        assert curve.at(eps).pairs.right <= pairs.right
+        assert curve.at(eps).pairs.joined <= pairs.joined
 
 
 def test_the_columns_of_a_curve_agree_with_its_rows():
     vectors, groups = clouds(1)
     curve = ev.curve(ev.links(sweep(vectors), vectors), groups)
-    rows = [curve.at(eps) for eps in curve.eps]
+    rows = [curve.at(eps).pairs for eps in curve.eps]
     assert curve.precision.tolist() == [row.precision for row in rows]
     assert curve.recall.tolist() == [row.recall for row in rows]
     assert curve.f1 == pytest.approx([row.f1 for row in rows])
@@ -108,11 +107,10 @@ def test_the_columns_of_a_curve_agree_with_its_rows():
 def test_the_best_eps_has_the_highest_f1_and_the_clean_one_the_highest_recall_without_a_mixed_cluster():
     vectors, groups = clouds(2)
     curve = ev.curve(ev.links(sweep(vectors), vectors), groups)
-    assert curve.best()[1].f1 == pytest.approx(max(curve.at(eps).f1 for eps in curve.eps))
-    eps, pairs = curve.clean()
-    assert pairs.precision == 1
-    assert pairs.recall == max(curve.at(eps).recall for eps in curve.eps[curve.mixed == 0])
-    assert curve.at(eps) == pairs
+    points = [curve.at(eps) for eps in curve.eps]
+    assert curve.best().pairs.f1 == max(point.pairs.f1 for point in points)
+    assert (curve.clean().mixed, curve.clean().pairs.precision) == (0, 1)
+    assert curve.clean().pairs.recall == max(point.pairs.recall for point in points if point.mixed == 0)
 
 
 def test_copies_of_two_groups_leave_no_clean_eps():
@@ -160,7 +158,7 @@ def test_no_samples_have_no_pairs():
     nothing = np.empty(0, dtype=np.int64)
     assert ev.pairs(nothing, nothing) == ev.Pairs(0, 0, 0)
     vectors = np.empty((0, 4))
-    assert ev.curve(ev.links(sweep(vectors), vectors), nothing).at(0.1) == ev.Pairs(0, 0, 0)
+    assert ev.curve(ev.links(sweep(vectors), vectors), nothing).at(0.1).pairs == ev.Pairs(0, 0, 0)
 
 
 def test_the_inputs_are_not_modified():
