@@ -6,6 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+GRACE_SECONDS = 30  # to end by itself
+
 
 class Server:
     """A command running in the background, with its output in a file.
@@ -49,6 +51,10 @@ def keep(log: str, remove: str, *command: str) -> None:
     def end_with_parent() -> None:
         sys.stdin.read()
         server.terminate()
+        try:
+            server.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     server.wait()
