@@ -1,22 +1,31 @@
 """The panel: where a dataset stands, which threshold to choose, and what a run left out."""
 
+from typing import Any
+
+import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
 
-from ..similarity import runs, sweeps
+from ..similarity import runs
 from ..similarity import samples as sm
-from ..similarity.options import SweepOptions
-from ..similarity.overview import Overview, overview
-from ..similarity.steps.sweep import SweepResult, sweep
-from . import panel_view as draw
+from ..similarity.options import RunOptions, SweepOptions
+from ..similarity.overview import Overview, files, overview
+from ..similarity.steps.sweep import SweepResult, find, recall, sweep
+from ..similarity.steps_done import ALWAYS_CHECKED
+from . import panel_state as ps
+from . import panel_view
 
-PREFIX = "@onlyone/dedup/"
-NEW_RUN, NEW_FIELD = "dedup", "vgg16"
+_URI = "@onlyone/dedup/"
+_AT_ONCE = 2_000  # so many samples are swept while the panel opens
+_EVERYTHING = {"view_target": "DATASET"}  # the grid may show, say, only what is kept
 
 
 class DeduplicationPanel(foo.Panel):
-    """The panel "Deduplication"; its state is a few short values, everything else is looked up at each event."""
+    """The panel "Deduplication".
+
+    The browser tab holds its state, so that nothing is lost or mixed up where a server restarts or several tabs are open.
+    """
 
     @property
     def config(self) -> foo.PanelConfig:
@@ -39,126 +48,165 @@ class DeduplicationPanel(foo.Panel):
         ctx.panel.state.clear()
         self.refresh(ctx)
 
+    def on_change_view(self, ctx) -> None:
+        """Look again: an operator may have opened the view."""
+        self.refresh(ctx)
+
     def refresh(self, ctx) -> None:
-        """Look again, after an operator ran or samples changed."""
+        """Look again."""
         if ctx.dataset is None:
             return
-        state = ctx.panel.state
+        ctx.dataset.reload()
+        panel, state = ctx.panel.state, ps.PanelState.of(ctx.panel)
         run_keys, fields = runs.keys(ctx.dataset), sm.vector_fields(ctx.dataset)
-        state.run_key = state.run_key if state.run_key in run_keys else next(iter(run_keys), NEW_RUN)
-        state.field = state.field if state.field in fields else next(iter(fields), NEW_FIELD)
-        found = overview(ctx.dataset, state.run_key, state.field)
-        draw.remember(ctx, found)
-        self._place(ctx, self._swept(ctx, compute=False))
+        run_key = _one_of(state.run_key, run_keys, RunOptions().run_key)
+        field = _one_of(state.field, fields, SweepOptions().embeddings_field)
+        found = overview(ctx.dataset, run_key, field)
+        swept = _look(ctx.dataset, found)
+        panel.set(ps.RUN, run_key)
+        panel.set(ps.FIELD, field)
+        panel.set(ps.FOUND, found.to_dict())
+        panel.set(ps.SWEPT, swept.key if swept else None)
+        _place(ctx, swept, state.eps)
 
     def on_run(self, ctx) -> None:
-        """Show another run."""
-        ctx.panel.state.run_key = ctx.params["value"]
-        ctx.panel.state.position = None
+        """Show another run, with its vectors."""
+        panel, record = ctx.panel.state, runs.load(ctx.dataset, ctx.params["value"])
+        panel.set(ps.RUN, ctx.params["value"])
+        panel.set(ps.FIELD, record["steps"]["cluster"]["options"]["embeddings_field"])
+        panel.set(ps.EPS, None)
         self.refresh(ctx)
 
     def on_field(self, ctx) -> None:
         """Look at other vectors."""
-        ctx.panel.state.field = ctx.params["value"]
-        ctx.panel.state.position = None
+        ctx.panel.state.set(ps.FIELD, ctx.params["value"])
+        ctx.panel.state.set(ps.EPS, None)
         self.refresh(ctx)
 
     def on_price(self, ctx) -> None:
         """Another price per picture."""
-        ctx.panel.state.price = max(0.0, float(ctx.params["value"] or 0))
+        ctx.panel.state.set(ps.PRICE, max(0.0, float(ctx.params["value"] or 0)))
 
-    def look_at_thresholds(self, ctx) -> None:
-        """Sweep the thresholds of the vectors."""
-        self._place(ctx, self._swept(ctx, compute=True))
-
-    def on_position(self, ctx) -> None:
+    def on_slider(self, ctx) -> None:
         """Move the threshold by the slider."""
-        ctx.panel.state.position = int(ctx.params["value"])
-        self._place(ctx, self._swept(ctx, compute=False))
+        swept = _swept(ctx)
+        if swept is not None:
+            _place(ctx, swept, ps.Scale.of(swept.curve()).at(float(ctx.params["value"])))
 
     def on_point(self, ctx) -> None:
         """Move the threshold by a click on the curve."""
-        swept = self._swept(ctx, compute=False)
-        if swept is not None:
-            ctx.panel.state.position = draw.position_of(swept.curve(), float(ctx.params["x"]))
-            self._place(ctx, swept)
+        _place(ctx, _swept(ctx), float(ctx.params["x"]))
+
+    def on_target(self, ctx) -> None:
+        """Move the threshold to where about so many are kept."""
+        swept, target = _swept(ctx), str(ctx.params["value"] or "")
+        if swept is None or not target:
+            return
+        try:
+            _place(ctx, swept, swept.eps_for(target))
+        except ValueError as error:
+            ctx.ops.notify(str(error), variant="error")
 
     def use_suggestion(self, ctx) -> None:
         """Move the threshold back to the suggestion."""
-        ctx.panel.state.position = None
-        self._place(ctx, self._swept(ctx, compute=False))
+        _place(ctx, _swept(ctx), None)
+
+    def sweep(self, ctx) -> None:
+        """Open the form of the operator that looks at every threshold."""
+        options = ps.PanelState.of(ctx.panel).found.sweep_options.to_dict()
+        self._prompt(ctx, "sweep_thresholds", options)
 
     def cluster(self, ctx) -> None:
         """Open the form of the clustering operator with the chosen threshold."""
-        state = ctx.panel.state
-        params = {"embeddings_field": state.field, "run_key": state.run_key}
-        if state.eps is not None:
-            params["eps"] = f"{state.eps:.6g}"
-        ctx.prompt(f"{PREFIX}cluster_duplicates", params=params, on_success=self.refresh)
+        state, swept = ps.PanelState.of(ctx.panel), _swept(ctx)
+        params = state.found.sweep_options.to_dict() | {"run_key": state.run_key}
+        if swept is not None:
+            params["eps"] = f"{swept.eps if state.eps is None else state.eps:.6g}"
+        self._prompt(ctx, "cluster_duplicates", params)
 
     def open_operator(self, ctx) -> None:
         """Open the form of one of the steps."""
-        operator, state = ctx.params["operator"], ctx.panel.state
+        operator, state = ctx.params["operator"], ps.PanelState.of(ctx.panel)
         if operator == "cluster_duplicates":
             self.cluster(ctx)
             return
-        params = {"compute_embeddings": {"embeddings_field": state.field}}
-        params["build_similarity_index"] = params["compute_embeddings"]
-        ctx.prompt(
-            f"{PREFIX}{operator}",
-            params=params.get(operator, {"run_key": state.run_key}),
-            on_success=self.refresh,
-        )
+        about_vectors = operator in ("compute_embeddings", "build_similarity_index")
+        params = {"embeddings_field": state.field} if about_vectors else {"run_key": state.run_key}
+        self._prompt(ctx, operator, params)
 
-    def show_cluster(self, ctx) -> None:
-        """Show one cluster in the grid, the kept one first."""
-        names = runs.Names(ctx.panel.state.run_key)
-        row = ctx.panel.get_state("largest_numbers")[ctx.params["row"]]
-        view = sm.everything(ctx.dataset).match(F(names.cluster) == row)
-        if ctx.dataset.has_sample_field(names.kept):
-            view = view.sort_by(names.kept, reverse=True)
-        ctx.ops.set_view(view=view)
+    def _prompt(self, ctx, operator: str, params: dict[str, Any]) -> None:
+        ctx.prompt(f"{_URI}{operator}", params=params | _EVERYTHING, on_success=self.refresh)
+
+    def show_row(self, ctx) -> None:
+        """Show the cluster of a row of the table in the grid."""
+        found = ps.PanelState.of(ctx.panel).found
+        _show_cluster(ctx, found, found.largest[ctx.params["row"]].number)
+
+    def on_bar(self, ctx) -> None:
+        """Show the cluster of a bar of the chart in the grid."""
+        _show_cluster(ctx, ps.PanelState.of(ctx.panel).found, int(ctx.params["x"]))
 
     def show_saved_view(self, ctx) -> None:
         """Open one of the run's saved views."""
-        name = runs.Names(ctx.panel.state.run_key).view(ctx.params["word"])
+        name = runs.Names(ps.PanelState.of(ctx.panel).run_key).view(ctx.params["word"])
         if ctx.dataset.has_saved_view(name):
-            ctx.ops.set_view(name=name)
+            # not by name: the App looks for it among the saved views that it has listed, and this one may be new
+            ctx.ops.set_view(view=ctx.dataset.load_saved_view(name))
         else:
-            ctx.ops.notify(f"There is no view {name!r} yet: keep first per cluster makes it", variant="info")
+            ctx.ops.notify(f"There is no view {name!r}: keep first per cluster makes it", variant="info")
 
     def render(self, ctx) -> types.Property:
         """Draw what is known."""
-        panel = types.Object()
-        found: Overview | None = draw.remembered(ctx) if ctx.dataset is not None else None
-        if found is None:
-            panel.md("Open a dataset to look for near-duplicates in it.", name="empty")
-        else:
-            draw.draw(panel, self, ctx, found, self._swept(ctx, compute=False))
-        view = types.GridView(orientation="vertical", align_x="left", gap=2, width=100, padding=1)
-        return types.Property(panel, view=view)
+        state = ps.PanelState.of(ctx.panel)
+        if ctx.dataset is None or state.found is None:
+            return panel_view.nothing("Open a dataset of pictures to look for near-duplicates in it.")
 
-    def _swept(self, ctx, compute: bool) -> SweepResult | None:
-        """The sweep of the chosen vectors: the one last looked at, or, if asked for, computed."""
-        options = SweepOptions(embeddings_field=ctx.panel.state.field or NEW_FIELD)
-        if compute:
-            try:
-                result = sweep(ctx.dataset, options)
-            except ValueError as error:
-                ctx.ops.notify(str(error), variant="error")
-                return None
-            sweeps.show(ctx.dataset, options, result)
-        return sweeps.shown(ctx.dataset, options)
+        def files_of(ids: list[str]) -> dict[str, str]:
+            return files(ctx.dataset, ids)
 
-    def _place(self, ctx, swept: SweepResult | None) -> None:
-        """Set the threshold that the panel talks about: the slider's, or the suggestion."""
-        state = ctx.panel.state
-        if swept is None:
-            state.eps = None
-            return
-        curve = swept.curve()
-        if state.position is None:
-            state.eps = swept.eps
-        else:
-            state.eps = draw.middle(curve, min(state.position, len(curve) - 1))
-        ctx.panel.data.curve = draw.curve_traces(swept, state.eps)
+        return panel_view.draw(ps.Shown(self, state, state.found, _swept(ctx), files_of))
+
+
+def _one_of(wanted: str | None, there: list[str], default: str) -> str:
+    if wanted in there or not there:
+        return wanted if wanted in there else default
+    return default if default in there else there[0]
+
+
+def _look(dataset: fo.Dataset, found: Overview) -> SweepResult | None:
+    """The sweep of the vectors as they are now, if it was made before or is made at once."""
+    if found.problem or not found.vectors:
+        return None
+    try:
+        known = find(dataset, found.sweep_options, trust_over=ALWAYS_CHECKED)
+        return sweep(dataset, found.sweep_options) if known is None and found.vectors <= _AT_ONCE else known
+    except ValueError:  # vectors that cannot be compared: the steps say what to do
+        return None
+
+
+def _swept(ctx) -> SweepResult | None:
+    """The sweep that the panel shows."""
+    state = ps.PanelState.of(ctx.panel)
+    if state.found is None or state.swept is None:
+        return None
+    return recall(ctx.dataset, state.found.sweep_options, state.swept)
+
+
+def _place(ctx, swept: SweepResult | None, eps: float | None) -> None:
+    """Set the threshold that the panel talks about, None for the suggestion, and the slider with it."""
+    panel = ctx.panel.state
+    if swept is None:
+        panel.set(ps.EPS, None)
+        return
+    scale = ps.Scale.of(swept.curve())
+    panel.set(ps.EPS, None if eps is None else scale.clip(eps))
+    panel.set(ps.SLIDER, scale.place(swept.eps if eps is None else eps))
+
+
+def _show_cluster(ctx, found: Overview, number: int) -> None:
+    """Show one cluster in the grid, the kept one first."""
+    names = runs.Names(found.run_key)
+    view = sm.everything(ctx.dataset).match(F(names.cluster) == number)
+    if ctx.dataset.has_sample_field(names.kept):
+        view = view.sort_by(names.kept, reverse=True)
+    ctx.ops.set_view(view=view)

@@ -1,63 +1,143 @@
 """Sweeps kept in files, so that a threshold can be moved without comparing the vectors again."""
 
 import hashlib
+import json
 import os
+import re
 import tempfile
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
 from . import samples as sm
 from .engine.sweep import Sweep, sweep
+from .engine.vectors import between, percent
 from .home import home
 from .options import SweepOptions
 from .progress import Report, about
+from .result import Skipped
 
-_REMEMBERED: dict[Path, tuple[str, Sweep]] = {}
+_MOST_FILES = 8  # sweeps of one dataset: a few fields and views
 _MOST_REMEMBERED = 4
+_REMEMBERED: dict[Path, "StoredSweep"] = {}
+
+
+@dataclass(frozen=True)
+class StoredSweep:
+    """A sweep with what it is of; a sweep alone names its samples by row.
+
+    Attributes:
+        key: digest of the vectors and their order
+        ids: the samples, by row
+        skipped: sample id -> why it has no usable vector
+        sweep: the exact counts at every eps
+        similarities: ``(t,)`` percent, of the sweep's pairs
+    """
+
+    key: str
+    ids: list[str]
+    skipped: Skipped
+    sweep: Sweep
+    similarities: np.ndarray
 
 
 def swept(dataset: fo.Dataset, vectors: sm.Vectors, metric: str, min_samples: int, report: Report) -> Sweep:
     """The sweep of these vectors: remembered, from its file, or computed and kept."""
-    path = home() / "sweeps" / str(dataset._doc.id) / f"{metric}-{min_samples}.npz"
+    return stored(dataset, vectors, metric, min_samples, report).sweep
+
+
+def stored(
+    dataset: fo.Dataset, vectors: sm.Vectors, metric: str, min_samples: int, report: Report
+) -> StoredSweep:
+    """The same, with the samples that it is of."""
     key = row_digest(vectors)
-    found = _remembered(path, key) or _loaded(path, key)
+    found = load(dataset, key, metric, min_samples)
     if found is None:
         progress = about(report, "Looking at every threshold")
-        found = sweep(vectors.matrix, min_samples=min_samples, metric=metric, progress=progress)
-        _save(path, key, found)
-    _remember(path, key, found)
+        computed = sweep(vectors.matrix, min_samples=min_samples, metric=metric, progress=progress)
+        similarities = percent(between(vectors.matrix, computed.left, computed.right))
+        found = StoredSweep(key, vectors.ids, vectors.skipped, computed, similarities)
+        path = _path(dataset, key, metric, min_samples)
+        _save(path, found)
+        _remember(path, found)
+    return replace(found, skipped=vectors.skipped)  # what cannot be compared is no part of the key
+
+
+def load(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> StoredSweep | None:
+    """The sweep with a key; None if there is none, or its file cannot be read."""
+    path = _path(dataset, key, metric, min_samples)
+    found = _REMEMBERED.get(path) or _read(path, key)
+    if found is not None:
+        _remember(path, found)
     return found
 
 
+def note_latest(dataset: fo.Dataset, options: SweepOptions, key: str) -> None:
+    """Note which sweep was looked at last, so that it is found without reading the vectors."""
+    path = _note(dataset, options)
+    beside = path.with_suffix(".new")
+    beside.write_text(key, encoding="utf-8")
+    beside.replace(path)
+
+
+def latest(dataset: fo.Dataset, options: SweepOptions) -> StoredSweep | None:
+    """The sweep that was looked at last with these options; the vectors may have changed since."""
+    try:
+        key = _note(dataset, options).read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return load(dataset, key, options.metric, options.min_samples)
+
+
+def wanted(target: str, n: int) -> int:
+    """The number of samples to keep of ``n`` that a target, "200" or "10 %", means.
+
+    Raises:
+        ValueError: if it means none
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(%?)", target.strip())
+    number = 0 if match is None else float(match[1]) * (n / 100 if match[2] else 1)
+    if not 1 <= round(number) <= n:
+        raise ValueError(f"target must be a number from 1 to {n:,} or a share such as 10 %, got {target!r}")
+    return round(number)
+
+
 def row_digest(vectors: sm.Vectors) -> str:
-    """A digest of vectors and their order: a sweep names its pairs by row."""
+    """A digest of vectors and their order."""
     order = hashlib.sha256("".join(vectors.ids).encode()).hexdigest()
-    return f"{vectors.digest}-{order}"
+    return hashlib.sha256(f"{vectors.digest}-{order}".encode()).hexdigest()
 
 
-def _remembered(path: Path, key: str) -> Sweep | None:
-    known = _REMEMBERED.get(path)
-    return known[1] if known is not None and known[0] == key else None
+def _folder(dataset: fo.Dataset) -> Path:
+    return home() / "sweeps" / str(dataset._doc.id)
 
 
-def _remember(path: Path, key: str, found: Sweep) -> None:
+def _path(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> Path:
+    return _folder(dataset) / f"{metric}-{min_samples}-{key[:16]}.npz"
+
+
+def _note(dataset: fo.Dataset, options: SweepOptions) -> Path:
+    name = f"{options.metric}-{options.min_samples}-{options.embeddings_field}.latest"
+    return _folder(dataset) / name
+
+
+def _remember(path: Path, found: StoredSweep) -> None:
     _REMEMBERED.pop(path, None)
-    _REMEMBERED[path] = (key, found)
+    _REMEMBERED[path] = found
     while len(_REMEMBERED) > _MOST_REMEMBERED:
         _REMEMBERED.pop(next(iter(_REMEMBERED)))
 
 
-def _loaded(path: Path, key: str) -> Sweep | None:
-    """The sweep in a file; None if there is none, or it is of other vectors, or cannot be read."""
+def _read(path: Path, key: str) -> StoredSweep | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["key"]) != key:
                 return None
-            return Sweep(**{name: _plain(stored[name]) for name in _names()})
+            found = Sweep(**{name: _plain(file[name]) for name in _names()})
+            ids = file["ids"].astype(str).tolist()
+            return StoredSweep(key, ids, json.loads(str(file["skipped"])), found, file["similarities"])
     except (OSError, ValueError, KeyError):
         return None
 
@@ -70,25 +150,15 @@ def _names() -> list[str]:
     return [field.name for field in fields(Sweep)]
 
 
-def _save(path: Path, key: str, found: Sweep) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one."""
+def _save(path: Path, found: StoredSweep) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one. The oldest files go."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    descriptor, beside = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    columns = {name: getattr(found.sweep, name) for name in _names()}
+    columns |= {"key": found.key, "skipped": json.dumps(found.skipped), "similarities": found.similarities}
     with os.fdopen(descriptor, "wb") as file:
-        np.savez(file, key=key, **{name: getattr(found, name) for name in _names()})
+        np.savez(file, ids=np.array(found.ids, dtype=np.bytes_), **columns)
     Path(beside).replace(path)
-
-
-_SHOWN: dict[tuple[str, str], Any] = {}
-
-
-def show(dataset: fo.Dataset, options: SweepOptions, result: Any) -> None:
-    """Keep a sweep's result at hand for the panel, as long as the process lives."""
-    _SHOWN[str(dataset._doc.id), options.embeddings_field] = result
-    while len(_SHOWN) > _MOST_REMEMBERED:
-        _SHOWN.pop(next(iter(_SHOWN)))
-
-
-def shown(dataset: fo.Dataset, options: SweepOptions) -> Any:
-    """The result that was shown last for these vectors, or None."""
-    return _SHOWN.get((str(dataset._doc.id), options.embeddings_field))
+    by_age = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for old in by_age[_MOST_FILES:]:
+        old.unlink(missing_ok=True)

@@ -9,9 +9,7 @@ import numpy as np
 from .. import samples as sm
 from .. import sweeps
 from ..engine import sweep as engine_sweep
-from ..engine.suggest import Suggestion, suggest
-from ..engine.vectors import between
-from ..engine.vectors import percent as similarity_percent
+from ..engine.suggest import eps_for_target, suggest
 from ..options import SweepOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, percent, skipped_table
@@ -54,6 +52,7 @@ class SweepResult(Result):
         embeddings_field, metric, min_samples: as in the options
         samples: number of samples with a vector
         skipped: sample id -> why it has none
+        key: digest of the vectors and their order
         ids: the samples, in the order that decides who is first
         sweep: the exact counts at every eps
         similarities: ``(t,)`` percent, of the sweep's pairs
@@ -67,6 +66,7 @@ class SweepResult(Result):
     min_samples: int
     samples: int
     skipped: Skipped
+    key: str
     ids: list[str]
     sweep: engine_sweep.Sweep
     similarities: np.ndarray
@@ -82,6 +82,14 @@ class SweepResult(Result):
         """What clustering gives at ``eps``."""
         row = self.sweep.at(eps)
         return Threshold(eps, row.clusters, row.kept, row.dropped, row.noise, row.largest)
+
+    def eps_for(self, target: str) -> float:
+        """The eps whose number kept is nearest to a target: a number of samples (200) or a share (10 %).
+
+        Raises:
+            ValueError: if the target is neither, or out of reach
+        """
+        return eps_for_target(self.sweep, sweeps.wanted(target, self.samples))[0]
 
     def curve(self) -> list[Threshold]:
         """The thresholds at which the number kept changes, thinned for drawing: at most 400, evenly spaced in rank."""
@@ -151,23 +159,58 @@ def sweep(
     samples = sm.flat(samples)
     report("Reading the vectors", 0, 1)
     vectors = sm.read_vectors(samples, options.embeddings_field)
-    found = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, report)
-    return result_of(found, suggest(found), vectors, options)
+    dataset = samples._dataset
+    found = sweeps.stored(dataset, vectors, options.metric, options.min_samples, report)
+    sweeps.note_latest(dataset, options, found.key)
+    return result_of(found, options)
 
 
-def result_of(
-    found: engine_sweep.Sweep, suggestion: Suggestion, vectors: sm.Vectors, options: SweepOptions
-) -> SweepResult:
+def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:
+    """The result with a key, without reading the vectors; None if its file is gone."""
+    found = sweeps.load(dataset, key, options.metric, options.min_samples)
+    return result_of(found, options) if found is not None else None
+
+
+def find(
+    samples: fo.core.collections.SampleCollection, options: SweepOptions, trust_over: int
+) -> SweepResult | None:
+    """The result for the samples as they are now, if they were swept before.
+
+    Args:
+        trust_over: above so many samples the vectors are not read, and only the ids compared
+
+    Raises:
+        ValueError: if the samples or the field do not do
+    """
+    samples = sm.flat(samples)
+    if samples.count() > trust_over:
+        found = sweeps.latest(samples._dataset, options)
+        return result_of(found, options) if found and _is_of(found, samples, options) else None
+    vectors = sm.read_vectors(samples, options.embeddings_field)
+    return recall(samples._dataset, options, sweeps.row_digest(vectors))
+
+
+def _is_of(
+    found: sweeps.StoredSweep, samples: fo.core.collections.SampleCollection, options: SweepOptions
+) -> bool:
+    """Whether the samples that have vectors are the ones that were swept."""
+    now, then = set(samples.exists(options.embeddings_field).values("id")), set(found.ids)
+    return then <= now and now - then <= found.skipped.keys()
+
+
+def result_of(found: sweeps.StoredSweep, options: SweepOptions) -> SweepResult:
     """A sweep and its suggestion as the step's result."""
+    suggestion = suggest(found.sweep)
     return SweepResult(
         embeddings_field=options.embeddings_field,
         metric=options.metric,
         min_samples=options.min_samples,
-        samples=len(vectors.ids),
-        skipped=vectors.skipped,
-        ids=vectors.ids,
-        sweep=found,
-        similarities=similarity_percent(between(vectors.matrix, found.left, found.right)),
+        samples=len(found.ids),
+        skipped=found.skipped,
+        key=found.key,
+        ids=found.ids,
+        sweep=found.sweep,
+        similarities=found.similarities,
         eps=suggestion.eps,
         eps_low=suggestion.low,
         eps_high=suggestion.high if math.isfinite(suggestion.high) else None,

@@ -1,0 +1,138 @@
+"""The panel's building blocks: stacks that fit the panel's width, words, numbers, badges and pictures."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..similarity.thumbnails import thumbnails
+
+Style = dict[str, Any]
+
+_PICTURE = 104  # pixels
+_MOST_PICTURES = 512
+_pictures: dict[tuple[str, int], str] = {}
+
+# A grid column is as wide as its widest child unless told otherwise, and a plot takes what it gets.
+_COLUMN = {"gridTemplateColumns": "minmax(0, 1fr)"}
+# FiftyOne stretches every child of a row to the full width; the doubled class wins over that.
+_ROW = {"flexWrap": "wrap", "& > .MuiBox-root": {"width": "auto"}}
+_CARD = {"border": "1px solid", "borderColor": "divider", "borderRadius": "8px", "padding": "16px"}
+
+
+def styled(**styles: Style) -> dict[str, Any]:
+    """The view argument that gives parts of a component a style."""
+    return {"componentsProps": {part: {"sx": style} for part, style in styles.items()}}
+
+
+def column(panel: types.Object, name: str, gap: float = 1.5, **style: Any) -> types.Object:
+    """Add a stack of things below each other, as wide as the panel."""
+    return panel.v_stack(name, gap=gap, **styled(grid={**_COLUMN, **style}))
+
+
+def row(
+    panel: types.Object, name: str, gap: float = 1, align_y: str = "center", **style: Any
+) -> types.Object:
+    """Add a row that goes on below where the panel is narrow."""
+    return panel.grid(name, orientation="2d", gap=gap, align_y=align_y, **styled(grid={**_ROW, **style}))
+
+
+def card(panel: types.Object, name: str, title: str, caption: str = "") -> types.Object:
+    """Add a framed section with a heading."""
+    section = panel.v_stack(name, gap=1.5, **styled(container=_CARD, grid=_COLUMN))
+    heading = column(section, "heading", gap=0.25)
+    text(heading, "title", title, bold=True, size="1rem")
+    if caption:
+        text(heading, "caption", caption, color="text.secondary")
+    return section
+
+
+def text(
+    panel: types.Object,
+    name: str,
+    words: str,
+    *,
+    bold: bool = False,
+    size: str = "0.875rem",
+    color: str = "text.primary",
+) -> None:
+    """Add words."""
+    view = types.TextView(title=words, font_size=size, color=color, bold=bold, padding=0, line_height=1.45)
+    panel.view(name, view)
+
+
+def tile(panel: types.Object, name: str, label: str, value: str, note: str = "") -> None:
+    """Add a number with its name above it."""
+    one = panel.v_stack(name, gap=0.25, **styled(container={"minWidth": "84px"}, grid=_COLUMN))
+    text(one, "label", label, color="text.secondary", size="0.8125rem")
+    text(one, "value", value, bold=True, size="1.375rem")
+    if note:
+        text(one, "note", note, color="text.tertiary", size="0.75rem")
+
+
+def button(
+    panel: types.Object, name: str, label: str, on_click: Any, *, main: bool = False, **more: Any
+) -> None:
+    """Add a button; the main one of a section is filled."""
+    style = {"whiteSpace": "nowrap", "fontSize": "0.875rem", "padding": "4px 12px", "textTransform": "none"}
+    look = {"variant": "contained", "color": "primary"} if main else {"variant": "outlined"}
+    props = {"button": {"sx": style, **({"color": "primary"} if main else {})}}
+    if main:
+        look.pop("color")
+    panel.btn(name, label=label, on_click=on_click, componentsProps=props, **look, **more)
+
+
+def badge(panel: types.Object, name: str, words: str, color: str) -> None:
+    """Add a small coloured word."""
+    panel.view(name, types.PillBadgeView(text=words, color=color, variant="outlined", read_only=True))
+
+
+def pairs(panel: types.Object, name: str, shown: Iterable[tuple[str | None, str | None, str]]) -> None:
+    """Add pairs of pictures, as many beside each other as there is room for.
+
+    Args:
+        shown: ``(file, other file, words below)``; None for a file that is not known
+    """
+    shown = list(shown)
+    urls = _thumbnails([file for pair in shown for file in pair[:2] if file])
+    line = row(panel, name, gap=2, align_y="top")
+    for number, (left, right, words) in enumerate(shown):
+        pair = line.v_stack(f"pair_{number}", gap=0.5, **styled(grid={"gridTemplateColumns": "max-content"}))
+        both = pair.grid("pictures", orientation="2d", gap=0.5, **styled(grid={**_ROW, "flexWrap": "nowrap"}))
+        for side, file in (("left", left), ("right", right)):
+            _picture(
+                both, side, urls.get(file or "", ""), Path(file).name if file else "this file is not known"
+            )
+        text(pair, "words", words, color="text.secondary", size="0.8125rem")
+
+
+def _picture(panel: types.Object, name: str, url: str, alt: str) -> None:
+    frame = {
+        "width": f"{_PICTURE}px",
+        "height": f"{_PICTURE}px",
+        "objectFit": "cover",
+        "borderRadius": "4px",
+        "display": "block",
+    }
+    props = {"image": {"style": frame, "title": alt}}
+    panel.str(name, default=url, view=types.ImageView(alt=alt, componentsProps=props))
+
+
+def _thumbnails(files: list[str]) -> Mapping[str, str]:
+    """Small pictures as URLs; remembered as long as a file is not written again."""
+    marks = {file: (file, _changed(file)) for file in dict.fromkeys(files)}
+    missing = [file for file, mark in marks.items() if mark not in _pictures]
+    for file, url in thumbnails(missing).items():
+        _pictures[marks[file]] = url
+    found = {file: _pictures[mark] for file, mark in marks.items() if mark in _pictures}
+    while len(_pictures) > _MOST_PICTURES:
+        _pictures.pop(next(iter(_pictures)))
+    return found
+
+
+def _changed(file: str) -> int:
+    try:
+        return Path(file).stat().st_mtime_ns
+    except OSError:
+        return 0

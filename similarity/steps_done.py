@@ -1,0 +1,138 @@
+"""How far each operator's work on a dataset and run is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from . import runs
+from . import samples as sm
+from .result import count
+
+DONE, STALE, MISSING, READY = "done", "stale", "missing", "ready"
+ALWAYS_CHECKED = 20_000  # so many samples' vectors are compared with the run's digest at every look
+
+
+@dataclass(frozen=True)
+class StepState:
+    """How far one operator's work is, and why.
+
+    Attributes:
+        operator: its name
+        state: ``"done"``; ``"stale"``, to be run again; ``"missing"``; or ``"ready"``, where nothing records that it was run
+        text: a few words
+    """
+
+    operator: str
+    state: str
+    text: str
+
+
+def steps(
+    dataset: fo.Dataset, record: dict[str, Any], run_key: str, field: str, vectors: int, removed: int
+) -> list[StepState]:
+    """The operators in their order.
+
+    Args:
+        record: of the run, with no steps where there is none
+        vectors: how many samples have a vector in ``field``
+        removed: how many of the run's samples are in its archive
+    """
+    clustered = _clustering(dataset, record, run_key, removed)
+    kept = _keeping(record, clustered)
+    return [
+        _embedding(dataset, field, vectors),
+        _index(dataset, field),
+        clustered,
+        kept,
+        _export(kept),
+        _removal(dataset, run_key, kept, removed),
+    ]
+
+
+def _embedding(dataset: fo.Dataset, field: str, vectors: int) -> StepState:
+    samples = sm.everything(dataset)
+    total, errors = samples.count(), f"{field}_error"
+    failed = samples.exists(errors).count() if dataset.has_sample_field(errors) else 0
+    text = f"{vectors:,} of {count(total, 'sample')}" + (f", {failed:,} unreadable" if failed else "")
+    state = MISSING if vectors == 0 else DONE if vectors + failed >= total else STALE
+    return StepState("compute_embeddings", state, text)
+
+
+def _index(dataset: fo.Dataset, field: str) -> StepState:
+    configs = {key: dataset.get_brain_info(key).config for key in dataset.list_brain_runs(type="similarity")}
+    mine = [
+        key
+        for key, config in configs.items()
+        if getattr(config, "method", None) == "annoy" and config.embeddings_field == field
+    ]
+    if not mine:
+        return StepState("build_similarity_index", MISSING, "optional: for sort by similarity")
+    return StepState("build_similarity_index", DONE, ", ".join(mine))
+
+
+def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, removed: int) -> StepState:
+    name, step = "cluster_duplicates", record["steps"].get("cluster")
+    if step is None:
+        return StepState(name, MISSING, f"no run {run_key!r} yet")
+    if step["state"] != runs.DONE:
+        return StepState(name, STALE, "it did not finish")
+    changed = _changed(dataset, step, run_key, removed)
+    if changed:
+        return StepState(name, STALE, changed)
+    return StepState(name, DONE, f"{count(step['clusters'], 'cluster')} at eps {step['eps']:.4g}")
+
+
+def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: int) -> str | None:
+    """What has changed since clustering: samples added or deleted, or their vectors; None if nothing."""
+    field, cluster = step["options"]["embeddings_field"], runs.Names(run_key).cluster
+    if not dataset.has_sample_field(field) or not dataset.has_sample_field(cluster):
+        return f"the field {field if dataset.has_sample_field(cluster) else cluster!r} is gone"
+    members = sm.everything(dataset).exists(cluster)
+    clustered, now = step["samples"] - step["skipped"] - removed, members.count()
+    if now < clustered:
+        return f"{count(clustered - now, 'sample')} deleted since"
+    new = sm.everything(dataset).exists(field).match(~F(cluster).exists()).count()
+    if new and step.get("whole_dataset"):
+        return f"{count(new, 'sample')} added since"
+    if not removed and now <= ALWAYS_CHECKED and _digest(members, field) != step["vectors_digest"]:
+        return "the vectors have changed"
+    return None
+
+
+def _digest(members: fo.core.collections.SampleCollection, field: str) -> str | None:
+    try:
+        return sm.read_vectors(members, field).digest
+    except ValueError:  # no vector is left
+        return None
+
+
+def _keeping(record: dict[str, Any], clustered: StepState) -> StepState:
+    name, step = "keep_first_per_cluster", record["steps"].get("keep")
+    if step is None:
+        return StepState(name, MISSING, "nothing is chosen yet")
+    if step["state"] != runs.DONE:
+        return StepState(name, STALE, "it did not finish")
+    if clustered.state != DONE:
+        return StepState(name, STALE, "cluster again first")
+    return StepState(name, DONE, f"{step['kept']:,} kept, {step['dropped']:,} dropped")
+
+
+def _export(kept: StepState) -> StepState:
+    if kept.state != DONE:
+        return StepState("export_deduplicated", kept.state, "once it is known what is kept")
+    return StepState("export_deduplicated", READY, "the kept samples, a manifest and a report")
+
+
+def _removal(dataset: fo.Dataset, run_key: str, kept: StepState, removed: int) -> StepState:
+    name = "remove_duplicates"
+    if kept.state == MISSING:
+        return StepState(name, MISSING, "once it is known what is kept")
+    if kept.state == STALE:
+        return StepState(name, STALE, "keep again first")
+    field = runs.Names(run_key).kept
+    left = sm.everything(dataset).match(F(field) == False).count()  # noqa: E712
+    if removed and not left:
+        return StepState(name, DONE, f"{removed:,} in the archive")
+    return StepState(name, READY, f"{left:,} to remove; they can be brought back")
