@@ -83,8 +83,7 @@ def copy_of(precious: fo.Dataset, folder: Path) -> fo.Dataset:
     for n, path in enumerate(paths):
         path.write_bytes(bytes([n]) * 50 + b"picture")
     ids = sorted(made.values("id"))
-    rows = {sample_id: path for sample_id, path in zip(ids, paths, strict=True)}
-    made.set_values("filepath", {i: str(path) for i, path in rows.items()}, key_field="id")
+    made.set_values("filepath", dict(zip(ids, map(str, paths), strict=True)), key_field="id")
     mark_embedded(made, ids)
     return made
 

@@ -1,6 +1,7 @@
 """Move the files of removed samples aside."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 
 import fiftyone as fo
@@ -11,10 +12,10 @@ from ..locks import lock
 from ..options import QuarantineOptions
 from ..progress import Report, silent
 from ..relocate import Occupied, clean, relocate
-from ..result import Result, count, skipped_lines
+from ..result import Result, count
 from ..targets import size
 
-_SHOWN = 20
+_SHOWN, _REASONS = 20, 5
 OTHER = "another file is at its place"
 
 
@@ -43,11 +44,11 @@ class MediaResult(Result):
 
     def left_lines(self) -> list[str]:
         """The same in words."""
-        return (
-            ["", f"{count(len(self.left), 'file')} left in place:", *skipped_lines(self.left)]
-            if self.left
-            else []
-        )
+        if not self.left:
+            return []
+        reasons = Counter(self.left.values())
+        lines = [f"- {count(number, 'file')}: {reason}" for reason, number in reasons.most_common(_REASONS)]
+        return ["", f"{count(len(self.left), 'file')} left in place:", *lines]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ def test_the_plan_names_what_would_go_and_changes_nothing(removable):
     assert (plan.confirmed, plan.samples, plan.removed) == (False, ALL, DROPPED)
     assert sorted(plan.removed_ids) == sorted(plan.view.values("id")) == dropped(made)
     assert plan.bytes == DROPPED * 57
-    detections, classifications = made.select(dropped(made)).count("truth.detections"), made.count("weather")
-    assert plan.labels == detections + made.select(dropped(made)).count("weather")
-    assert classifications and plan.archive is None
+    doomed = made.select(dropped(made))
+    assert plan.labels == doomed.count("truth.detections") + doomed.count("weather") > DROPPED
+    assert plan.archive is None
     assert "Nothing has been changed" in plan.summary()
     assert differences(before, state(made)) == []
     assert fo.list_datasets() == datasets
@@ -167,4 +167,4 @@ def test_the_form_runs_without_confirmation_and_shows_the_plan(removable):
     assert any(name.endswith("set_view") for name in names)
     support.run("remove_duplicates", made, confirm=True)
     assert len(made) == ALL - DROPPED
-    assert KEPT == made.match(fo.ViewField("dedup_kept") == True).count()  # noqa: E712
+    assert made.match(fo.ViewField("dedup_kept") == True).count() == KEPT  # noqa: E712

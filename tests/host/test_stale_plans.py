@@ -76,7 +76,7 @@ def test_a_kept_file_that_was_replaced_saves_those_that_rely_on_it(removable):
 def test_a_kept_file_that_is_gone_saves_those_that_rely_on_it(removable):
     made = removable()
     victim = dropped(made)[0]
-    os.unlink(made[kept_for(made, victim)].filepath)
+    Path(made[kept_for(made, victim)].filepath).unlink()
     saved, before = family(made, victim), samples(made)
     assert_left(made, before, remove(made), saved, "the file of the sample that is kept for it is gone")
 
