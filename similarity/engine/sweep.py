@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
 from . import neighbors
 from . import vectors as vec
 from .neighbors import Progress
+from .replay import BORDER, CORE, EDGE, Event, Replay
 from .space import Space
 from .spanning import Tree, spanning_tree
 from .vectors import Floats, Indices, Vectors
@@ -110,7 +109,7 @@ def sweep(
     limit = np.inf if eps_max is None else eps_max
     vec.check(vectors)
     first, group = vec.copies(vectors)
-    replay = _Replay(np.bincount(group, minlength=len(first)).tolist(), min_samples)
+    replay = Replay(np.bincount(group, minlength=len(first)).tolist(), min_samples)
     none = np.empty(0, dtype=np.intp)
     tree = Tree(none, none, np.empty(0))
     if len(vectors) >= min_samples:
@@ -129,11 +128,6 @@ def sweep(
     return Sweep(*counts, n, min_samples, metric, float(limit), *pairs)
 
 
-_CORE, _EDGE, _BORDER = range(3)
-
-Event = tuple[float, int, int, int]
-
-
 def _events(
     space: Space, weights: Indices, min_samples: int, limit: float, progress: Progress
 ) -> tuple[list[Event], Tree]:
@@ -150,8 +144,8 @@ def _events(
         core = np.where(weights >= min_samples, 0.0, core)
         near, distance = np.empty((0, 0), dtype=np.intp), np.empty((0, 0))
     own = np.flatnonzero(np.isfinite(core))
-    events = list(zip(core[own].tolist(), [_CORE] * len(own), own.tolist(), own.tolist(), strict=True))
-    edges = (tree.distance.tolist(), [_EDGE] * len(tree.left), tree.left.tolist(), tree.right.tolist())
+    events = list(zip(core[own].tolist(), [CORE] * len(own), own.tolist(), own.tolist(), strict=True))
+    edges = (tree.distance.tolist(), [EDGE] * len(tree.left), tree.left.tolist(), tree.right.tolist())
     events.extend(zip(*edges, strict=True))
     events.extend(_border_events(core, near, distance))
     return sorted(events), tree
@@ -163,7 +157,7 @@ def _border_events(core: Floats, near: Indices, distance: Floats) -> Iterator[Ev
         return iter(())
     meets = np.maximum(distance, core[near])
     sample, place = np.nonzero(meets < core[:, None])
-    kinds = [_BORDER] * len(sample)
+    kinds = [BORDER] * len(sample)
     return zip(
         meets[sample, place].tolist(), kinds, sample.tolist(), near[sample, place].tolist(), strict=True
     )
@@ -197,108 +191,8 @@ def _nearest(space: Space, k: int, progress: Progress) -> tuple[Indices, Floats]
 
 
 def _core_distances(distance: Floats, near_weights: Indices, weights: Indices, min_samples: int) -> Floats:
-    """The eps from which each vector is core, copies counted; infinite if never."""
-    reached = weights[:, None] + np.cumsum(near_weights, axis=1)
-    enough = (
-        np.argmax(reached >= min_samples, axis=1) if distance.shape[1] else np.zeros(len(weights), np.intp)
-    )
-    core = np.full(len(weights), np.inf)
-    if distance.shape[1]:
-        core = np.where(reached[:, -1] >= min_samples, distance[np.arange(len(weights)), enough], np.inf)
-    return np.where(weights >= min_samples, 0.0, core)
-
-
-class _Replay:
-    """Plays events in the order of eps and counts clusters, noise and the largest cluster after each."""
-
-    def __init__(self, weights: list[int], min_samples: int):
-        n = len(weights)
-        self.weights = weights
-        self.events: list[Event] = []
-        self.parent = list(range(n))
-        self.core = [False] * n
-        self.size = [0] * n
-        self.borders: list[set[int]] = [set() for _ in range(n)] if min_samples > 2 else []
-        self.meets: dict[int, list[int]] = {}
-        self.home: dict[int, int] = {}
-        self.clusters = 0
-        self.noise = sum(weights)
-        self.heap: list[tuple[int, int]] = []
-
-    def run(self, floor: float) -> Iterator[tuple[float, tuple[int, int, int]]]:
-        """Yield eps and (clusters, noise, largest) wherever they change, the first at ``floor``."""
-        last = None
-        for eps, events in groupby(self.events, key=lambda event: max(event[0], floor)):
-            if last is None and eps > floor:
-                last = (self.clusters, self.noise, 0)
-                yield floor, last
-            changed: set[int] = set()
-            for _, kind, left, right in events:
-                (self._activate, self._join, self._meet)[kind](left, right, changed)
-            for sample in changed:
-                self._settle(sample)
-            state = (self.clusters, self.noise, self._largest())
-            if state != last:
-                last = state
-                yield eps, state
-        if last is None:
-            yield floor, (self.clusters, self.noise, 0)
-
-    def _activate(self, sample: int, _: int, changed: set[int]) -> None:
-        home = self.home.pop(sample, None)
-        if home is None:
-            self.noise -= self.weights[sample]
-        else:
-            self._resize(self._root(home), -self.weights[sample])
-        self.core[sample] = True
-        self.clusters += 1
-        self._resize(sample, self.weights[sample])
-
-    def _join(self, left: int, right: int, changed: set[int]) -> None:
-        # The smaller root wins: it is the cluster's first core sample, which gives the cluster its place.
-        first, other = sorted((self._root(left), self._root(right)))
-        self.parent[other] = first
-        self.clusters -= 1
-        self._resize(first, self.size[other])
-        if self.borders:
-            changed |= self.borders[other]
-            small, large = sorted((self.borders[first], self.borders[other]), key=len)
-            large |= small
-            self.borders[first], self.borders[other] = large, set()
-
-    def _meet(self, sample: int, core: int, changed: set[int]) -> None:
-        self.meets.setdefault(sample, []).append(core)
-        self.borders[self._root(core)].add(sample)
-        changed.add(sample)
-
-    def _settle(self, sample: int) -> None:
-        """Give a border sample to the first of the clusters it meets."""
-        if self.core[sample]:
-            return
-        new = min(self._root(core) for core in self.meets[sample])
-        old = self.home.get(sample)
-        if old is None:
-            self.noise -= self.weights[sample]
-        else:
-            self._resize(self._root(old), -self.weights[sample])
-        self._resize(new, self.weights[sample])
-        self.home[sample] = new
-
-    def _resize(self, root: int, weight: int) -> None:
-        self.size[root] += weight
-        heapq.heappush(self.heap, (-self.size[root], root))
-
-    def _largest(self) -> int:
-        while self.heap:
-            size, root = self.heap[0]
-            if self.parent[root] == root and self.size[root] == -size:
-                return -size
-            heapq.heappop(self.heap)
-        return 0
-
-    def _root(self, sample: int) -> int:
-        parent = self.parent
-        while parent[sample] != sample:
-            parent[sample] = parent[parent[sample]]
-            sample = parent[sample]
-        return sample
+    """The eps from which each vector is core, copies counted."""
+    reached = np.cumsum(np.column_stack([weights, near_weights]), axis=1)
+    enough = np.argmax(reached >= min_samples, axis=1)
+    core: Floats = np.column_stack([np.zeros(len(weights)), distance])[np.arange(len(weights)), enough]
+    return core
