@@ -1,13 +1,14 @@
 """The FiftyOne App as a person sees it in Chromium: what the browser tests click, fill and read."""
 
 import os
+import re
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 OPEN_MS = 60_000
-RUN_MS = 180_000
+RUN_MS = 300_000
 SETTLE_MS = 800  # pictures fade in; the App never says when it has drawn, and its polling never ends
 
 
@@ -39,8 +40,13 @@ class App:
 
     @property
     def form(self) -> Locator:
-        """The form of an operator, and later its output."""
+        """The form of an operator."""
         return self.page.locator(cy("operators-prompt-modal"))
+
+    @property
+    def output(self) -> Locator:
+        """What an operator shows: first its progress, at the end its output."""
+        return self.page.locator(cy("operators-prompt-view-modal"))
 
     @property
     def grid(self) -> Locator:
@@ -75,12 +81,20 @@ class App:
         return self.form.locator(f"xpath=.//p[normalize-space()={label!r}]/{follows}")
 
     def fill(self, label: str, value: object) -> None:
-        """Type a value into a field of the form and leave it; a list of choices takes what is typed."""
+        """Type a value into a field of the form and leave it; of a list of proposals the same one is taken."""
         field = self.field(label)
-        field.fill(str(value))
-        if field.get_attribute("role") == "combobox":
-            field.press("Enter")
-        field.press("Tab")
+        field.fill("")
+        field.press_sequentially(str(value))
+        proposal = self.page.get_by_role("option", name=str(value), exact=True)
+        if field.get_attribute("role") == "combobox" and proposal.count():
+            proposal.click()
+        else:
+            field.press("Tab")
+
+    def upload(self, file: Path) -> None:
+        """Give the form a file from this machine."""
+        self.form.locator('input[type="file"]').set_input_files(file)
+        expect(self.form).to_contain_text(file.name)
 
     def check(self, label: str, on: bool = True) -> None:
         """Tick or untick a box of the form by its label."""
@@ -102,10 +116,34 @@ class App:
         expect(button).to_be_enabled()
         button.click()
 
+    def schedule(self) -> None:
+        """Choose to run the form's operator in the background, and press the button that then says so."""
+        self.form.get_by_role("button").last.click()
+        self.page.get_by_text("Run this operation in the background").click()
+        self.form.get_by_role("button", name="Schedule").click()
+        self.page.get_by_text("Operation successfully scheduled").wait_for(timeout=OPEN_MS)
+
+    def progress(self, what: str) -> None:
+        """Wait until the progress bar says what is being done."""
+        expect(self.output).to_have_text(re.compile(rf"\d+%.*{what}", re.DOTALL), timeout=RUN_MS)
+
+    def result(self) -> str:
+        """Wait for the output that takes the progress bar's place, and return its text."""
+        expect(self.output).to_have_text(RESULT, timeout=RUN_MS)
+        return self.output.inner_text()
+
+    def run(self, label: str, **values: object) -> str:
+        """Open an operator's form, fill it (``eps=0.1`` goes into "Eps"), execute it, return its output's text."""
+        self.operator(label)
+        for name, value in values.items():
+            self.fill(name.replace("_", " ").capitalize(), value)
+        self.press_execute()
+        return self.result()
+
     def close(self) -> None:
         """Close the output."""
-        self.page.keyboard.press("Escape")
-        self.form.wait_for(state="hidden")
+        self.output.get_by_role("button", name="Done").click()
+        self.output.wait_for(state="hidden")
 
     def select(self, *indices: int) -> None:
         """Select pictures by their places in the grid, read line by line."""
@@ -127,12 +165,35 @@ class App:
         expect(self.page.locator(cy("entry-counts"))).to_have_text(count, timeout=OPEN_MS)
 
     def filter_tag(self, tag: str) -> None:
-        """Show only the samples with a tag, through the sidebar."""
+        """Show only the samples with a tag, through the sidebar, which has a search where the tags are many."""
         self.page.locator(cy("sidebar-field-arrow-enabled-tags")).click()
-        search = self.page.locator(cy("selector-sidebar-search-tags"))
-        search.click()
-        search.fill(tag)
-        self.page.locator(cy("selector-results-container-sidebar-search-tags")).get_by_text(tag).click()
+        box, search = self.page.locator(cy(f"checkbox-{tag}")), self.page.locator(cy(TAG_SEARCH))
+        box.or_(search).first.wait_for()
+        if search.count():
+            search.click()
+            search.fill(tag)
+            box = self.page.locator(cy("selector-results-container-sidebar-search-tags")).get_by_text(tag)
+        box.click()
+
+    def show_field(self, field: str) -> None:
+        """Tick a field in the sidebar: every picture then carries its value."""
+        self.page.locator(cy(f"checkbox-{field}")).click()
+
+    def values(self, count: int) -> list[str]:
+        """Return what the pictures in the grid carry, line by line, once so many are drawn."""
+        expect(self.thumbnails).to_have_count(count, timeout=OPEN_MS)
+        self.settle()
+        drawn = [(each.bounding_box(), each.inner_text().strip()) for each in self.thumbnails.all()]
+        return [text for box, text in sorted(drawn, key=lambda pair: place(pair[0]))]
+
+    def saved_view(self, name: str) -> None:
+        """Choose a saved view from the list over the sidebar."""
+        self.page.locator(cy("saved-views-selection")).click()
+        self.page.locator(cy(f"saved-views-{name}-selection-option")).click()
+
+    def clear_view(self) -> None:
+        """Go back to the whole dataset."""
+        self.page.locator(cy("btn-clear-view-bar")).click()
 
     def settle(self) -> None:
         """Wait until the grid has its pictures at their places; not for an empty one."""
@@ -158,6 +219,10 @@ def place(box: dict[str, float]) -> tuple[int, int]:
     """Return where a picture stands in the grid: line, then column, in pixels."""
     return round(box["y"]), round(box["x"])
 
+
+TAG_SEARCH = "selector-sidebar-search-tags"
+# The text of an output, not of a progress bar, and not of the moment between the two.
+RESULT = re.compile(r"^(?!\d+%).{5,}", re.DOTALL)
 
 # An operator has ended when its form is gone or has become its output: then it has no button to execute it.
 ENDED = """() => {

@@ -2,12 +2,19 @@
 
 import os
 import shutil
+import uuid
 
+import numpy as np
 import pytest
 
 from tests.browser.app import App
 from tests.fixtures import *  # noqa: F403
+from tests.support import uri
+from tools import scenes
 from tools.app_server import AppServer
+
+import fiftyone as fo  # isort: skip
+import fiftyone.operators as foo  # isort: skip
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_OPTIONS = [
@@ -20,6 +27,8 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SCENES = ("coffee-left", "flower-right", "rocket-left", "astronaut-left", "motorcycle_left", "china-right")
+EPS = 0.01  # between two photographs of one scene at most 0.006, of two scenes at least 0.016
 # The App's invitation to the Enterprise edition covers the grid until it is dismissed once.
 DISMISS = "localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')"
 
@@ -38,7 +47,10 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def server(chromium, tmp_path_factory):
     """The address of the App's server, which sees the same database, plugin and folders as the tests."""
-    started = AppServer(tmp_path_factory.mktemp("server") / "server.log")
+    with pytest.MonkeyPatch.context() as environment:
+        # Without it the App offers no running in the background.
+        environment.setenv("FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS", "true")
+        started = AppServer(tmp_path_factory.mktemp("server") / "server.log")
     yield started.address
     started.stop()
 
@@ -70,3 +82,64 @@ def app(browser, server, tmp_path):
 
     yield open_dataset
     context.close()
+
+
+@pytest.fixture(scope="session")
+def traffic(tmp_path_factory, server):
+    """A dataset of 24 photographs, four of each of six scenes, a little lighter or darker; none of its own fields."""
+    rng, folder, places = np.random.default_rng(51), tmp_path_factory.mktemp("traffic"), scenes.scenes()
+    made = new_dataset()
+    for scene in SCENES:
+        for number in range(4):
+            light = rng.uniform(0.96, 1.04)
+            file = folder / f"{scene}-{number}.jpg"
+            places[scene].point(lambda value, light=light: value * light).save(file, quality=90)
+            made.add_sample(fo.Sample(filepath=str(file), scene=scene))
+    return made
+
+
+@pytest.fixture(scope="session")
+def embedded(traffic):
+    """The same with embeddings and a similarity index."""
+    made = traffic.clone(new_name())
+    call("compute_embeddings", made, weights="untrained")
+    call("build_similarity_index", made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def deduplicated(embedded):
+    """The same with a finished run."""
+    made = embedded.clone(new_name())
+    call("cluster_duplicates", made, eps=EPS)
+    call("keep_first_per_cluster", made)
+    return made
+
+
+@pytest.fixture
+def copy():
+    """``copy(dataset)``: a copy that a test may change; the pictures are the same files."""
+    made = []
+
+    def clone(dataset):
+        made.append(dataset.clone(new_name()))
+        return made[-1]
+
+    yield clone
+    for each in made:
+        each.delete()
+
+
+def call(operator: str, dataset, **options):
+    """Prepare a dataset by one of our operators, from Python."""
+    return foo.get_operator(uri(operator))(dataset, **options)
+
+
+def new_name() -> str:
+    """Return a name that nobody has; screenshots show its beginning."""
+    return f"traffic-{uuid.uuid4().hex[:6]}"
+
+
+def new_dataset():
+    """Return a new, empty dataset."""
+    return fo.Dataset(new_name())

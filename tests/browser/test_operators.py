@@ -1,0 +1,141 @@
+"""The steps one by one, as a person clicks them: embed, cluster, keep, and look at what came of it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.app import OPEN_MS
+from tests.browser.conftest import EPS, SCENES
+
+pytestmark = pytest.mark.browser
+
+LISTED = {
+    "Find unique samples (deletes nothing)": "filter_none",
+    "Compute embeddings": "memory",
+    "Build similarity index": "account_tree",
+    "Sort by similarity": "image_search",
+    "Compare samples": "compare",
+    "Cluster duplicates": "bubble_chart",
+    "Keep first per cluster": "filter_1",
+    "Export deduplicated": "file_download",
+    "Group into folders": "create_new_folder",
+}
+
+
+def test_the_operators_are_listed_with_their_icons(app, traffic):
+    opened = app(traffic)
+
+    listed = opened.operators("onlyone")
+
+    icons = dict(zip(listed[1::3], listed[::3], strict=True))
+    assert LISTED.items() <= icons.items()
+
+
+def test_two_of_them_have_a_button_over_the_grid(app, traffic):
+    opened = app(traffic)
+
+    for name in ("find_unique_samples", "sort_by_similarity"):
+        expect(opened.button(f"@onlyone/dedup/{name}")).to_be_visible()
+
+
+def test_embedding_shows_progress_then_its_result_and_skips_the_second_time(app, traffic, copy):
+    made = copy(traffic)
+    opened = app(made)
+
+    opened.operator("Compute embeddings")
+    opened.fill("Weights", "untrained")
+    opened.screenshot("form")
+    opened.press_execute()
+    opened.progress("Embedding|Loading the model")
+    first = opened.result()
+    opened.close()
+    second = opened.run("Compute embeddings", weights="untrained")
+
+    assert "24 samples: 24 embedded" in first
+    assert "untrained" in first
+    assert "0 embedded, 24 up to date" in second
+    assert made.exists("vgg16").count() == 24
+
+
+def test_a_wrong_value_is_shown_in_the_form_and_blocks_it(app, embedded):
+    opened = app(embedded)
+
+    opened.operator("Cluster duplicates")
+    opened.fill("Eps", "0")
+
+    expect(opened.form).to_contain_text("eps must be greater than 0")
+    expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
+    opened.screenshot("form_error")
+
+
+def test_what_goes_wrong_later_is_shown_as_an_error(app, embedded):
+    opened = app(embedded)
+
+    text = opened.run("Cluster duplicates", embeddings_field="nothing")
+
+    assert "Stopped" in text
+    assert "'nothing'" in text
+    expect(opened.output.locator(".MuiAlert-standardError")).to_be_visible()
+
+
+def test_clustering_and_keeping_show_their_results(app, embedded, copy):
+    opened = app(copy(embedded))
+
+    clustered = opened.run("Cluster duplicates", eps=EPS)
+    opened.screenshot("cluster")
+    opened.close()
+    kept = opened.run("Keep first per cluster")
+    opened.screenshot("keep")
+    opened.close()
+
+    assert "24 samples: 6 clusters, and 0 samples unlike any other" in clustered
+    assert "dedup:cluster:0005" in clustered
+    assert "24 samples, 6 clusters, 6 kept: 25.0 % to annotate. 18 dropped, 0 skipped." in kept
+    opened.shows("6 samples")
+
+
+def test_a_cluster_tag_filters_the_grid_from_the_sidebar(app, deduplicated):
+    opened = app(deduplicated)
+    opened.show_field("scene")
+
+    opened.filter_tag("dedup:cluster:0003")
+
+    opened.shows("4 samples")
+    assert len(set(opened.values(4))) == 1
+    opened.screenshot("tag")
+
+
+def test_the_kept_view_has_each_scene_once(app, deduplicated):
+    opened = app(deduplicated)
+    opened.show_field("scene")
+
+    opened.saved_view("dedup-kept")
+
+    opened.shows("6 samples")
+    assert sorted(opened.values(6)) == sorted(SCENES)
+
+
+def test_the_clusters_view_has_a_group_for_each_with_the_kept_one_in_front(app, deduplicated):
+    opened = app(deduplicated)
+    opened.show_field("scene")
+    opened.show_field("dedup_kept")
+
+    opened.saved_view("dedup-clusters")
+
+    opened.shows("6 groups")
+    front = opened.values(6)
+    assert all("True" in shown for shown in front)
+    assert sorted(re.sub(r"\s*True\s*", "", shown) for shown in front) == sorted(SCENES)
+    opened.screenshot("clusters")
+
+
+def test_a_saved_view_is_listed_without_loading_the_page_again(app, embedded, copy):
+    opened = app(copy(embedded))
+
+    opened.run("Cluster duplicates", eps=EPS)
+    opened.close()
+    opened.saved_view("dedup-clusters")
+
+    expect(opened.page).to_have_url(re.compile("view=dedup-clusters"), timeout=OPEN_MS)
+    opened.shows("6 groups")
