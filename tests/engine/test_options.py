@@ -1,0 +1,141 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from similarity import options
+from similarity.declare import OptionError, Options, option
+from similarity.options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
+
+EVERY = [
+    found
+    for found in vars(options).values()
+    if isinstance(found, type) and issubclass(found, Options) and found is not Options
+]
+
+
+def test_options_import_neither_fiftyone_nor_tensorflow():
+    code = "import sys, similarity.options; sys.exit(bool({'fiftyone', 'tensorflow', 'keras'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_defaults_people_rely_on():
+    assert EmbedOptions().to_dict() | ClusterOptions().to_dict() | KeepOptions().to_dict() == {
+        "embeddings_field": "vgg16",
+        "layer": "block5",
+        "weights": "imagenet",
+        "precision": "auto",
+        "recompute": False,
+        "run_key": "dedup",
+        "eps": "auto",
+        "target": None,
+        "metric": "cosine",
+        "min_samples": 2,
+        "tag_clusters": True,
+        "order_by": "view",
+        "descending": False,
+        "protect_fields": None,
+        "protect_tags": None,
+        "cover": False,
+    }
+
+
+@pytest.mark.parametrize("found", EVERY, ids=lambda found: found.__name__)
+def test_every_option_has_a_help_a_kind_and_a_default_within_its_bounds(found):
+    declared = list(found.declared())
+    assert found.names() == tuple(one.name for one in declared)
+    required = {one.name: "x" for one in declared if one.default == options.REQUIRED}
+    assert found(**required).to_dict().keys() == set(found.names())
+    for one in declared:
+        assert one.spec.help
+        assert one.kind in (bool, int, float, str, tuple)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"eps": 0}, "eps must be greater than 0, got 0"),
+        ({"eps": -0.1}, "eps must be greater than 0, got -0.1"),
+        ({"eps": float("nan")}, "eps must be finite"),
+        ({"eps": float("inf")}, "eps must be finite"),
+        ({"eps": "near"}, "eps must be a number or \"auto\", got 'near'"),
+        ({"eps": True}, 'eps must be a number or "auto", got True'),
+        ({"eps": [0.1]}, "eps must be a number"),
+        ({"eps": None}, "eps must not be empty: its default is 'auto'"),
+        ({"min_samples": 0}, "min_samples must be at least 1, got 0"),
+        ({"min_samples": 2.5}, "min_samples must be a whole number, got 2.5"),
+        ({"metric": "manhattan"}, "metric must be one of cosine, euclidean; got 'manhattan'"),
+        ({"tag_clusters": "yes"}, "tag_clusters must be True or False, got 'yes'"),
+        ({"embeddings_field": 5}, "embeddings_field must be .*5"),
+        ({"embeddings_field": "a.b"}, "embeddings_field must be a field name .* got 'a.b'"),
+        ({"embeddings_field": " "}, "embeddings_field must be a text"),
+        *(
+            ({"run_key": key}, "run_key must be a lower-case identifier")
+            for key in ("Dedup", "1st", "a b", "a-b", "a__b", "_a", "a_", "ä", "a" * 41, "a:b", "a\nb")
+        ),
+    ],
+)
+def test_a_value_outside_its_bounds_names_option_value_and_bound(given, message):
+    with pytest.raises(OptionError, match=message):
+        ClusterOptions(**given)
+
+
+@pytest.mark.parametrize("key", ["dedup", "dedup_night", "a", "run2", "a_1", "a" * 40])
+def test_run_keys_that_do(key):
+    assert ClusterOptions(run_key=key).run_key == key
+
+
+def test_numbers_arrive_as_plain_python_numbers():
+    made = ClusterOptions(eps=np.float32(0.5), min_samples=np.int64(3), tag_clusters=np.bool_(False))
+    assert [(type(v), v) for v in (made.eps, made.min_samples, made.tag_clusters)] == [
+        (float, 0.5),
+        (int, 3),
+        (bool, False),
+    ]
+    assert ClusterOptions(eps="0.1").eps == 0.1
+    assert ClusterOptions(min_samples=3.0).min_samples == 3
+
+
+@pytest.mark.parametrize("word", ["auto", "Auto", " AUTO "])
+def test_auto_stands_beside_a_number(word):
+    assert ClusterOptions(eps=word).eps == "auto"
+
+
+def test_texts_may_come_as_a_list_or_with_commas():
+    assert KeepOptions(protect_tags=["a", " b "]).protect_tags == ("a", "b")
+    assert KeepOptions(protect_tags="a, b").protect_tags == ("a", "b")
+    assert KeepOptions(protect_tags=()).protect_tags is None
+    assert KeepOptions(protect_tags=["a"]).to_dict()["protect_tags"] == ["a"]
+    with pytest.raises(OptionError, match="protect_tags must be a list of texts, got 5"):
+        KeepOptions(protect_tags=5)
+    with pytest.raises(OptionError, match="protect_tags must be a text, got 5"):
+        KeepOptions(protect_tags=[5])
+
+
+def test_an_unknown_option_names_those_there_are():
+    with pytest.raises(OptionError, match=r"unknown option 'epsilon'; the options are .*eps"):
+        ClusterOptions.of({"epsilon": 0.1})
+
+
+def test_options_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ClusterOptions().eps = 0.1
+
+
+def test_the_options_of_all_steps_together_are_handed_on_to_each():
+    every = UniqueOptions(eps=0.2, weights="untrained", cover=True, run_key="night")
+    assert every.pick(ClusterOptions) == ClusterOptions(eps=0.2, run_key="night")
+    assert every.pick(EmbedOptions) == EmbedOptions(weights="untrained")
+    assert every.pick(KeepOptions) == KeepOptions(cover=True, run_key="night")
+
+
+def test_a_required_option_asks_for_a_value():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Needs(Options):
+        folder: str = option(options.REQUIRED, "Where to")
+
+    for missing in ({}, {"folder": None}, {"folder": ""}):
+        with pytest.raises(OptionError, match=r"folder must not be empty: give one \(Where to\)"):
+            Needs.of(missing)

@@ -1,0 +1,202 @@
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests import support
+from tests.vectors import NEAR, directions, documents, tags
+
+import fiftyone as fo  # isort: skip
+
+cluster_step = support.plugin("similarity.steps.cluster")
+keep_step = support.plugin("similarity.steps.keep")
+options = support.plugin("similarity.options")
+runs = support.plugin("similarity.runs")
+locks = support.plugin("similarity.locks")
+
+VECTORS = [*directions(0, 1, 2, 40, 41, 90), None]
+
+
+def deduplicate(samples, run_key="dedup"):
+    cluster_step.cluster(samples, options.ClusterOptions(eps=NEAR, run_key=run_key))
+    return keep_step.keep(samples, options.KeepOptions(run_key=run_key))
+
+
+def outside(dataset, code):
+    """Run Python in a process of its own, with ``dataset``, ``plugin(name)`` and ``deduplicate`` at hand."""
+    prelude = f"""
+import importlib
+import fiftyone as fo, fiftyone.operators as foo
+foo.list_operators()
+plugin = lambda name: importlib.import_module("{support.PACKAGE}." + name)
+options, runs, locks = (plugin("similarity." + name) for name in ("options", "runs", "locks"))
+dataset = fo.load_dataset("{dataset.name}")
+def deduplicate(samples):
+    plugin("similarity.steps.cluster").cluster(samples, options.ClusterOptions(eps={NEAR}))
+    return plugin("similarity.steps.keep").keep(samples, options.KeepOptions())
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", prelude + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+# --- the record
+
+
+def test_the_record_tells_options_counts_versions_and_every_name_owned(vector_dataset):
+    made = vector_dataset(VECTORS)
+    deduplicate(made)
+    record = runs.load(made, "dedup")
+    assert record["steps"]["cluster"]["options"]["eps"] == NEAR
+    assert record["steps"]["cluster"]["clusters"] == 2
+    assert (record["steps"]["keep"]["kept"], record["steps"]["keep"]["dropped"]) == (3, 3)
+    assert record["steps"]["keep"]["versions"]["fiftyone"] == fo.__version__
+    names = runs.Names("dedup")
+    assert record["fields"] == sorted([names.cluster, names.kept, names.kept_id, names.similarity])
+    assert record["views"] == sorted(made.list_saved_views())
+    assert runs.keys(made) == ["dedup"]
+
+
+def test_names_that_a_new_clustering_gives_up_are_not_owned_any_more(vector_dataset):
+    made = vector_dataset(VECTORS)
+    deduplicate(made)
+    cluster_step.cluster(made, options.ClusterOptions(eps=NEAR))
+    assert runs.load(made, "dedup")["fields"] == ["dedup_cluster"]
+    made.save_view("dedup-kept", made.limit(1))
+    cluster_step.cluster(made, options.ClusterOptions(eps=NEAR))
+    assert made.load_saved_view("dedup-kept").count() == 1
+
+
+def test_deleting_a_run_leaves_the_dataset_as_it_was_before_it(vector_dataset):
+    made = vector_dataset(VECTORS)
+    made.tag_samples(["mine", "dedup:mine"])
+    made.set_values("dedup_reviewed", [True] * 7)
+    made.save_view("dedup-mine", made.limit(1))
+    before = documents(made), made.get_field_schema().keys(), made.list_saved_views(), made.list_runs()
+    deduplicate(made)
+    runs.delete(made, "dedup")
+    assert (
+        documents(made),
+        made.get_field_schema().keys(),
+        made.list_saved_views(),
+        made.list_runs(),
+    ) == before
+
+
+def test_deleting_a_run_leaves_a_field_that_a_person_has_made_in_place_of_its_own(vector_dataset):
+    made = vector_dataset(VECTORS)
+    deduplicate(made)
+    made.delete_sample_field("dedup_kept")
+    made.set_values("dedup_kept", ["mine"] * 7)
+    runs.delete(made, "dedup")
+    assert made.values("dedup_kept") == ["mine"] * 7
+    assert not made.has_sample_field("dedup_kept_id")
+
+
+def test_deleting_what_is_no_run_of_ours_is_an_error(vector_dataset):
+    made = vector_dataset(VECTORS)
+    made.register_run("other", made.init_run(method="other"))
+    for key, message in (("dedup", "no run 'dedup'"), ("other", "not OnlyOne's")):
+        with pytest.raises(ValueError, match=message):
+            runs.delete(made, key)
+    assert made.list_runs() == ["other"]
+
+
+def test_a_clone_has_a_run_of_its_own(vector_dataset):
+    made = vector_dataset(VECTORS)
+    deduplicate(made)
+    clone = made.clone()
+    before = documents(made)
+    runs.delete(clone, "dedup")
+    clone.delete()
+    assert documents(made) == before
+    assert runs.load_results(fo.load_dataset(made.name, reload=True), "dedup")["keep"]["kept"] == 3
+
+
+# --- several processes
+
+
+def test_what_another_process_wrote_is_seen_at_once(vector_dataset):
+    made = vector_dataset(VECTORS)
+    deduplicate(made)
+    assert runs.load_results(made, "dedup")["keep"]["kept"] == 3
+    code = "cluster = plugin('similarity.steps.cluster').cluster(dataset, options.ClusterOptions(eps=1e-6))"
+    assert outside(made, code).wait() == 0
+    result = keep_step.keep(made, options.KeepOptions())
+    assert (result.kept, result.clusters) == (6, 0)
+    assert runs.load_results(made, "dedup")["keep"]["kept"] == 6
+
+
+def test_another_process_finds_the_run(vector_dataset):
+    made = vector_dataset(VECTORS)
+    expected = deduplicate(made)
+    code = "print(runs.load_results(dataset, 'dedup')['keep']['kept'], deduplicate(dataset).kept)"
+    with outside(made, code) as other:
+        assert other.stdout.read().split() == [str(expected.kept)] * 2
+
+
+def test_a_run_that_another_thread_works_on_is_busy(vector_dataset):
+    made = vector_dataset(VECTORS)
+    started, finish = threading.Event(), threading.Event()
+
+    def hold(what, done, total):
+        started.set()
+        finish.wait(60)
+
+    work = threading.Thread(target=cluster_step.cluster, args=(made, options.ClusterOptions(eps=NEAR), hold))
+    work.start()
+    assert started.wait(60)
+    with pytest.raises(locks.Busy, match="at work on 'run-dedup'"):
+        cluster_step.cluster(made, options.ClusterOptions(eps=0.9))
+    with pytest.raises(locks.Busy):
+        keep_step.keep(made, options.KeepOptions())
+    deduplicate(made, "dedup_night")  # another run is free
+    finish.set()
+    work.join()
+    assert keep_step.keep(made, options.KeepOptions()).kept == 3
+
+
+def test_a_run_that_another_process_works_on_is_busy_and_free_as_soon_as_that_is_killed(vector_dataset):
+    made = vector_dataset(VECTORS)
+    code = "with locks.lock(dataset, 'run-dedup'): print('held', flush=True); input()"
+    with outside(made, code) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(locks.Busy):
+            deduplicate(made)
+        with pytest.raises(locks.Busy):
+            runs.delete(made, "dedup")
+        assert made.list_runs() == []
+        other.kill()
+        other.wait()
+        assert deduplicate(made).kept == 3
+
+
+@pytest.mark.parametrize("step", ["cluster", "keep"])
+@pytest.mark.parametrize("moment", ["clear", "declare", "finish"])
+def test_a_step_killed_while_it_writes_is_done_again_with_the_same_end(vector_dataset, step, moment):
+    made = vector_dataset(VECTORS)
+    made.tag_samples("mine")
+    deduplicate(made)
+    undisturbed = documents(made), tags(made), runs.load_results(made, "dedup"), made.list_saved_views()
+    code = f"""
+import os, signal
+finished = runs.{moment}
+def killed(dataset, run_key, *args):
+    doing = runs.load(dataset, run_key)["steps"]
+    if list(doing)[-1] == "{step}":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return finished(dataset, run_key, *args)
+runs.{moment} = killed
+deduplicate(dataset)
+"""
+    assert outside(made, code).wait() == -9
+    made.reload()
+    assert runs.load(made, "dedup")["steps"][step]["state"] == runs.WRITING
+    deduplicate(made)
+    assert (
+        documents(made),
+        tags(made),
+        runs.load_results(made, "dedup"),
+        made.list_saved_views(),
+    ) == undisturbed
