@@ -47,7 +47,7 @@ def state(dataset: fo.Dataset, results: bool = True) -> dict[str, Any]:
     }
     if results:
         found["results"] = {key: _results(dataset, key) for key in dataset.list_runs()}
-    return _without_identity(found, dataset)
+    return renamed(found, {dataset.name: "<dataset>", str(dataset._doc.id): "<dataset id>"})
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -111,11 +111,15 @@ def _timeless(value: Any) -> Any:
     return value
 
 
-def _without_identity(value: Any, dataset: fo.Dataset) -> Any:
-    """Names and ids of this very dataset as placeholders, so that states of two of them can be compared."""
-    pattern = re.compile(rf"{re.escape(dataset.name)}|{dataset._doc.id}")
-    if isinstance(value, dict):
-        return {str(key): _without_identity(item, dataset) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_identity(item, dataset) for item in value]
-    return pattern.sub("<dataset>", value) if isinstance(value, str) else value
+def renamed(value: Any, names: dict[str, str]) -> Any:
+    """A value with texts inside it replaced, the longest first: what must differ between two equal datasets."""
+    pattern = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)))
+
+    def rename(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {rename(str(key)): rename(value) for key, value in item.items()}
+        if isinstance(item, list | tuple):
+            return [rename(part) for part in item]
+        return pattern.sub(lambda found: names[found.group()], item) if isinstance(item, str) else item
+
+    return rename(value)
