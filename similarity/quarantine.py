@@ -10,6 +10,7 @@ import fiftyone.core.utils as fou
 
 from . import journal, media_use, seals
 from .archive import REMOVAL, Archive
+from .embeddings import file_mark
 from .journal import Journal
 from .progress import Report
 from .targets import refuse_served, size
@@ -102,7 +103,7 @@ def _reason(path: str, mark: str | None) -> str | None:
         return LINK
     if not Path(path).is_file():
         return GONE
-    if seals.file_mark(path) != mark:
+    if file_mark(path) != mark:
         return CHANGED
     if not os.access(Path(path).parent, os.W_OK | os.X_OK):
         return FIXED

@@ -1,5 +1,6 @@
 """Which samples may be removed at this moment: what a run left out, checked one by one against the live dataset."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import fiftyone as fo
 from . import runs, seals
 from . import samples as sm
 from .archive import Document
+from .embeddings import FieldNames, file_mark
 from .engine import images
 
 _READERS = 8  # files read at once: enough to keep a disk busy
@@ -37,15 +39,19 @@ class Keys:
     kept_id: str
     vector: str
     digest: str
+    file: str
 
     @classmethod
     def of(cls, dataset: fo.Dataset, run_key: str, field: str) -> "Keys":
         """The keys for a run on the embeddings in a field."""
         names = runs.Names(run_key)
-        return cls(names.kept, names.kept_id, _key(dataset, field), _key(dataset, f"{field}_digest"))
+        beside = FieldNames(field)
+        return cls(
+            names.kept, names.kept_id, *(_key(dataset, n) for n in (field, beside.digest, beside.file))
+        )
 
     def __iter__(self):
-        return iter((self.kept, self.kept_id, self.vector, self.digest, "filepath"))
+        return iter((*dataclasses.astuple(self), "filepath"))
 
 
 def _key(dataset: fo.Dataset, name: str) -> str:
@@ -76,7 +82,6 @@ class Checks:
         self.keys = Keys.of(self.dataset, self.run_key, self.embeddings_field)
         self.own = seals.Own.of(self.dataset)
         self._vector_field = self.dataset.get_field(self.embeddings_field)
-        self._file_key = _key(self.dataset, f"{self.embeddings_field}_file")
 
     def check(self, ids: Sequence[str]) -> tuple[list[Document], dict[str, str]]:
         """Look at samples that the run left out.
@@ -100,8 +105,7 @@ class Checks:
 
     def _kept(self, found: Iterable[Document]) -> dict[str, Document]:
         ids = {str(d[self.keys.kept_id]) for d in found if d.get(self.keys.kept_id)}
-        wanted = (*self.keys, self._file_key)
-        return {str(d["_id"]): d for d in seals.documents(self.dataset, ids, wanted)}
+        return {str(d["_id"]): d for d in seals.documents(self.dataset, ids, self.keys)}
 
     def _reason(self, document: Document, kept: Document | None) -> str | None:
         """Why a sample stays; None if it may go."""
@@ -134,10 +138,8 @@ class Checks:
         if (
             embedded is None
         ):  # vectors from elsewhere: nobody knows what was embedded, but what was there then
-            return (
-                changed if self.sealed["files"].get(str(document["_id"])) != seals.file_mark(path) else None
-            )
-        if not self.thorough and document.get(self._file_key) == seals.file_mark(path):
+            return changed if self.sealed["files"].get(str(document["_id"])) != file_mark(path) else None
+        if not self.thorough and document.get(self.keys.file) == file_mark(path):
             return None
         return changed if self._digest(path) != embedded else None
 
@@ -171,8 +173,7 @@ def removal_note(dataset: fo.Dataset, documents: Iterable[Document]) -> dict[str
     """What is noted beside archived samples: the runs, embeddings and files as they are now; by sample id."""
     at_removal = {"runs": run_states(dataset), "vectors": vector_states(dataset)}
     return {
-        str(document["_id"]): at_removal | {"file": seals.file_mark(document["filepath"])}
-        for document in documents
+        str(document["_id"]): at_removal | {"file": file_mark(document["filepath"])} for document in documents
     }
 
 

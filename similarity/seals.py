@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import bson
@@ -19,6 +18,7 @@ from bson import ObjectId
 
 from . import runs
 from . import samples as sm
+from .embeddings import FieldNames, file_mark
 
 _NOT_WRITTEN_BY_PEOPLE = {"id", "filepath", "metadata", "created_at", "last_modified_at"}
 
@@ -92,7 +92,7 @@ def take(
         "vectors": {
             sample_id: vector_digest(row) for sample_id, row in zip(ids, np.asarray(matrix), strict=True)
         },
-        "files": {} if dataset.has_sample_field(f"{field}_digest") else _files(dataset, ids),
+        "files": {} if dataset.has_sample_field(FieldNames(field).digest) else _files(dataset, ids),
     }
 
 
@@ -115,15 +115,6 @@ def documents(
 def vector_digest(vector: Any) -> str | None:
     """A digest of a vector's float32 values; None where there is none."""
     return None if vector is None else _hex(np.ascontiguousarray(vector, dtype=np.float32).tobytes())
-
-
-def file_mark(path: str) -> str | None:
-    """Size and modification time of a file, as text; None if there is none."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return None
-    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
 
 
 def _hex(content: bytes) -> str:

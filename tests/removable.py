@@ -95,7 +95,7 @@ def mark_embedded(made: fo.Dataset, ids) -> None:
     """Write, as compute_embeddings does, which file the vectors are of."""
     digest, mark = (
         support.plugin("similarity.engine.images").digest,
-        support.plugin("similarity.seals").file_mark,
+        support.plugin("similarity.embeddings").file_mark,
     )
     paths = {i: made[i].filepath for i in ids}
     made.set_values(f"{FIELD}_digest", {i: digest(path) for i, path in paths.items()}, key_field="id")

@@ -10,6 +10,7 @@ import fiftyone as fo
 from .. import archive as ar
 from .. import removal, runs, seals
 from .. import samples as sm
+from ..embeddings import FieldNames
 from ..locks import lock
 from ..options import RestoreOptions
 from ..progress import Report, silent
@@ -173,7 +174,7 @@ class _Restoring:
         self.stale_vectors.update(remade)
         names = [runs.Names(key) for key in redone]
         fields = [field for n in names for field in (n.cluster, n.kept, n.kept_id, n.similarity)]
-        beside = [f"{name}{ending}" for name in remade for ending in ("", "_digest", "_file", "_error")]
+        beside = [field for name in remade for field in (name, *FieldNames(name).beside)]
         return _Stale(tuple(redone), (*fields, *beside))
 
     def _merge_schema(self, stales: list[_Stale]) -> list[str]:
