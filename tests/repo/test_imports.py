@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("similarity/engine", "similarity/steps", "similarity", "operators")
 SOURCES = sorted(
-    path for room in ("operators", "similarity") for path in (ROOT / room).rglob("*.py") if "__pycache__" not in path.parts
+    path
+    for room in ("operators", "similarity")
+    for path in (ROOT / room).rglob("*.py")
+    if "__pycache__" not in path.parts
 )
 
 
@@ -31,7 +34,9 @@ def imports(path: Path) -> list[tuple[str | None, str]]:
             found.append((None, node.module.split(".")[0]))
         elif isinstance(node, ast.ImportFrom):
             base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            targets = [base] if node.module and not base.is_dir() else [base / alias.name for alias in node.names]
+            targets = (
+                [base] if node.module and not base.is_dir() else [base / alias.name for alias in node.names]
+            )
             found += [(room(target), target.name) for target in targets]
     return found
 
@@ -41,7 +46,9 @@ def table(heading: str) -> dict[str, set[str]]:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     section = text.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
-    return {re.findall(r"`([^`]+)`", first)[0]: set(re.findall(r"`([^`]+)`", second)) for first, second in rows}
+    return {
+        re.findall(r"`([^`]+)`", first)[0]: set(re.findall(r"`([^`]+)`", second)) for first, second in rows
+    }
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -69,9 +76,13 @@ def test_no_file_changes_the_import_path():
 
 def test_the_engine_and_the_options_import_without_fiftyone():
     modules = [
-        f"similarity.engine.{path.stem}" for path in SOURCES if room(path) == "similarity/engine" and path.stem != "__init__"
+        f"similarity.engine.{path.stem}"
+        for path in SOURCES
+        if room(path) == "similarity/engine" and path.stem != "__init__"
     ]
-    code = "import importlib, sys\n" + "\n".join(f"importlib.import_module({name!r})" for name in [*modules, "similarity.options"])
+    code = "import importlib, sys\n" + "\n".join(
+        f"importlib.import_module({name!r})" for name in [*modules, "similarity.options"]
+    )
     code += "\nassert not {'fiftyone', 'tensorflow', 'keras', 'annoy'} & set(sys.modules), set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 

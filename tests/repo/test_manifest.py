@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import yaml
+
 from tests import support
 from tools import tables
 
@@ -75,5 +76,7 @@ def test_the_top_level_holds_what_it_may():
         *("fiftyone.yml", "__init__.py", "operators", "similarity", "tests", "requirements.txt", "README.md"),
         *("pyproject.toml", "Makefile", "tools", "docs", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"),
     }
-    present = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"}
+    present = {
+        path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"
+    }
     assert present == allowed
