@@ -1,6 +1,5 @@
 """What tests that need a real FiftyOne share; importing it starts one. Import it before ``fiftyone``."""
 
-import atexit
 import importlib
 import os
 import tempfile
@@ -11,7 +10,6 @@ from tools import sandbox
 
 HOME = Path(tempfile.mkdtemp(prefix="onlyone-tests-"))
 SERVER = sandbox.enter(HOME, temporary=True)
-atexit.register(SERVER.stop)
 # FiftyOne, Keras and Matplotlib also write below the home directory whatever their own variables say.
 os.environ.update(HOME=str(HOME), FIFTYONE_SHOW_PROGRESS_BARS="false")
 

@@ -34,7 +34,8 @@ class AppServer(Server):
         port = port if port and is_free(port) else free_port()
         self.address = f"http://127.0.0.1:{port}"
         module = "fiftyone.server.main"
-        super().__init__([sys.executable, "-m", module, "--address", "127.0.0.1", "--port", str(port)], log)
+        command = [sys.executable, "-m", module, "--address", "127.0.0.1", "--port", str(port)]
+        super().__init__(command, log, grace=3)  # it has nothing to save, and waits for open tabs
         self._wait()
 
     def _wait(self) -> None:

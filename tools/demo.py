@@ -36,14 +36,11 @@ def main() -> None:
     parser.add_argument("--no-app", action="store_true", help="do not open the App")
     arguments = parser.parse_args()
     home = demo_folder()
-    server = sandbox.enter(home)
-    try:
-        if not arguments.open:
-            deduplicate(home)
-        if not arguments.no_app:
-            open_app(home)
-    finally:
-        server.stop()
+    sandbox.enter(home)
+    if not arguments.open:
+        deduplicate(home)
+    if not arguments.no_app:
+        open_app(home)
 
 
 def demo_folder() -> Path:

@@ -6,8 +6,6 @@ import sys
 import threading
 from pathlib import Path
 
-GRACE_SECONDS = 30  # to end by itself
-
 
 class Server:
     """A command running in the background, with its output in a file.
@@ -16,12 +14,13 @@ class Server:
         command: program and arguments
         log: where its output goes; written anew. Its folder, which must exist, is the command's working folder
         remove (None): a folder to delete once the command has ended
+        grace (30): seconds it has to end by itself
     """
 
-    def __init__(self, command: list[str], log: Path, remove: Path | None = None):
+    def __init__(self, command: list[str], log: Path, remove: Path | None = None, grace: float = 30):
         log.write_bytes(b"")
         self.log = log
-        keeper = [sys.executable, __file__, str(log), str(remove or ""), *command]
+        keeper = [sys.executable, __file__, str(log), str(remove or ""), str(grace), *command]
         # A session of its own: Ctrl-C in the terminal ends the client, and the client then ends its servers.
         self._keeper = subprocess.Popen(keeper, stdin=subprocess.PIPE, start_new_session=True)
 
@@ -31,7 +30,7 @@ class Server:
         return self._keeper.poll() is None
 
     def stop(self) -> None:
-        """End it and wait for its end."""
+        """End it and wait for its end; more than once does no harm."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
         self._keeper.wait()
@@ -41,7 +40,7 @@ class Server:
         return self.log.read_text(errors="replace")[-1500:]
 
 
-def keep(log: str, remove: str, *command: str) -> None:
+def keep(log: str, remove: str, grace: str, *command: str) -> None:
     """Run a command until standard input closes, which the kernel does when the parent is gone."""
     with Path(log).open("wb") as output:
         server = subprocess.Popen(
@@ -52,7 +51,7 @@ def keep(log: str, remove: str, *command: str) -> None:
         sys.stdin.read()
         server.terminate()
         try:
-            server.wait(GRACE_SECONDS)
+            server.wait(float(grace))
         except subprocess.TimeoutExpired:
             server.kill()
 

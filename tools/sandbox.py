@@ -1,5 +1,6 @@
 """A FiftyOne of one's own: database, plugins folder and configuration files that are never the user's."""
 
+import atexit
 import os
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def enter(home: Path, temporary: bool = False) -> Mongod:
         temporary (False): whether ``home`` is deleted when the server ends
 
     Returns:
-        the running database server
+        the running database server; it ends with this process
     """
     plugins = home / "plugins"
     plugins.mkdir(parents=True, exist_ok=True)
@@ -28,6 +29,8 @@ def enter(home: Path, temporary: bool = False) -> Mongod:
     for name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
         del os.environ[name]
     os.environ.update(environment(home, server.uri))
+    # Registered before FiftyOne's own last question to the database, so done after it.
+    atexit.register(server.stop)
     return server
 
 
