@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from math import exp, inf, log
+from statistics import NormalDist
 
 import numpy as np
 
 from .neighbors import FLOOR
 from .sweep import Sweep
+from .valleys import Valley, large_merges, valleys
 from .vectors import Floats, Indices
 
 CLEAR = 0.5
 
-# Half-widths of a valley, as factors of eps: from hardly a gap to copies with noise beside distinct pictures.
-_FACTORS = (1.3, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0, 256.0)
+_LARGE = 5  # samples of a cluster that counts as large: HDBSCAN's default
+_CONVINCING = 2.0  # score of a valley between large clusters, of which there are few
+_CLOSER = 3.0  # how much closer than usual a pair of near-duplicates is, where they are too few for a valley
+_FALSE_ALARMS = 0.1  # merges of different pictures that may be expected below the suggested eps, there
+_FEWEST = 8  # merges that tell what is usual
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,6 @@ class Suggestion:
     n: int
 
 
-@dataclass(frozen=True)
-class _Valley:
-    """Around ``eps``, within ``factor``, ``inside`` merges; on either side, as far again, ``below`` and ``above``."""
-
-    eps: float
-    factor: float
-    below: int
-    inside: int
-    above: int
-    score: float
-
-
 def suggest(sweep: Sweep) -> Suggestion:
     """Return the eps in the deepest valley of the merges, on a log scale.
 
@@ -63,23 +54,30 @@ def suggest(sweep: Sweep) -> Suggestion:
     merge (the mode method of Prewitt & Mendelsohn 1966, on single linkage heights). Depth is counted in
     merges, not in width alone, since the widest gap of sorted values lies where few values are. In the
     valley, the widest stretch over which the number kept stays the same is taken, and its middle: as far as
-    can be from both kinds of error. Exact copies say nothing about near ones and are left out. Everything is
-    relative to the data, so it works for any weights; but pictures of one kind only have no valley, be they
-    all distinct or all of one scene.
+    can be from both kinds of error. Exact copies say nothing about near ones and are left out.
+
+    Two more cases have a gap that the merges alone do not show. A few scenes of many pictures each, as from
+    fixed cameras, merge at a few places only: there the merges between large clusters show the valley. And a
+    few near-duplicates among many different pictures make no mode of their own: there what merges at a third
+    of the usual distance or less, and where different pictures would not be expected to (a false alarm rate, as
+    in Desolneux, Moisan & Morel 2000), is a near-duplicate.
+
+    Everything is relative to the data, so it works for any weights; but pictures of one kind only have no
+    valley, be they all distinct or all of one scene.
     """
     low, high, kept = _windows(sweep)
-    valley = _deepest(low, kept)
-    confidence = 0.0 if valley is None else 1.0 - exp(-max(0.0, valley.score) / 2)
-    if valley is None or confidence < CLEAR:
-        eps = min(FLOOR, float(high[0]) / 2)
-        return Suggestion(
-            eps, float(low[0]), float(high[0]), False, confidence, _unclear(sweep), int(kept[0]), sweep.n
-        )
-    at = _widest(low, high, valley)
-    start, end, number = float(low[at]), float(high[at]), int(kept[at])
-    return Suggestion(
-        _inside(start, end), start, end, True, confidence, _clear(start, end, number, valley), number, sweep.n
-    )
+    heights = np.repeat(low[1:], np.maximum(0, kept[:-1] - kept[1:]))
+    valley, confidence = _valley(sweep, heights)
+    if valley is not None:
+        at = _widest(low, high, valley)
+        reason = _clear(float(low[at]), float(high[at]), int(kept[at]), valley)
+        return _suggestion(sweep, _inside(low[at], high[at]), at, confidence, reason)
+    edge, number = _outliers(heights)
+    if 1 - exp(-number / 2) >= CLEAR:
+        at = int(np.searchsorted(low, edge, side="right")) - 1
+        reason = _few(number, edge, heights)
+        return _suggestion(sweep, _inside(low[at], high[at]), at, 1 - exp(-number / 2), reason)
+    return _suggestion(sweep, min(FLOOR, float(high[0]) / 2), 0, confidence, _unclear(sweep))
 
 
 def eps_for_target(sweep: Sweep, kept: int) -> tuple[float, int]:
@@ -104,35 +102,40 @@ def _windows(sweep: Sweep) -> tuple[Floats, Floats, Indices]:
     return low, np.append(low[1:], sweep.eps_max), sweep.kept[change]
 
 
-def _deepest(low: Floats, kept: Indices) -> _Valley | None:
-    """The deepest valley between two merges, or None where there are not two."""
-    place = np.log(low[1:])
-    if len(place) < 2:
-        return None
-    merged: Indices = kept[0] - kept
-
-    def until(point: Floats) -> Indices:
-        passed: Indices = merged[np.searchsorted(place, point)]
-        return passed
-
-    middle = (place[1:] + place[:-1]) / 2
-    found = [_at_scale(middle, factor, until) for factor in _FACTORS]
-    return max(found, key=lambda valley: valley.score)
+def _suggestion(sweep: Sweep, eps: float, at: int, confidence: float, reason: str) -> Suggestion:
+    """A suggestion in one of the windows."""
+    low, high, kept = (column[at] for column in _windows(sweep))
+    clear = confidence >= CLEAR
+    return Suggestion(float(eps), float(low), float(high), clear, confidence, reason, int(kept), sweep.n)
 
 
-def _at_scale(middle: Floats, factor: float, until: Callable[[Floats], Indices]) -> _Valley:
-    width = log(factor)
-    edges = [until(middle + step * width) for step in (-3, -1, 1, 3)]
-    below, inside, above = (right - left for left, right in pairwise(edges))
-    thinner = np.minimum(below, above)
-    # The difference of two counts over its standard deviation; wide valleys need fewer to be convincing.
-    depth = (thinner - inside) / np.sqrt(thinner + inside + 1) * width / log(1.5)
-    best = int(depth.argmax())
-    counts = (int(below[best]), int(inside[best]), int(above[best]))
-    return _Valley(exp(middle[best]), factor, *counts, float(depth[best]))
+def _valley(sweep: Sweep, heights: Floats) -> tuple[Valley | None, float]:
+    """The valley between near-duplicates and other pictures, None where none is clear; and the confidence."""
+    deepest = next(iter(valleys(heights)), None)
+    confidence = 0.0 if deepest is None else 1 - exp(-deepest.score / 2)
+    clear = deepest if confidence >= CLEAR else None
+    among_large = valleys(large_merges(sweep, _LARGE), _CONVINCING)
+    highest = max(among_large, key=lambda valley: valley.eps, default=None)
+    if highest is not None and (clear is None or highest.low >= clear.high):
+        return highest, 1 - exp(-highest.score / 2)
+    return clear, confidence
 
 
-def _widest(low: Floats, high: Floats, valley: _Valley) -> int:
+def _outliers(heights: Floats) -> tuple[float, int]:
+    """The distance below which merges are too close to be of different pictures, and how many are.
+
+    What is usual is told by the median and the upper quartile, which a few near-duplicates hardly move.
+    """
+    if len(heights) < _FEWEST:
+        return 0.0, 0
+    median, upper = np.quantile(np.log(heights), [0.5, 0.75])
+    deviation = (upper - median) / NormalDist().inv_cdf(0.75)
+    rare = -NormalDist().inv_cdf(_FALSE_ALARMS / len(heights))
+    edge = exp(median - max(log(_CLOSER), rare * deviation))
+    return edge, int(np.searchsorted(heights, edge))
+
+
+def _widest(low: Floats, high: Floats, valley: Valley) -> int:
     """The widest window on a log scale, those near the bottom of the valley preferred."""
     start, end = np.log(low[1:]), np.log(np.minimum(high[1:], valley.eps * valley.factor**3))
     away = np.maximum(0.0, np.maximum(start - log(valley.eps), log(valley.eps) - end))
@@ -147,14 +150,21 @@ def _inside(low: float, high: float) -> float:
     return float(np.sqrt(max(low, min(FLOOR, high / 2)) * high))
 
 
-def _clear(low: float, high: float, kept: int, valley: _Valley) -> str:
+def _clear(low: float, high: float, kept: int, valley: Valley) -> str:
     reason = f"between {low:.3g} and {high:.3g} the number kept stays {kept}"
     if valley.inside <= 1:
         return reason
-    start, end = valley.eps / valley.factor, valley.eps * valley.factor
     return (
-        f"{reason}, where merges are rarest: {valley.inside} from {start:.2g} to {end:.2g}, "
+        f"{reason}, where merges are rarest: {valley.inside} from {valley.low:.2g} to {valley.high:.2g}, "
         f"but {valley.below} just below and {valley.above} just above"
+    )
+
+
+def _few(number: int, edge: float, heights: Floats) -> str:
+    usual = float(np.median(heights))
+    return (
+        f"{number} merges lie below {edge:.3g}, where of pictures that are all different hardly one would: usual is "
+        f"{usual:.3g}"
     )
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from similarity.engine.suggest import CLEAR, eps_for_target, suggest
 from similarity.engine.sweep import sweep
+from similarity.engine.valleys import large_merges, valleys
 
 
 def scenes(count, each, spread, seed=0, d=128):
@@ -66,6 +67,38 @@ def test_without_a_gap_exact_copies_are_still_dropped():
     assert "only the 55 exact copies are dropped" in suggestion.reason
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_few_cameras_are_told_apart_though_some_frames_are_the_same_picture_stored_twice(seed):
+    frames = scenes(7, 60, 0.06, seed)
+    vectors = np.vstack([frames, frames[::3] + np.float32(0.002) * scenes(140, 1, 0, seed + 50)])
+    suggestion = suggested(vectors)
+    assert (suggestion.clear, suggestion.kept) == (True, 7)
+
+
+def line(gaps):
+    """Samples on a line, these distances apart: what merges, and where, is known."""
+    return suggest(sweep(np.cumsum([1.0, *gaps])[:, None], metric="euclidean"))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_near_duplicates_of_every_degree_among_many_other_pictures_are_found(seed):
+    rng = np.random.default_rng(seed)
+    others = rng.lognormal(0, 0.3, 250)
+    suggestion = line(rng.permutation([*others, *np.geomspace(0.02, 0.3, 12)]))
+    assert (suggestion.clear, suggestion.n) == (True, 263)
+    assert 251 <= suggestion.kept <= 254
+    assert suggestion.eps < others.min()
+    assert "hardly one would" in suggestion.reason
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_pair_closer_than_usual_is_not_enough(seed, number):
+    rng = np.random.default_rng(seed)
+    suggestion = line([*rng.lognormal(0, 0.3, 250), *[0.2] * number])
+    assert (suggestion.clear, suggestion.kept) == (False, suggestion.n)
+
+
 def test_exact_copies_do_not_hide_near_duplicates():
     vectors = scenes(40, 6, 0.03)
     assert suggested(np.vstack([vectors, vectors, vectors])).kept == 40
@@ -119,3 +152,25 @@ def test_a_target_below_what_copies_leave_gives_the_nearest():
 def test_a_target_out_of_bounds_is_refused(target):
     with pytest.raises(ValueError, match=f"between 1 and 10, got {target}"):
         eps_for_target(sweep(scenes(10, 1, 0)), target)
+
+
+def test_valleys_lie_between_modes_the_deepest_first():
+    modes = [np.geomspace(low, 1.5 * low, number) for low, number in ((1e-4, 40), (4e-4, 40), (1.6e-3, 20))]
+    first, second = valleys(np.concatenate(modes), 1.0)
+    assert 1.5e-4 < first.eps < 4e-4
+    assert 6e-4 < second.eps < 1.6e-3
+    assert (first.inside, second.inside) == (0, 0)
+    assert first.score > second.score
+
+
+@pytest.mark.parametrize("heights", [[], [0.1], [0.1, 0.1, 0.1]])
+def test_equal_heights_have_no_valley(heights):
+    assert valleys(np.array(heights, dtype=float)) == []
+
+
+def test_large_merges_are_those_of_two_clusters_of_that_many_samples():
+    degrees = np.array([0, 1, 2, 10, 11, 12, 40, 41, 90])
+    vectors = np.column_stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    assert large_merges(sweep(vectors), 3) == pytest.approx([1 - np.cos(np.radians(8))])
+    assert large_merges(sweep(vectors), 2) == pytest.approx(1 - np.cos(np.radians([8, 28])))
+    assert len(large_merges(sweep(vectors), 1)) == 8
