@@ -39,10 +39,13 @@ def load_index(dataset: Any, brain_key: str) -> Any:
         raise ValueError(
             f"The similarity index {brain_key!r} is of the backend {method!r}, not 'annoy'; build another"
         )
-    index = dataset.load_brain_results(brain_key)
+    try:
+        index = dataset.load_brain_results(brain_key)
+    except AttributeError:  # FiftyOne's own, where another process is replacing the run at this moment
+        index = None
     if index is None:
         raise ValueError(
-            f"The similarity index {brain_key!r} was never finished; delete it with "
-            f"dataset.delete_brain_run({brain_key!r}) and build it again"
+            f"The similarity index {brain_key!r} is not finished: another process is building it, or was killed while it "
+            "did. Wait, or run build_similarity_index again"
         )
     return index

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,8 @@ def fork(
         perform(steps, request, reaper)
     except BaseException as problem:  # of any type: it is reported
         error = f"{type(problem).__name__}: {problem}"
+        if not isinstance(problem, ValueError | RuntimeError):  # none of those that explain themselves
+            traceback.print_exc()
     os.write(writing, json.dumps({"error": error, "writes": reaper.writes}).encode())
     os._exit(0)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import fiftyone as fo
 import fiftyone.brain as fob
 
-from .. import register_backend
+from .. import load_index, register_backend
 from .. import samples as sm
 from ..locks import lock
 from ..options import IndexOptions
@@ -94,9 +94,30 @@ def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:
         )
 
 
+def _existing(dataset: fo.Dataset, options: IndexOptions):
+    """The index of these very options; None if there is none, or it was never finished."""
+    if not dataset.has_brain_run(options.brain_key):
+        return None
+    config, names = dataset.get_brain_info(options.brain_key).config, set(options.names()) - {"brain_key"}
+    if any(getattr(config, name, None) != getattr(options, name) for name in names):
+        return None
+    try:
+        return load_index(dataset, options.brain_key)
+    except ValueError:
+        return None
+
+
 def _build(dataset: fo.Dataset, options: IndexOptions):
-    """Register the run and build; a failure leaves no key behind."""
+    """Register the run and build; a failure leaves no key behind.
+
+    A run of the same options stays registered and only its forest is built anew: nobody who searches meanwhile finds
+    that there is no index.
+    """
     register_backend()
+    known = _existing(dataset, options)
+    if known is not None:
+        known.rebuild()
+        return known
     if dataset.has_brain_run(options.brain_key):
         dataset.delete_brain_run(options.brain_key)
     try:

@@ -1,0 +1,135 @@
+"""Two processes at the same dataset: two tabs, or a tab and a delegated worker."""
+
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests import mortal
+from tests.host.compare import differences, samples, state
+from tests.removable import DROPPED, FIELD, copy_of, delete
+
+import fiftyone as fo  # isort: skip
+
+
+@pytest.fixture(scope="module")
+def mortals():
+    running = mortal.Mortals()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def together(mortals):
+    """``together(dataset, steps, steps)``: what became of processes that do these at the same moment."""
+
+    def run(made: fo.Dataset, *each: list) -> list[mortal.Outcome]:
+        start = time.time() + 0.5
+        return mortals.run(*({"dataset": made.name, "steps": steps, "start": start} for steps in each))
+
+    return run
+
+
+def errors(outcomes: list[mortal.Outcome]) -> list[str]:
+    return [outcome.error for outcome in outcomes if outcome.error is not None]
+
+
+def alone(made: fo.Dataset, precious: fo.Dataset, folder: Path, mortals, steps: list) -> dict:
+    """The state that steps lead to when nobody else is at work."""
+    twin = copy_of(precious, folder)
+    outcome = mortals.run({"dataset": twin.name, "steps": steps})[0]
+    assert outcome.error is None
+    found = state(twin)
+    delete([twin.name])
+    return found
+
+
+def paths_apart(found: dict) -> dict:
+    for values in found["samples"].values():
+        values["filepath"] = Path(values["filepath"]).name
+    return found
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_two_tabs_clustering_under_one_run_key_end_with_one_of_the_two_results(
+    removable, precious, together, mortals, tmp_path, attempt
+):
+    coarse = [["cluster_duplicates", {"eps": 0.5}], ["keep_first_per_cluster", {}]]
+    fine = [["cluster_duplicates", {"eps": 0.001}], ["keep_first_per_cluster", {"descending": True}]]
+    either = [
+        paths_apart(alone(made, precious, tmp_path / uuid.uuid4().hex, mortals, steps))
+        for made in [removable()]
+        for steps in (coarse, fine)
+    ]
+    assert differences(*either)
+    made = removable()
+    outcomes = together(made, coarse, fine)
+    assert all("at work" in error or "run cluster_duplicates" in error for error in errors(outcomes))
+    now = paths_apart(state(made))
+    mixed = [differences(expected, now) for expected in either]
+    # One may have clustered last and been kept by the other's options: the record then says just that.
+    assert [] in mixed or now["runs"]["dedup"]["record"]["steps"]["keep"]["state"] == "done"
+    assert_consistent(made)
+
+
+def assert_consistent(made: fo.Dataset) -> None:
+    """Fields, tags, record and results of the run tell the same story."""
+    made.reload()
+    runs = made.get_run_info("dedup").config.record["steps"]
+    clusters, kept, tags, vectors = made.values(["dedup_cluster", "dedup_kept", "tags", FIELD])
+    assert len({c for c in clusters if c is not None and c >= 0}) == runs["cluster"]["clusters"]
+    assert kept.count(True) == runs["keep"]["kept"]
+    assert kept.count(False) == runs["keep"]["dropped"]
+    for cluster, choice, names, vector in zip(clusters, kept, tags, vectors, strict=True):
+        assert (cluster is None) == (vector is None)
+        numbers = [name for name in names if name.startswith("dedup:cluster:")]
+        assert numbers == (
+            [f"dedup:cluster:{cluster:04d}"] if clusters.count(cluster) > 1 and cluster >= 0 else []
+        ) or (cluster is None)
+        assert ("dedup:duplicate" in names) == (choice is False)
+
+
+def test_two_tabs_removing_remove_every_sample_once(removable, together):
+    made = removable()
+    before = samples(made)
+    steps = [["remove_duplicates", {"confirm": True}]]
+    outcomes = together(made, steps, steps)
+    assert all("at work" in error for error in errors(outcomes))
+    archive = fo.load_dataset(f"{made.name}-dedup-removed")
+    archived = samples(archive, omit=["onlyone_removal"])
+    assert len(archived) == DROPPED
+    assert differences(before, samples(made) | archived) == []
+
+
+def test_removing_and_restoring_at_once_loses_nothing(removable, together):
+    made = removable()
+    before = samples(made)
+    remove, restore = ["remove_duplicates", {"confirm": True}], ["restore_removed", {}]
+    together(made, [remove, restore, remove], [restore, remove, restore])
+    name = f"{made.name}-dedup-removed"
+    archived = samples(fo.load_dataset(name), omit=["onlyone_removal"]) if fo.dataset_exists(name) else {}
+    assert differences(before, samples(made) | archived) == []
+    assert not set(samples(made)) & set(archived)
+
+
+def test_two_processes_building_and_two_reading_one_index_all_get_it(removable, together):
+    made = removable()
+    build, selected = [["build_similarity_index", {}]], made.exists(FIELD).values("id")[:1]
+    reading = [
+        [["sort_by_similarity", {"k": 5, "selected": selected, "similarity_field": f"similarity_{n}"}]]
+        for n in "ab"
+    ]
+    first = together(made, build, build)
+    assert all("at work" in error for error in errors(first))
+    assert len(errors(first)) < 2
+    outcomes = together(made, build, *reading, build)
+    assert all("'brain-vgg16_annoy'" in error for error in errors(outcomes))
+    assert errors(outcomes[1:3]) == errors(together(made, *reading)) == []
+    made.reload()
+    answers = [sorted(found for found in made.values(f"similarity_{n}") if found is not None) for n in "ab"]
+    assert len(answers[0]) == 5
+    assert answers[0] == answers[1]
+    made.clear_cache()
+    index = made.load_brain_results("vgg16_annoy")
+    assert index.total_index_size == made.exists(FIELD).count()
