@@ -16,6 +16,7 @@ import fiftyone.core.utils as fou
 import gridfs
 
 from . import samples as sm
+from . import saved_views
 from .declare import Options
 from .locks import lock
 
@@ -225,8 +226,7 @@ def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views
         dataset.delete_sample_fields(present)
     sm.retag(dataset, tags, {})
     for name in views:
-        if dataset.has_saved_view(name):
-            dataset.delete_saved_view(name)
+        saved_views.delete(dataset, name)
 
 
 def declare(dataset: fo.Dataset, run_key: str, fields: dict[str, tuple[type[fof.Field], str]]) -> None:

@@ -6,6 +6,7 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from .. import samples as sm
+from .. import saved_views
 from ..runs import Names
 
 CONFUSING = "confusing"
@@ -66,10 +67,10 @@ def save_confusing(dataset: fo.Dataset, names: Names, pairs: Iterable[tuple[str,
             shown |= dict.fromkeys(pair)
     view = sm.everything(dataset).select(list(shown), ordered=True)
     told = "Pairs that the clusters join or part wrongly, each side by side"
-    dataset.save_view(names.view(CONFUSING), view, told, overwrite=True)
+    saved_views.save(dataset, names.view(CONFUSING), view, told)
     return dataset.load_saved_view(names.view(CONFUSING))
 
 
 def _save(dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]) -> None:
     for word, (view, description) in views.items():
-        dataset.save_view(names.view(word), view, description)
+        saved_views.save(dataset, names.view(word), view, description)

@@ -1,0 +1,37 @@
+"""Saved views, written so that a kill at any moment leaves none that FiftyOne cannot open.
+
+FiftyOne deletes a saved view before it takes it off the dataset's list. Killed in between, it counts one view too many from
+then on, and opens or deletes another view than the one asked for.
+"""
+
+import fiftyone as fo
+from bson import DBRef
+from fiftyone.core.odm.views import SavedViewDocument
+
+
+def save(dataset: fo.Dataset, name: str, view: fo.DatasetView, description: str) -> None:
+    """Save a view under a name, in the place of one that has it."""
+    delete(dataset, name)
+    dataset.save_view(name, view, description)
+
+
+def delete(dataset: fo.Dataset, name: str) -> None:
+    """Delete a saved view, if there is one."""
+    listed = mend(dataset)
+    for document in [document for document in listed if document.name == name]:
+        dataset._doc.saved_views.remove(document)
+        dataset._doc.save(virtual=True)
+    # The one just taken off the list, and those that a kill left without ever putting them on it.
+    others = [document.id for document in listed if document.name != name]
+    SavedViewDocument.objects(dataset_id=dataset._doc.id, name=name, id__nin=others).delete()
+
+
+def mend(dataset: fo.Dataset) -> list[SavedViewDocument]:
+    """Take what does not exist off the dataset's list of saved views; return what does."""
+    dataset._doc.reload("saved_views")
+    listed = list(dataset._doc.saved_views)
+    found = [document for document in listed if not isinstance(document, DBRef)]
+    if len(found) < len(listed):
+        dataset._doc.saved_views = found
+        dataset._doc.save(virtual=True)
+    return found
