@@ -19,12 +19,22 @@ from . import panel_view
 _URI = "@onlyone/dedup/"
 _AT_ONCE = 2_000  # so many samples are swept while the panel opens
 _EVERYTHING = {"view_target": "DATASET"}  # the grid may show, say, only what is kept
+_ASKED = {
+    "compute_embeddings": ("embeddings_field",),
+    "build_similarity_index": ("embeddings_field",),
+    "cluster_duplicates": ("embeddings_field", "run_key"),
+    "keep_first_per_cluster": ("run_key",),
+    "export_deduplicated": ("run_key",),
+    "remove_duplicates": ("run_key",),
+}
 
 
 class DeduplicationPanel(foo.Panel):
     """The panel "Deduplication".
 
     The browser tab holds its state, so that nothing is lost or mixed up where a server restarts or several tabs are open.
+    It takes no notice of the grid's view: its numbers are the dataset's, and FiftyOne reports a changed view three times
+    whenever a panel's own state changes.
     """
 
     @property
@@ -46,10 +56,6 @@ class DeduplicationPanel(foo.Panel):
     def on_change_dataset(self, ctx) -> None:
         """Forget the other dataset's choices, then look."""
         ctx.panel.state.clear()
-        self.refresh(ctx)
-
-    def on_change_view(self, ctx) -> None:
-        """Look again: an operator may have opened the view."""
         self.refresh(ctx)
 
     def refresh(self, ctx) -> None:
@@ -117,25 +123,20 @@ class DeduplicationPanel(foo.Panel):
         self._prompt(ctx, "sweep_thresholds", options)
 
     def cluster(self, ctx) -> None:
-        """Open the form of the clustering operator with the chosen threshold."""
+        """Cluster with the chosen threshold, without a form: everything is chosen here."""
         state, swept = ps.PanelState.of(ctx.panel), _swept(ctx)
-        params = state.found.sweep_options.to_dict() | {"run_key": state.run_key}
-        if swept is not None:
-            params["eps"] = f"{swept.eps if state.eps is None else state.eps:.6g}"
-        self._prompt(ctx, "cluster_duplicates", params)
+        eps = swept.eps if state.eps is None else state.eps
+        params = state.found.sweep_options.to_dict() | {"run_key": state.run_key, "eps": repr(eps)}
+        self._prompt(ctx, "cluster_duplicates", params, skip_prompt=True)
 
     def open_operator(self, ctx) -> None:
         """Open the form of one of the steps."""
         operator, state = ctx.params["operator"], ps.PanelState.of(ctx.panel)
-        if operator == "cluster_duplicates":
-            self.cluster(ctx)
-            return
-        about_vectors = operator in ("compute_embeddings", "build_similarity_index")
-        params = {"embeddings_field": state.field} if about_vectors else {"run_key": state.run_key}
-        self._prompt(ctx, operator, params)
+        params = {"embeddings_field": state.field, "run_key": state.run_key}
+        self._prompt(ctx, operator, {name: params[name] for name in _ASKED[operator]})
 
-    def _prompt(self, ctx, operator: str, params: dict[str, Any]) -> None:
-        ctx.prompt(f"{_URI}{operator}", params=params | _EVERYTHING, on_success=self.refresh)
+    def _prompt(self, ctx, operator: str, params: dict[str, Any], **how: Any) -> None:
+        ctx.prompt(f"{_URI}{operator}", params=params | _EVERYTHING, on_success=self.refresh, **how)
 
     def show_row(self, ctx) -> None:
         """Show the cluster of a row of the table in the grid."""

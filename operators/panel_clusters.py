@@ -5,6 +5,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..similarity.overview import BARS, ClusterRow, Overview
+from . import panel_charts as charts
 from . import panel_parts as parts
 from .panel_state import Shown
 
@@ -23,7 +24,7 @@ def draw(panel: types.Object, shown: Shown) -> None:
     events, found = shown.events, shown.found
     if found.largest:
         section = parts.card(panel, "clusters", "Clusters", _caption(found))
-        _chart(section, events, found)
+        charts.sizes(section, found.sizes, events.on_bar)
         _table(section, events, found)
     if found.worst:
         _worst(panel, events, found)
@@ -32,48 +33,6 @@ def draw(panel: types.Object, shown: Shown) -> None:
 def _caption(found: Overview) -> str:
     many = f"the {BARS:,} largest of {found.clusters:,}" if found.clusters > BARS else "all of them"
     return f"Their sizes, {many}. Click a bar, or the eye in a row, to see the cluster in the grid."
-
-
-def _chart(section: types.Object, events: Any, found: Overview) -> None:
-    clear = "rgba(0,0,0,0)"
-    bars = {
-        "type": "bar",
-        "x": [str(number) for number, _ in found.sizes],
-        "y": [size for _, size in found.sizes],
-        "marker": {"color": "#ff6d04"},
-        "hovertemplate": "cluster %{x}<br>%{y:,} samples<extra></extra>",
-        "name": "size",
-    }
-    layout = {
-        "xaxis": {
-            "type": "category",
-            "title": {"text": "cluster"},
-            "tickfont": {"size": 12},
-            "fixedrange": True,
-        }
-        | {"automargin": False, "nticks": 20, "showgrid": False},
-        "yaxis": {
-            "title": {"text": "samples"},
-            "rangemode": "tozero",
-            "tickfont": {"size": 12},
-            "fixedrange": True,
-        }
-        | {"automargin": False, "nticks": 5},
-        "margin": {"l": 52, "r": 16, "t": 8, "b": 44},
-        "bargap": 0.25,
-        "paper_bgcolor": clear,
-        "plot_bgcolor": clear,
-        "font": {"size": 12},
-    }
-    section.plot(
-        "sizes",
-        data=[bars],
-        layout=layout,
-        config={"displayModeBar": False, "scrollZoom": False},
-        on_click=events.on_bar,
-        height="190px",
-        componentsProps={"plotly": {"useResizeHandler": True}},
-    )
 
 
 def _table(section: types.Object, events: Any, found: Overview) -> None:

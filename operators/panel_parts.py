@@ -10,7 +10,7 @@ from ..similarity.thumbnails import thumbnails
 
 Style = dict[str, Any]
 
-_PICTURE = 104  # pixels
+_HEIGHT, _WIDEST = 92, 150  # pixels of a picture
 _MOST_PICTURES = 512
 _pictures: dict[tuple[str, int], str] = {}
 
@@ -75,17 +75,18 @@ def button(
     panel: types.Object, name: str, label: str, on_click: Any, *, main: bool = False, **more: Any
 ) -> None:
     """Add a button; the main one of a section is filled."""
-    style = {"whiteSpace": "nowrap", "fontSize": "0.875rem", "padding": "4px 12px", "textTransform": "none"}
-    look = {"variant": "contained", "color": "primary"} if main else {"variant": "outlined"}
+    style = {"whiteSpace": "nowrap", "padding": "4px 12px", "minHeight": "34px", "textTransform": "none"}
     props = {"button": {"sx": style, **({"color": "primary"} if main else {})}}
-    if main:
-        look.pop("color")
-    panel.btn(name, label=label, on_click=on_click, componentsProps=props, **look, **more)
+    look = "contained" if main else "outlined"
+    panel.btn(name, label=label, on_click=on_click, variant=look, componentsProps=props, **more)
 
 
 def badge(panel: types.Object, name: str, words: str, color: str) -> None:
-    """Add a small coloured word."""
-    panel.view(name, types.PillBadgeView(text=words, color=color, variant="outlined", read_only=True))
+    """Add a small coloured word; another word is another badge, since a badge keeps its first colour."""
+    panel.view(
+        f"{name}_{words.lower()}",
+        types.PillBadgeView(text=words, color=color, variant="outlined", read_only=True),
+    )
 
 
 def pairs(panel: types.Object, name: str, shown: Iterable[tuple[str | None, str | None, str]]) -> None:
@@ -109,13 +110,12 @@ def pairs(panel: types.Object, name: str, shown: Iterable[tuple[str | None, str 
 
 def _picture(panel: types.Object, name: str, url: str, alt: str) -> None:
     frame = {
-        "width": f"{_PICTURE}px",
-        "height": f"{_PICTURE}px",
+        "height": f"{_HEIGHT}px",
+        "maxWidth": f"{_WIDEST}px",
         "objectFit": "cover",
         "borderRadius": "4px",
-        "display": "block",
     }
-    props = {"image": {"style": frame, "title": alt}}
+    props = {"image": {"style": {**frame, "display": "block"}, "title": alt}}
     panel.str(name, default=url, view=types.ImageView(alt=alt, componentsProps=props))
 
 

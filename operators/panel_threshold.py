@@ -1,18 +1,12 @@
 """The panel's section about the threshold: the curve, the slider below it, and the pairs that it decides about."""
 
-from typing import Any
-
 import fiftyone.operators.types as types
-import numpy as np
 
 from ..similarity.result import count, percent
 from ..similarity.steps.sweep import Merge, SweepResult
+from . import panel_charts as charts
 from . import panel_parts as parts
 from .panel_state import Scale, Shown
-
-_CHOSEN, _SUGGESTED, _RUN = "#ff6d04", "#8f8f8f", "#3fa7d6"
-_LEFT, _RIGHT = 52, 16  # pixels beside the curve; the slider is as wide as the curve
-_POINTS = 240
 
 
 def draw(panel: types.Object, shown: Shown) -> None:
@@ -44,94 +38,20 @@ def _offer(section: types.Object, shown: Shown) -> None:
 
 def _curve(section: types.Object, shown: Shown) -> None:
     found, swept = shown.found, shown.swept
-    marks = [("suggested", swept.eps, _SUGGESTED, "dot")]
+    marks = [("suggested", swept.eps, charts.SUGGESTED, "dot")]
     if found.eps is not None and found.run_field == swept.embeddings_field:
-        marks.append((f"run {found.run_key}", found.eps, _RUN, "dash"))
-    marks.append(("chosen", shown.eps, _CHOSEN, "solid"))
-    section.plot(
-        "curve",
-        data=_traces(swept, marks),
-        layout=_layout(swept),
-        config={"displayModeBar": False, "scrollZoom": False},
-        on_click=shown.events.on_point,
-        height="260px",
-        componentsProps={"plotly": {"useResizeHandler": True}},
-    )
-
-
-def _traces(swept: SweepResult, marks: list[tuple[str, float, str, str]]) -> list[dict[str, Any]]:
-    """Kept over eps as a step function, close enough to be clicked anywhere; and an upright line for each mark."""
-    curve = swept.curve()
-    scale = Scale.of(curve)
-    grid = np.geomspace(scale.low, scale.high, _POINTS)
-    steps = [threshold.eps for threshold in curve if scale.low < threshold.eps < scale.high]
-    eps = np.unique(np.concatenate([grid, steps])).tolist()
-    similar = swept.metric == "cosine"
-    line = {
-        "type": "scatter",
-        "mode": "lines",
-        "line": {"shape": "hv", "width": 2, "color": _CHOSEN},
-        "name": "kept",
-        "showlegend": False,
-        "x": eps,
-        "y": [swept.at(value).kept for value in eps],
-        "text": [f" ({100 * (1 - value):.2f} % similar)" if similar else "" for value in eps],
-        "hovertemplate": "eps %{x:.4g}%{text}<br>keeps %{y:,}<extra></extra>",
-    }
-    top = max(line["y"])
-    return [line, *(_mark(name, scale.clip(at), top, color, dash) for name, at, color, dash in marks)]
-
-
-def _mark(name: str, eps: float, top: int, color: str, dash: str) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "line": {"dash": dash, "width": 1.5, "color": color},
-        "hoverinfo": "skip",
-        "x": [eps, eps],
-        "y": [0, top * 1.04],
-    }
-
-
-def _layout(swept: SweepResult) -> dict[str, Any]:
-    scale = Scale.of(swept.curve())
-    clear = "rgba(0,0,0,0)"
-    ends = [float(np.log10(scale.low)), float(np.log10(scale.high))]
-    return {
-        "xaxis": {
-            "type": "log",
-            "range": ends,
-            "title": {"text": f"eps ({swept.metric} distance)"},
-            "automargin": False,
-        }
-        | {"fixedrange": True, "nticks": 8, "tickfont": {"size": 12}, "showgrid": False},
-        "yaxis": {
-            "title": {"text": "samples kept"},
-            "rangemode": "tozero",
-            "automargin": False,
-            "fixedrange": True,
-        }
-        | {"tickfont": {"size": 12}, "nticks": 6},
-        "margin": {"l": _LEFT, "r": _RIGHT, "t": 28, "b": 44},
-        "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": 1.14, "bgcolor": clear, "font": {"size": 12}},
-        "hovermode": "x",
-        "hoverdistance": -1,
-        "paper_bgcolor": clear,
-        "plot_bgcolor": clear,
-        "font": {"size": 12},
-    }
+        marks.append((f"run {found.run_key}", found.eps, charts.RUN, "dash"))
+    marks.append(("chosen", shown.eps, charts.CHOSEN, "solid"))
+    charts.curve(section, swept, marks, shown.events.on_point)
 
 
 def _slider(section: types.Object, shown: Shown) -> None:
     scale = Scale.of(shown.swept.curve())
-    # The slider's thumb stands below the curve's line: FiftyOne pads it by 16 and 32 pixels, which is taken back here.
+    # The slider's thumb stands below the chosen line: FiftyOne pads it by 16 and 32 pixels, which is taken back here.
     box = {
-        "marginTop": "-32px",
-        "marginBottom": "-32px",
-        "marginLeft": f"{_LEFT - 16}px",
-        "marginRight": f"{_RIGHT - 16}px",
+        "marginTop": "-60px",
+        "marginLeft": f"{charts.LEFT - 16}px",
+        "marginRight": f"{charts.RIGHT - 16}px",
     }
     section.float(
         "slider",
@@ -139,6 +59,7 @@ def _slider(section: types.Object, shown: Shown) -> None:
         min=0,
         max=100,
         view=types.SliderView(
+            height="20px",
             value_label_display="off",
             label_position="top",
             componentsProps={

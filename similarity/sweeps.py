@@ -24,7 +24,7 @@ _MOST_REMEMBERED = 4
 _REMEMBERED: dict[Path, "StoredSweep"] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoredSweep:
     """A sweep with what it is of; a sweep alone names its samples by row.
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import fiftyone as fo
 import numpy as np
@@ -198,6 +199,7 @@ def _is_of(
     return then <= now and now - then <= found.skipped.keys()
 
 
+@lru_cache(maxsize=4)  # the panel asks at every move of the threshold
 def result_of(found: sweeps.StoredSweep, options: SweepOptions) -> SweepResult:
     """A sweep and its suggestion as the step's result."""
     suggestion = suggest(found.sweep)

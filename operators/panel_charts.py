@@ -1,0 +1,140 @@
+"""The panel's two charts, as Plotly takes them."""
+
+import math
+from typing import Any
+
+import fiftyone.operators.types as types
+import numpy as np
+
+from ..similarity.steps.sweep import SweepResult
+from .panel_state import Scale
+
+LEFT, RIGHT = 52, 16  # pixels beside a chart
+CHOSEN, SUGGESTED, RUN = "#ff6d04", "#8f8f8f", "#3fa7d6"
+_CLEAR = "rgba(0,0,0,0)"
+_POINTS = 240
+_MOST_TICKS = 8
+
+
+def curve(
+    panel: types.Object, swept: SweepResult, marks: list[tuple[str, float, str, str]], on_click: Any
+) -> None:
+    """Add the number kept over eps, with an upright line for each mark ``(name, eps, color, dash)``."""
+    scale = Scale.of(swept.curve())
+    line = _kept(swept, scale)
+    top = 1.04 * max(line["y"])
+    lines = [_mark(name, scale.clip(eps), top, color, dash) for name, eps, color, dash in marks]
+    ticks = _ticks(scale)
+    across = {
+        "type": "log",
+        "range": [math.log10(scale.low), math.log10(scale.high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:.6g}" for tick in ticks],
+    }
+    more = {
+        "annotations": [_corner(f"eps ({swept.metric} distance)")],
+        "legend": {"orientation": "h", "x": 0, "y": 1.13, "bgcolor": _CLEAR},
+        "showlegend": True,
+        "hovermode": "x",
+        "hoverdistance": -1,  # a click anywhere is a click on the curve
+    }
+    layout = _layout(across, "samples kept", {"t": 26, "b": 22}) | more
+    _plot(panel, "curve", [line, *lines], layout, "260px", on_click)
+
+
+def sizes(panel: types.Object, clusters: list[tuple[int, int]], on_click: Any) -> None:
+    """Add a bar for each cluster ``(number, size)``."""
+    bars = {
+        "type": "bar",
+        "name": "size",
+        "x": [str(number) for number, _ in clusters],
+        "y": [size for _, size in clusters],
+        "marker": {"color": CHOSEN},
+        "hovertemplate": "cluster %{x}<br>%{y:,} samples<extra></extra>",
+    }
+    layout = _layout({"type": "category", "nticks": 20}, "samples", {"t": 8, "b": 22}) | {"bargap": 0.25}
+    _plot(panel, "sizes", [bars], layout, "170px", on_click)
+
+
+def _plot(
+    panel: types.Object, name: str, data: list, layout: dict[str, Any], height: str, on_click: Any
+) -> None:
+    panel.plot(
+        name,
+        data=data,
+        layout=layout,
+        config={"displayModeBar": False, "scrollZoom": False},
+        on_click=on_click,
+        height=height,
+        componentsProps={"plotly": {"useResizeHandler": True}},
+    )
+
+
+def _layout(across: dict[str, Any], upwards: str, margin: dict[str, int]) -> dict[str, Any]:
+    """A layout without a background of its own, for the dark theme and the light one."""
+    axis = {"fixedrange": True, "automargin": False, "tickfont": {"size": 12}}
+    return {
+        "xaxis": {**axis, "showgrid": False, **across},
+        "yaxis": {
+            **axis,
+            "rangemode": "tozero",
+            "nticks": 6,
+            "title": {"text": upwards, "font": {"size": 12}},
+        },
+        "margin": {"l": LEFT, "r": RIGHT, **margin},
+        "paper_bgcolor": _CLEAR,
+        "plot_bgcolor": _CLEAR,
+        "font": {"size": 12},
+    }
+
+
+def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
+    """The step function, with points close enough to be clicked anywhere."""
+    grid = np.geomspace(scale.low, scale.high, _POINTS)
+    steps = [threshold.eps for threshold in swept.curve() if scale.low < threshold.eps < scale.high]
+    eps = np.unique(np.concatenate([grid, steps])).tolist()
+    similar = swept.metric == "cosine"
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "kept",
+        "line": {"shape": "hv", "width": 2, "color": CHOSEN},
+        "showlegend": False,
+        "x": eps,
+        "y": [swept.at(value).kept for value in eps],
+        "text": [f" ({100 * (1 - value):.2f} % similar)" if similar else "" for value in eps],
+        "hovertemplate": "eps %{x:.4g}%{text}<br>keeps %{y:,}<extra></extra>",
+    }
+
+
+def _mark(name: str, eps: float, top: float, color: str, dash: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "line": {"dash": dash, "width": 1.5, "color": color},
+        "hoverinfo": "skip",
+        "x": [eps, eps],
+        "y": [0, top],
+    }
+
+
+def _corner(words: str) -> dict[str, Any]:
+    """The axis's name inside the chart, where the curve never is: below the axis stands the slider."""
+    place = {"xref": "paper", "yref": "paper", "x": 0.01, "y": 0.02, "xanchor": "left", "yanchor": "bottom"}
+    return {"text": words, "showarrow": False, "font": {"size": 12, "color": SUGGESTED}, **place}
+
+
+def _ticks(scale: Scale) -> list[float]:
+    """Round numbers on the scale, few enough to be read."""
+    decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [
+            digit * 10.0**decade
+            for decade in decades
+            for digit in digits
+            if scale.low <= digit * 10.0**decade <= scale.high
+        ]
+        if len(ticks) <= _MOST_TICKS:
+            return ticks
+    return ticks
