@@ -1,5 +1,7 @@
 """Vectors whose distances can be read off, and what a dataset looks like from outside."""
 
+from hashlib import blake2b
+
 import numpy as np
 
 NEAR = 1 - np.cos(np.radians(1.5))
@@ -13,11 +15,17 @@ def directions(*degrees):
 
 
 def documents(dataset, *, without=("last_modified_at",)):
-    """Every sample as the database has it, by id, without time stamps."""
+    """Every sample as the database has it, by id, without time stamps; of stored vectors their digest."""
     return {
-        str(document.pop("_id")): {key: value for key, value in document.items() if key not in without}
+        str(document.pop("_id")): {
+            key: _short(value) for key, value in document.items() if key not in without
+        }
         for document in dataset._sample_collection.find().sort("_id")
     }
+
+
+def _short(value):
+    return blake2b(value, digest_size=8).hexdigest() if isinstance(value, bytes) else value
 
 
 def tags(dataset):

@@ -1,0 +1,235 @@
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import support
+from tests.vectors import directions, documents
+
+import fiftyone as fo  # isort: skip
+import fiftyone.operators as foo  # isort: skip
+
+options = support.plugin("similarity.options")
+runs = support.plugin("similarity.runs")
+output = support.plugin("operators.output")
+
+DIFFERING = ("created_at", "last_modified_at", "_dataset_id", "filepath", "vgg16_file")
+"""What two copies of a dataset do not share: time stamps, and where their pictures are."""
+
+
+def call(name, target, **given):
+    return foo.get_operator(support.uri(name))(target, **given)
+
+
+# Each operator: its parameters, and the operators to call before it. "(folder)" stands for a new folder, "(selected)"
+# for the ids of selected samples.
+EMBED = ("compute_embeddings", {"weights": "untrained"})
+INDEX = ("build_similarity_index", {})
+CLUSTER = ("cluster_duplicates", {"eps": "0.01"})
+KEEP = ("keep_first_per_cluster", {})
+REMOVE = ("remove_duplicates", {"confirm": True})
+QUARANTINE = ("quarantine_media", {"confirm": True})
+OPERATORS = {
+    "compute_embeddings": ({"weights": "untrained", "recompute": True}, []),
+    "build_similarity_index": ({"n_trees": 10}, []),
+    "sort_by_similarity": ({"k": 4, "selected": "(selected)"}, [INDEX]),
+    "compare_samples": ({"selected": "(selected)"}, []),
+    "sweep_thresholds": ({}, []),
+    "cluster_duplicates": ({"eps": "0.01"}, []),
+    "keep_first_per_cluster": ({"cover": True, "order_by": "medoid"}, [CLUSTER]),
+    "find_unique_samples": ({"weights": "untrained", "run_key": "night"}, []),
+    "evaluate_clusters": ({"groups_field": "scene"}, [CLUSTER]),
+    "export_deduplicated": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
+    "group_into_folders": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
+    "write_report": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
+    "remove_duplicates": ({"confirm": True}, [CLUSTER, KEEP]),
+    "restore_removed": ({}, [CLUSTER, KEEP, REMOVE]),
+    "quarantine_media": ({"confirm": True}, [CLUSTER, KEEP, REMOVE]),
+    "restore_media": ({}, [CLUSTER, KEEP, REMOVE, QUARANTINE]),
+}
+OURS = sorted({one.name for one in foo.list_operators(type="operator") if one.uri == support.uri(one.name)})
+ON_REMOVED_SAMPLES = ("restore_removed", "quarantine_media", "restore_media")  # which are in no view
+
+
+@pytest.fixture(scope="module")
+def embedded_once(tmp_path_factory):
+    """Three scenes three times, one picture alone, and a file that cannot be read."""
+    folder = tmp_path_factory.mktemp("pictures")
+    made = fo.Dataset(f"operators-{uuid.uuid4().hex[:10]}")
+    made.add_samples(fo.Sample(filepath=path, scene=Path(path).name[0]) for path in scenes(folder))
+    call(EMBED[0], made, **EMBED[1])
+    yield made
+    made.delete()
+
+
+def scenes(folder):
+    rng = np.random.default_rng(51)
+    for scene, copies in enumerate((3, 3, 3, 1)):
+        coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        for copy in range(copies):
+            path = folder / f"{scene}-{copy}.png"
+            coarse.resize((48, 48), Image.Resampling.BICUBIC).point(lambda v, c=copy: v + c).save(path)
+            yield str(path)
+    (folder / "broken.png").write_bytes(b"broken")
+    yield str(folder / "broken.png")
+
+
+@pytest.fixture
+def copy(embedded_once, tmp_path):
+    """``copy("a")``: a copy of the dataset, with its own copies of the pictures."""
+    every = []
+
+    def make(name):
+        made = embedded_once.clone(f"{embedded_once.name}-{name}-{uuid.uuid4().hex[:6]}")
+        every.append(made.name)
+        (tmp_path / name).mkdir()
+        paths = [shutil.copy2(path, tmp_path / name) for path in made.values("filepath")]
+        made.set_values("filepath", [str(path) for path in paths])
+        return made
+
+    yield make
+    for name in every:
+        for found in fo.list_datasets(f"{name}*"):
+            fo.delete_dataset(found)
+
+
+def prepared(name, dataset, folder):
+    """The dataset after what comes before an operator; its parameters, its selected samples."""
+    given, before = OPERATORS[name]
+    for operator, its in before:
+        call(operator, dataset, **its)
+    given = {key: str(folder) if value == "(folder)" else value for key, value in given.items()}
+    selected = dataset.values("id")[:2] if given.pop("selected", None) else ()
+    return given, list(selected)
+
+
+def shown(values, dataset, folder):
+    """What an operator shows, without what two runs do not share: times, and names of dataset and folder."""
+    if isinstance(values, dict):
+        return {
+            key: shown(value, dataset, folder)
+            for key, value in values.items()
+            if key not in ("seconds", "plan")
+        }
+    if isinstance(values, list):
+        return [shown(value, dataset, folder) for value in values]
+    if isinstance(values, str):
+        lines = values.replace(str(folder), "(folder)").replace(dataset.name, "(dataset)").splitlines()
+        return "\n".join(line for line in lines if "embedded at" not in line and "built in" not in line)
+    return values
+
+
+def state(dataset):
+    """What an operator leaves behind: samples, saved views, and what the runs found."""
+    found = {"samples": documents(dataset, without=DIFFERING), "views": dataset.list_saved_views()}
+    for key in runs.keys(dataset):
+        steps = runs.load(dataset, key)["steps"]
+        found[key] = {
+            step: {name: value for name, value in facts.items() if name not in ("started", "finished")}
+            for step, facts in steps.items()
+        }
+    return found
+
+
+def test_every_operator_loads_and_is_tested_here():
+    assert foo.OperatorRegistry().list_errors() == []
+    assert set(OURS) <= set(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("name", "on"),
+    [(name, on) for name in OURS for on in ("dataset", "view")[: 1 if name in ON_REMOVED_SAMPLES else 2]],
+)
+def test_the_form_does_what_the_call_does(copy, tmp_path, name, on):
+    results = {}
+    for way in ("call", "form"):
+        dataset, folder = copy(way), tmp_path / way / "out"
+        given, selected = prepared(name, dataset, folder)
+        target = dataset if on == "dataset" else dataset.limit(8)
+        if way == "call":
+            its = {"selected": selected} if selected else {}
+            values = output.values(call(name, target, **its, **given))
+        else:
+            requests = dict(support.requests(support.run(name, target, selected=selected, **given)))
+            values = requests["show_output"]["results"] if "show_output" in requests else None
+        results[way] = shown(values, dataset, tmp_path / way), state(dataset)
+    assert results["form"][1] == results["call"][1]
+    if results["form"][0] is not None:
+        assert results["form"][0] == results["call"][0]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_delegated_run_does_the_same_and_its_record_keeps_what_is_shown(copy, tmp_path, name):
+    results = {}
+    for way in ("call", "queue"):
+        dataset, folder = copy(way), tmp_path / way / "out"
+        given, selected = prepared(name, dataset, folder)
+        if way == "call":
+            its = {"selected": selected} if selected else {}
+            values = output.values(call(name, dataset, **its, **given))
+        else:
+            support.run(name, dataset, selected=selected, delegate=True, **given)
+            record = support.run_queue(name, dataset)
+            assert record.run_state == "completed", record.result and record.result.error
+            values = record.result.result
+            dataset.reload()
+        results[way] = shown(values, dataset, tmp_path / way), state(dataset)
+    assert results["queue"] == results["call"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("cluster_duplicates", {"eps": "0"}, "eps must be greater than 0"),
+        ("cluster_duplicates", {"eps": "near"}, 'eps must be a number or "auto"'),
+        ("cluster_duplicates", {"run_key": "My run"}, "run_key must be a lower-case identifier"),
+        ("cluster_duplicates", {"min_samples": 0}, "min_samples"),
+        ("build_similarity_index", {"n_trees": 0}, "n_trees"),
+        ("compute_embeddings", {"layer": "block4"}, "layer"),
+    ],
+)
+def test_wrong_options_are_told_by_the_form_and_by_the_call_before_anything_runs(
+    vector_dataset, name, given, message
+):
+    made = vector_dataset(directions(0, 1))
+    before = documents(made)
+    with pytest.raises(foo.executor.ExecutionError, match=message):
+        support.run(name, made, **given)
+    with pytest.raises(options.OptionError, match=message):
+        call(name, made, **given)
+    assert documents(made) == before
+
+
+def test_an_unknown_option_of_a_call_names_those_there_are(vector_dataset):
+    with pytest.raises(options.OptionError, match=r"unknown option 'epsilon'; the options are .*eps"):
+        call("cluster_duplicates", vector_dataset(directions(0, 1)), epsilon=0.1)
+
+
+def test_a_step_that_cannot_run_fails_with_its_own_words(vector_dataset):
+    made = vector_dataset(directions(0, 1))
+    with pytest.raises(ValueError, match="Run cluster_duplicates first"):
+        call("keep_first_per_cluster", made)
+    with pytest.raises(Exception, match="Run cluster_duplicates first"):
+        support.run("keep_first_per_cluster", made)
+    support.run("keep_first_per_cluster", made, delegate=True)
+    record = support.run_queue("keep_first_per_cluster", made)
+    assert record.run_state == "failed"
+    assert "Run cluster_duplicates first" in record.result.error
+
+
+def test_an_operator_called_in_another_process_finds_the_same(vector_dataset):
+    made = vector_dataset([*directions(0, 1, 2, 40, 41, 90), None])
+    code = f"""
+import fiftyone as fo, fiftyone.operators as foo
+dataset = fo.load_dataset("{made.name}")
+foo.get_operator("@onlyone/dedup/cluster_duplicates")(dataset, eps=0.001)
+print(*foo.get_operator("@onlyone/dedup/keep_first_per_cluster")(dataset).kept_ids)
+"""
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    call("cluster_duplicates", made, eps=0.001)
+    assert other.stdout.splitlines()[-1].split() == call("keep_first_per_cluster", made).kept_ids
