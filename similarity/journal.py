@@ -13,6 +13,7 @@ from .relocate import sync_folder
 
 NAME = "journal.jsonl"
 FILES = "files"
+_UNFINISHED = f"{NAME}.partial"
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Journal:
 
     @property
     def _partial(self) -> Path:
-        return self.folder / f"{NAME}.partial"
+        return self.folder / _UNFINISHED
 
     def _write_partial(self) -> None:
         head = {"dataset_id": self.dataset_id, "dataset": self.dataset, "run_key": self.run_key}
@@ -96,6 +97,13 @@ def read(folder: Path) -> Journal | None:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"The journal {path} cannot be understood ({error}); nothing was moved") from error
     return journal
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a quarantine may begin in a folder: it is not there, empty, or holds a journal that a kill left unfinished."""
+    if not os.path.lexists(folder):
+        return True
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {_UNFINISHED}
 
 
 def _remove_if_empty(folder: Path) -> None:

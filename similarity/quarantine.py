@@ -165,7 +165,7 @@ def _open(archive: Archive, folder: Path) -> Journal:
         raise ValueError(
             f"{folder} is the quarantine of {known.dataset!r} (run {known.run_key!r}): name another folder"
         )
-    if known is None and os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+    if known is None and not journal.is_free(folder):
         raise ValueError(f"{folder} exists and is not a quarantine of OnlyOne's: name a new or empty folder")
     anchor = existing(folder)
     if not anchor.is_dir() or not os.access(anchor, os.W_OK | os.X_OK):

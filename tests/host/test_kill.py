@@ -193,4 +193,4 @@ def test_killed_at_any_moment_a_step_run_again_ends_where_an_undisturbed_one_doe
         delete([trial.dataset.name for trial in made])
     print(f"{step}: {outcome.writes} writes, {outcome.seconds:.2f} s, {deaths} of {MOMENTS} killed")
     assert failures == []
-    assert deaths >= MOMENTS // 2
+    assert deaths >= MOMENTS // 3

@@ -254,6 +254,14 @@ def test_folders_that_do_not_do_are_refused_before_anything_moves(removed, tmp_p
     assert files(tmp_path) == before
 
 
+def test_a_folder_with_a_journal_that_was_never_finished_is_used(removed):
+    folder(removed).mkdir()
+    (folder(removed) / "journal.jsonl.partial").write_text('{"dataset')
+    assert quarantine(removed).files == DROPPED
+    assert call("restore_media", removed).files == DROPPED
+    assert not folder(removed).exists()
+
+
 def test_the_quarantine_of_another_dataset_is_refused(removed, removable, tmp_path):
     quarantine(removed, folder=str(tmp_path / "aside"))
     other = removable(tmp_path / "data2")
