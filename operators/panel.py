@@ -17,6 +17,7 @@ from . import panel_state as ps
 from . import panel_view
 
 _URI = "@onlyone/dedup/"
+_STILL = 0.01  # hundredths of the slider's way
 _AT_ONCE = 2_000  # so many samples are swept while the panel opens
 _EVERYTHING = {"view_target": "DATASET"}  # the grid may show, say, only what is kept
 _ASKED = {
@@ -95,9 +96,13 @@ class DeduplicationPanel(foo.Panel):
 
     def on_slider(self, ctx) -> None:
         """Move the threshold by the slider."""
-        swept = _swept(ctx)
-        if swept is not None:
-            _place(ctx, swept, ps.Scale.of(swept.curve()).at(float(ctx.params["value"])))
+        state, swept = ps.PanelState.of(ctx.panel), _swept(ctx)
+        if swept is None:
+            return
+        scale, place = ps.Scale.of(swept.curve()), float(ctx.params["value"])
+        shown = scale.place(swept.eps if state.eps is None else state.eps)
+        if abs(place - shown) > _STILL:  # the App also reports the place that a slider is first drawn at
+            ctx.panel.state.set(ps.EPS, scale.at(place))
 
     def on_point(self, ctx) -> None:
         """Move the threshold by a click on the curve."""
@@ -195,13 +200,10 @@ def _swept(ctx) -> SweepResult | None:
 
 def _place(ctx, swept: SweepResult | None, eps: float | None) -> None:
     """Set the threshold that the panel talks about, None for the suggestion, and the slider with it."""
-    panel = ctx.panel.state
-    if swept is None:
-        panel.set(ps.EPS, None)
-        return
-    scale = ps.Scale.of(swept.curve())
-    panel.set(ps.EPS, None if eps is None else scale.clip(eps))
-    panel.set(ps.SLIDER, scale.place(swept.eps if eps is None else eps))
+    state = ps.PanelState.of(ctx.panel)
+    known = swept is not None and eps is not None
+    ctx.panel.state.set(ps.EPS, ps.Scale.of(swept.curve()).clip(eps) if known else None)
+    ctx.panel.state.set(ps.MOVES, state.moves + 1)
 
 
 def _show_cluster(ctx, found: Overview, number: int) -> None:

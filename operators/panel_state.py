@@ -9,8 +9,7 @@ from ..similarity.overview import Overview
 from ..similarity.steps.sweep import SweepResult, Threshold
 
 RUN, FIELD, PRICE = "choices.run", "choices.field", "numbers.below.price"
-SLIDER, TARGET = "threshold.slider", "threshold.choose.target"
-FOUND, SWEPT, EPS = "found", "swept", "eps"
+FOUND, SWEPT, EPS, MOVES = "found", "swept", "eps", "moves"
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,7 @@ class PanelState:
         run_key, field: chosen; None before the first look
         price: of a picture; 0 if none is given
         eps: the chosen threshold; None = the suggested one
+        moves: how often the threshold was moved otherwise than by the slider
         swept: key of the sweep that is shown; None if there is none
         found: what was seen at the last look
     """
@@ -29,6 +29,7 @@ class PanelState:
     field: str | None
     price: float
     eps: float | None
+    moves: int
     swept: str | None
     found: Overview | None
 
@@ -42,9 +43,15 @@ class PanelState:
             field=get(FIELD),
             price=float(get(PRICE) or 0),
             eps=get(EPS),
+            moves=get(MOVES) or 0,
             swept=get(SWEPT),
             found=Overview.of(found) if found else None,
         )
+
+
+def slider(moves: int) -> str:
+    """Name of the slider, a new one after each move: a slider keeps the place that it was first drawn at."""
+    return f"slider_{moves}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from ..similarity.result import count, percent
 from ..similarity.steps.sweep import Merge, SweepResult
 from . import panel_charts as charts
 from . import panel_parts as parts
-from .panel_state import Scale, Shown
+from .panel_state import Scale, Shown, slider
 
 
 def draw(panel: types.Object, shown: Shown) -> None:
@@ -54,7 +54,7 @@ def _slider(section: types.Object, shown: Shown) -> None:
         "marginRight": f"{charts.RIGHT - 16}px",
     }
     section.float(
-        "slider",
+        slider(shown.state.moves),
         default=scale.place(shown.eps),
         min=0,
         max=100,

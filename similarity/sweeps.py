@@ -5,6 +5,7 @@ import json
 import os
 import re
 import tempfile
+import zipfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def wanted(target: str, n: int) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(%?)", target.strip())
     number = 0 if match is None else float(match[1]) * (n / 100 if match[2] else 1)
-    if not 1 <= round(number) <= n:
+    if round(number) < 1 or number > n:
         raise ValueError(f"target must be a number from 1 to {n:,} or a share such as 10 %, got {target!r}")
     return round(number)
 
@@ -138,7 +139,7 @@ def _read(path: Path, key: str) -> StoredSweep | None:
             found = Sweep(**{name: _plain(file[name]) for name in _names()})
             ids = file["ids"].astype(str).tolist()
             return StoredSweep(key, ids, json.loads(str(file["skipped"])), found, file["similarities"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
 

@@ -1,0 +1,125 @@
+"""Every threshold from one pass: the same as clustering at each, kept in a file, and found again."""
+
+import numpy as np
+import pytest
+
+from tests import support
+from tests.deduplicated import vectors
+from tests.vectors import directions
+
+
+@pytest.fixture
+def step():
+    """The module of the step."""
+    return support.plugin("similarity.steps.sweep")
+
+
+@pytest.fixture
+def options():
+    """``options(min_samples=3)``: of the step."""
+    return support.plugin("similarity.options").SweepOptions
+
+
+@pytest.fixture
+def cluster():
+    """``cluster(dataset, eps=0.1)``: what clustering finds."""
+    chosen = support.plugin("similarity.options").ClusterOptions
+    run = support.plugin("similarity.steps.cluster").cluster
+    return lambda made, **values: run(made, chosen(**values))
+
+
+@pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("cosine", 3), ("euclidean", 2)])
+def test_the_sweep_equals_clustering_at_each_eps(vector_dataset, step, options, cluster, metric, min_samples):
+    made = vector_dataset(vectors())
+    swept = step.sweep(made, options(metric=metric, min_samples=min_samples))
+    edges = [row.eps for row in swept.curve() if row.eps > 1e-6]
+
+    assert len(edges) > 3
+    for eps in np.sqrt(np.multiply(edges, [*edges[1:], edges[-1] * 2])):
+        found, row = cluster(made, eps=float(eps), metric=metric, min_samples=min_samples), swept.at(eps)
+        assert (row.clusters, row.noise, row.kept) == (found.clusters, found.noise, found.unique)
+        assert row.largest == max((c.size for c in found.members), default=0)
+
+
+def test_the_suggestion_is_what_clustering_uses(vector_dataset, step, options, cluster):
+    made = vector_dataset(vectors())
+    swept, found = step.sweep(made, options()), cluster(made)
+    assert (swept.eps, swept.kept) == (found.eps, found.unique)
+
+
+@pytest.mark.parametrize(("target", "kept"), [("5", 5), ("3", 3), ("45 %", 5), ("11", 11)])
+def test_a_target_gives_the_eps_that_keeps_so_many(vector_dataset, step, options, cluster, target, kept):
+    made = vector_dataset(vectors())
+    swept, found = step.sweep(made, options()), cluster(made, target=target)
+    assert swept.eps_for(target) == found.eps
+    assert swept.at(found.eps).kept == found.unique == kept
+
+
+@pytest.mark.parametrize("target", ["0", "12", "0 %", "101 %", "many"])
+def test_a_target_out_of_reach_is_refused(vector_dataset, step, options, target):
+    swept = step.sweep(vector_dataset(vectors()), options())
+    with pytest.raises(ValueError, match="target must be"):
+        swept.eps_for(target)
+
+
+def test_pairs_on_either_side_of_a_threshold_are_named(vector_dataset, step, options):
+    made = vector_dataset(directions(0, 1, 30, 33))
+    a, b, c, d = sorted(made.values("id"))
+    swept = step.sweep(made, options())
+    eps = 1 - np.cos(np.radians(2))
+
+    (under,), (over, *_) = swept.just_under(eps), swept.just_over(eps)
+
+    assert {under.id, under.other_id} == {a, b}
+    assert {over.id, over.other_id} == {c, d}
+    assert under.similarity == pytest.approx(100 * np.cos(np.radians(1)), abs=1e-3)
+
+
+def test_a_sweep_is_found_again_until_the_vectors_change(vector_dataset, step, options):
+    made = vector_dataset(vectors())
+    assert step.find(made, options(), trust_over=100) is None
+    swept = step.sweep(made, options())
+
+    forget(step)
+    again = step.find(made, options(), trust_over=100)
+    assert (again.key, again.ids, again.eps) == (swept.key, swept.ids, swept.eps)
+    np.testing.assert_array_equal(again.similarities, swept.similarities)
+
+    made.delete_samples(made.limit(1).values("id"))
+    assert step.find(made, options(), trust_over=100) is None
+
+
+def test_a_large_sweep_is_found_by_its_samples_without_reading_their_vectors(vector_dataset, step, options):
+    made = vector_dataset(vectors())
+    assert step.find(made, options(), trust_over=0) is None
+    swept = step.sweep(made, options())
+    forget(step)
+    assert step.find(made, options(), trust_over=0).key == swept.key
+
+    made.delete_samples(made.exists("vgg16").limit(1).values("id"))
+    assert step.find(made, options(), trust_over=0) is None
+
+
+def test_a_damaged_file_is_computed_again(vector_dataset, step, options, plugin):
+    made = vector_dataset(vectors())
+    swept = step.sweep(made, options())
+    forget(step)
+    for file in (plugin("similarity.home").home() / "sweeps" / str(made._doc.id)).glob("*.npz"):
+        file.write_bytes(file.read_bytes()[:200])
+
+    assert step.recall(made, options(), swept.key) is None
+    assert step.sweep(made, options()).eps == swept.eps
+
+
+def test_sweeping_writes_nothing_to_the_dataset(vector_dataset, step, options):
+    made = vector_dataset(vectors())
+    before = made.last_modified_at, made.list_runs(), list(made.get_field_schema())
+    step.sweep(made, options())
+    made.reload()
+    assert (made.last_modified_at, made.list_runs(), list(made.get_field_schema())) == before
+
+
+def forget(step) -> None:
+    """Forget what the process remembers, as a new process would."""
+    support.plugin("similarity.sweeps")._REMEMBERED.clear()
+    step.result_of.cache_clear()
