@@ -4,10 +4,11 @@ PY := .venv/bin/python
 PYTHON ?=
 APP ?= 1
 REQUIRE_BROWSER ?= 0
+QUICK ?= 0
 export PYTHON APP REQUIRE_BROWSER
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo open test lint fix clean
+.PHONY: help setup setup-dev demo open test torture bench lint fix clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -26,6 +27,12 @@ open: setup  ## open the App on the demo's dataset again
 
 test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no Chromium)
 	$(PY) -m pytest
+
+torture: setup-dev  ## kill every step at fifty moments each, and run it again; takes long
+	MOMENTS=50 $(PY) -m pytest tests/host/test_kill.py
+
+bench: setup  ## measure side by side, and write docs/benchmarks.md (QUICK=1: small sizes, minutes)
+	$(PY) -m tools.bench $(if $(filter 1,$(QUICK)),--quick)
 
 lint: setup-dev  ## check style and types
 	$(PY) -m ruff check .
