@@ -69,7 +69,7 @@ def _numbers(panel: types.Object, shown: Shown) -> None:
     if found.clustered is None:
         return
     section = parts.card(panel, "numbers", f"Result of {found.run_key!r}", _caption(found))
-    tiles = parts.row(section, "tiles", gap=4, align_y="top")
+    tiles = parts.row(section, "tiles", gap=2, align_y="top")
     counts = found.counts
     samples = counts.samples if counts else found.clustered
     kept = counts.kept if counts else found.clusters + found.noise

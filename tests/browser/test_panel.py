@@ -1,0 +1,96 @@
+"""The panel, as a person uses it: read, move the threshold, look at pairs, cluster, keep, and see the numbers reconcile."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.app import RUN_MS
+from tests.browser.panel import Panel
+
+pytestmark = pytest.mark.browser
+
+KEEPS = re.compile(r"keeps (\d+) of 24")
+
+
+def kept(sentence: str) -> int:
+    return int(KEEPS.search(sentence)[1])
+
+
+def test_the_threshold_is_moved_and_the_pairs_change_with_it(app, embedded):
+    panel = Panel(app(embedded)).ready()
+    first, pairs = panel.threshold, panel.pictures
+    assert first.startswith("Suggested")
+    assert pairs
+
+    left = panel.drag(0.1)
+    assert left.startswith("Chosen")
+    assert kept(left) > kept(first)
+    assert panel.pictures != pairs
+
+    assert kept(panel.click_curve(0.97)) < kept(left)
+    assert kept(panel.keep_about("6")) == 6
+
+
+def test_clustering_and_keeping_from_the_panel_give_its_numbers(app, embedded, copy):
+    made = copy(embedded)
+    opened = app(made)
+    panel = Panel(opened).ready()
+    wanted = kept(panel.keep_about("6"))
+
+    panel.press(re.compile("Cluster with eps"))
+    panel.says(f"{wanted} clusters at eps")
+    opened.close()
+    assert panel.tile("Would keep") == str(wanted)
+
+    panel.press(re.compile("4. Keep first per cluster"))
+    opened.form.wait_for()
+    opened.execute()
+    panel.says(f"{wanted} kept, {24 - wanted} dropped")
+    opened.close()
+    opened.shows(f"{wanted} samples")
+    panel.says("Worst pairs")
+    numbers = {name: int(panel.tile(name)) for name in ("Samples", "Kept", "Dropped", "Skipped")}
+    assert numbers == {"Samples": 24, "Kept": wanted, "Dropped": 24 - wanted, "Skipped": 0}
+    made.reload()
+    assert made.count_values("dedup_kept") == {True: wanted, False: 24 - wanted}
+
+
+def test_a_cluster_is_shown_in_the_grid(app, deduplicated):
+    opened = app(deduplicated)
+    panel = Panel(opened).ready()
+    panel.says("Clusters")
+
+    show = opened.page.locator("table").get_by_role("button").first
+    show.scroll_into_view_if_needed()
+    show.click()
+
+    opened.shows("4 samples")
+
+
+def test_money_saved_follows_the_price(app, deduplicated):
+    panel = Panel(app(deduplicated)).ready()
+    field = panel.page.locator("input[type=number]").first
+    field.fill("0.5")
+    field.press("Tab")
+    expect(panel.page.get_by_text("9.00", exact=True)).to_be_visible(timeout=RUN_MS)
+
+
+def test_without_embeddings_it_says_what_to_do_first(app, traffic):
+    panel = Panel(app(traffic)).ready()
+    panel.says("Compute embeddings first")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_it_fits_its_width_in_both_themes(app, deduplicated, theme):
+    opened = app(deduplicated)
+    opened.page.set_viewport_size({"width": 1600, "height": 1750})
+    opened.page.evaluate(f"localStorage.setItem('mui-mode', '{theme}')")
+    opened.open(deduplicated)
+    panel = Panel(opened).ready()
+    panel.says("Threshold")
+    panel.threshold  # noqa: B018 - waits until the curve is there
+    opened.settle()
+    plot = opened.page.locator(".js-plotly-plot").first.bounding_box()
+    assert plot["x"] + plot["width"] <= opened.page.viewport_size["width"]
+    assert opened.screenshot(f"panel-{theme}").stat().st_size > 10_000
