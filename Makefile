@@ -8,7 +8,7 @@ QUICK ?= 0
 export PYTHON APP REQUIRE_BROWSER
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo open test torture bench lint fix clean
+.PHONY: help setup setup-dev demo open quality test torture bench lint fix clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -24,6 +24,9 @@ demo: setup  ## 500 pictures become 28, then the App opens on them (APP=0: witho
 
 open: setup  ## open the App on the demo's dataset again
 	@$(PY) -m tools.demo --open
+
+quality: setup  ## measure on real pictures, write docs/quality.md (DATA=folder, WEIGHTS=imagenet or untrained)
+	@$(PY) -m tools.quality --data "$(DATA)" --weights "$(or $(WEIGHTS),untrained)"
 
 test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no Chromium)
 	$(PY) -m pytest
