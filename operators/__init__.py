@@ -3,7 +3,7 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, exports, panel, removal, search, thresholds
+    from . import clusters, embeddings, evaluation, exports, panel, removal, search, thresholds
 
     for operator in (
         clusters.FindUniqueSamples,
@@ -14,13 +14,10 @@ def register(plugin):
         thresholds.SweepThresholds,
         clusters.ClusterDuplicates,
         clusters.KeepFirstPerCluster,
+        evaluation.EvaluateClusters,
         exports.ExportDeduplicated,
         exports.GroupIntoFolders,
         exports.WriteReport,
-        removal.RemoveDuplicates,
-        removal.RestoreRemoved,
-        removal.QuarantineMedia,
-        removal.RestoreMedia,
         removal.RemoveDuplicates,
         removal.RestoreRemoved,
         removal.QuarantineMedia,

@@ -7,7 +7,7 @@ import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import fiftyone.operators.types as types
 
-from ..similarity import runs
+from ..similarity import runs, truth
 from ..similarity import samples as sm
 from ..similarity.declare import REQUIRED, Option, OptionError, Options
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
@@ -123,4 +123,5 @@ _PROPOSALS: dict[str, Callable[[Any], list[str]]] = {
     "brain": _brain_keys,
     "numbers": _numbers,
     "labels": _label_fields,
+    "groups": truth.candidates,
 }

@@ -69,6 +69,20 @@ def read(samples: fo.core.collections.SampleCollection, field: str, run_key: str
     )
 
 
+def candidates(samples: fo.core.collections.SampleCollection) -> list[str]:
+    """Names of the fields that can hold true groups, those that OnlyOne wrote left out."""
+    names = samples.get_field_schema()
+    return [name for name in names if _suits(samples, name) and not sm.provenance(samples, name)]
+
+
+def _suits(samples: fo.core.collections.SampleCollection, name: str) -> bool:
+    try:
+        _path(samples, name)
+    except ValueError:
+        return False
+    return name != "filepath"
+
+
 def _kept(members: fo.DatasetView, names: runs.Names, labels: np.ndarray) -> np.ndarray:
     if members.has_sample_field(names.kept):
         return np.array([bool(value) for value in sm.read(members, names.kept)[1]], dtype=bool)
