@@ -20,7 +20,7 @@ WHOLE = (
 HALVED = ("retina.jpg", "astronaut.png", "china.jpg", "flower.jpg", "rocket.jpg", "coffee.png")
 
 SIDE = 420  # longer side of a scene, in pixels
-SHIFT = 0.025  # of the scene's width and height, at most, between any two of its pictures
+SHIFT = 0.02  # of the scene's width and height, at most, between any two of its pictures
 LIGHT = 0.07  # lighter or darker, at most
 QUALITY = (60, 95)  # of the JPEG, both included
 
@@ -89,8 +89,8 @@ def make_pictures(folder: Path, n: int = 500, seed: int = 51, truth: Path | None
 
 
 def shuffled_scenes(names: list[str], n: int, rng: np.random.Generator) -> list[str]:
-    """Return ``n`` names in random order and in unequal numbers; half of them are dealt out evenly."""
-    even = [name for name in names for _ in range(n // (2 * len(names)))]
+    """Return ``n`` names in random order and in unequal numbers; three quarters of them are dealt out evenly."""
+    even = [name for name in names for _ in range(3 * n // (4 * len(names)))]
     weights = rng.uniform(1, 5, len(names))
     drawn = [*even, *map(str, rng.choice(names, n - len(even), p=weights / weights.sum()))]
     rng.shuffle(drawn)
