@@ -77,6 +77,10 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
 
 def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:
     """A text, or a number beside the word auto; with proposals where the dataset has some."""
+    value = ctx.params.get(option.name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        inputs.float(option.name, **{**shown, "default": value})  # a caller's number; a person types a text
+        return
     if shown.get("default") is not None:
         shown["default"] = str(shown["default"])
     propose = _PROPOSALS.get(option.spec.picks)

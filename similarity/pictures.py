@@ -57,7 +57,9 @@ def _tie_broken(stage: fos.SortBy) -> fos.SortBy:
     if not isinstance(keys, list | tuple):
         keys = [(keys, 1)]
     flip = -1 if stage.reverse else 1
-    return fos.SortBy([*((key, flip * _direction(order)) for key, order in keys), ("id", 1)])
+    asked = [(key, flip * _direction(order)) for key, order in keys]
+    last = [] if any(key in ("id", "_id") for key, _ in asked if isinstance(key, str)) else [("id", 1)]
+    return fos.SortBy([*asked, *last])
 
 
 def _direction(order: int | str) -> int:

@@ -244,3 +244,9 @@ def test_embedding_clustering_and_keeping_in_one_go(dataset, pictures, tmp_path)
     assert np.array_equal(made.values("dedup_kept").count(True), 3)
     again = unique.find_unique(made.load_saved_view("dedup-kept"), given)
     assert (again.samples, again.kept, again.embedding.up_to_date) == (3, 3, 3)
+
+
+def test_a_view_sorted_by_id_backwards_keeps_its_order(dataset):
+    made = dataset([f"{number}.jpg" for number in range(4)])
+    flat = support.plugin("similarity.samples").flat
+    assert flat(made.sort_by("id", reverse=True)).values("id") == made.values("id")[::-1]

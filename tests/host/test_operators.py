@@ -233,3 +233,9 @@ print(*foo.get_operator("@onlyone/dedup/keep_first_per_cluster")(dataset).kept_i
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     call("cluster_duplicates", made, eps=0.001)
     assert other.stdout.splitlines()[-1].split() == call("keep_first_per_cluster", made).kept_ids
+
+
+def test_a_number_may_be_given_where_the_form_asks_for_a_text(vector_dataset):
+    made = vector_dataset(directions(0, 1))
+    support.run("cluster_duplicates", made, eps=0.05)
+    assert made.has_sample_field("dedup_cluster")
