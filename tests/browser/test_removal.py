@@ -1,0 +1,51 @@
+"""What a person drops, and gets back: plan, confirmation, removal and restoration through their forms, and the report."""
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_duplicates_are_planned_removed_and_restored(app, copy, deduplicated):
+    made = copy(deduplicated)
+    before = made.values("id")
+    opened = app(made)
+
+    plan = opened.run("Remove duplicates")
+    opened.screenshot("remove_plan")
+    assert "18 samples of 24 would be removed" in plan
+    assert "Nothing has been changed" in plan
+    assert made.values("id") == before
+    opened.close()
+
+    opened.clear_view()
+    opened.operator("Remove duplicates")
+    opened.check("Yes, take these samples out of the dataset")
+    opened.press_execute()
+    removed = opened.result()
+    opened.screenshot("removed")
+    assert "18 samples" in removed
+    opened.close()
+    opened.shows("6 samples")
+    made.reload()
+    assert made.count() == 6
+
+    restored = opened.run("Restore removed")
+    opened.screenshot("restored")
+    assert "18" in restored
+    made.reload()
+    assert sorted(made.values("id")) == sorted(before)
+
+
+def test_the_report_is_a_page_of_its_own(app, deduplicated, tmp_path):
+    opened = app(deduplicated)
+    opened.run("Write report", export_dir=tmp_path / "report")
+    opened.close()
+
+    opened.page.context.unroute_all()  # a file of this machine, and not a page of the server's
+    opened.page.goto((tmp_path / "report" / "report.html").as_uri())
+
+    expect(opened.page.locator("body")).to_contain_text("24")
+    expect(opened.page.locator("body")).to_contain_text("18")
+    assert opened.page.locator("img").first.evaluate("image => image.complete && image.naturalWidth > 0")
+    opened.screenshot("report")
