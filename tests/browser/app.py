@@ -4,11 +4,12 @@ import os
 import re
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 OPEN_MS = 60_000
 RUN_MS = 300_000
+BEGUN_MS = 15_000
 SETTLE_MS = 800  # pictures fade in; the App never says when it has drawn, and its polling never ends
 
 
@@ -83,7 +84,7 @@ class App:
     def fill(self, label: str, value: object) -> None:
         """Type a value into a field of the form and leave it; of a list of proposals the same one is taken."""
         field = self.field(label)
-        field.fill("")
+        field.press("ControlOrMeta+a")
         field.press_sequentially(str(value))
         proposal = self.page.get_by_role("option", name=str(value), exact=True)
         if field.get_attribute("role") == "combobox" and proposal.count():
@@ -111,10 +112,15 @@ class App:
         return self.form.inner_text() if self.form.is_visible() else ""
 
     def press_execute(self) -> None:
-        """Press Execute and wait for nothing, to look at the progress."""
+        """Press Execute and wait until the operator has begun, to look at its progress."""
         button = self.form.get_by_role("button", name="Execute")
         expect(button).to_be_enabled()
-        button.click()
+        try:
+            with self.page.expect_request(EXECUTION, timeout=BEGUN_MS):
+                button.click()
+        except TimeoutError:  # the App lets a press go by while it still checks the value typed last
+            with self.page.expect_request(EXECUTION, timeout=BEGUN_MS):
+                button.click()
 
     def schedule(self) -> None:
         """Choose to run the form's operator in the background, and press the button that then says so."""
@@ -153,7 +159,9 @@ class App:
             # The tick box in the picture's corner comes into being when the mouse does.
             self.page.mouse.move(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
             self.page.wait_for_timeout(SETTLE_MS / 2)
-            self.page.mouse.click(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
+            # The App then asks anew what the buttons over the grid do; before the answer they do what they did.
+            with self.page.expect_response(PLACEMENTS, timeout=OPEN_MS):
+                self.page.mouse.click(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
             expect(self.page.locator(cy("action-manage-selected"))).to_have_text(str(count))
 
     def count(self) -> str:
@@ -183,7 +191,7 @@ class App:
         """Return what the pictures in the grid carry, line by line, once so many are drawn."""
         expect(self.thumbnails).to_have_count(count, timeout=OPEN_MS)
         self.settle()
-        drawn = [(each.bounding_box(), each.inner_text().strip()) for each in self.thumbnails.all()]
+        drawn = [(each.bounding_box(), each.evaluate(CARRIED)) for each in self.thumbnails.all()]
         return [text for box, text in sorted(drawn, key=lambda pair: place(pair[0]))]
 
     def saved_view(self, name: str) -> None:
@@ -220,6 +228,11 @@ def place(box: dict[str, float]) -> tuple[int, int]:
     return round(box["y"]), round(box["x"])
 
 
+# Each value that a picture carries is an element of its own, with no space between them.
+CARRIED = """(picture) => [...picture.querySelectorAll('[class*="lookerTags"] > *')]
+    .map((value) => value.textContent.trim()).join(" ")"""
+PLACEMENTS = re.compile(r"/operators/resolve-placements")
+EXECUTION = re.compile(r"/operators/execute")
 TAG_SEARCH = "selector-sidebar-search-tags"
 # The text of an output, not of a progress bar, and not of the moment between the two.
 RESULT = re.compile(r"^(?!\d+%).{5,}", re.DOTALL)

@@ -47,10 +47,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def server(chromium, tmp_path_factory):
     """The address of the App's server, which sees the same database, plugin and folders as the tests."""
-    with pytest.MonkeyPatch.context() as environment:
-        # Without it the App offers no running in the background.
-        environment.setenv("FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS", "true")
-        started = AppServer(tmp_path_factory.mktemp("server") / "server.log")
+    started = AppServer(tmp_path_factory.mktemp("server") / "server.log")
     yield started.address
     started.stop()
 
@@ -85,7 +82,7 @@ def app(browser, server, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def traffic(tmp_path_factory, server):
+def traffic(tmp_path_factory):
     """A dataset of 24 photographs, four of each of six scenes, a little lighter or darker; none of its own fields."""
     rng, folder, places = np.random.default_rng(51), tmp_path_factory.mktemp("traffic"), scenes.scenes()
     made = new_dataset()

@@ -1,0 +1,79 @@
+"""The whole job in one go on the demo's 500 pictures, also after a tab was closed in the middle of it."""
+
+import time
+
+import pytest
+
+from tests.browser.app import RUN_MS
+from tests.browser.conftest import new_dataset
+from tools import scenes
+
+import fiftyone as fo  # isort: skip
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PICTURES = 500
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo's pictures as a dataset, with the scene that each one shows and nothing else."""
+    folder = tmp_path_factory.mktemp("demo")
+    shown = scenes.make_pictures(folder, PICTURES)
+    made = new_dataset()
+    files = sorted(folder.glob("*.jpg"))
+    made.add_samples(
+        [fo.Sample(filepath=str(file), scene=scene) for file, scene in zip(files, shown, strict=True)]
+    )
+    yield made
+    made.delete()
+
+
+def wait_until_free(dataset, plugin):
+    """Wait until nobody embeds into the dataset's field any more."""
+    locks = plugin("similarity.locks")
+    deadline = time.monotonic() + RUN_MS / 1000
+    while True:
+        try:
+            with locks.lock(dataset, "field-vgg16"):
+                return
+        except locks.Busy:
+            assert time.monotonic() < deadline, "the lock was not released"
+            time.sleep(0.2)
+
+
+def test_a_closed_tab_keeps_what_was_computed_and_frees_the_lock(app, demo, plugin):
+    opened = app(demo)
+    opened.operator("Compute embeddings")
+    opened.fill("Weights", "untrained")
+    opened.press_execute()
+    opened.progress("Embedding")
+    opened.screenshot("progress")
+
+    opened.page.close()
+    wait_until_free(demo, plugin)
+
+    demo.reload()
+    assert 0 < demo.exists("vgg16").count() < PICTURES
+
+
+def test_one_button_turns_500_pictures_into_28(app, demo):
+    opened = app(demo)
+    opened.show_field("scene")
+
+    opened.button("@onlyone/dedup/find_unique_samples").click()
+    opened.fill("Weights", "untrained")
+    opened.screenshot("find_unique_form")
+    opened.press_execute()
+    text = opened.result()
+    opened.screenshot("find_unique")
+    opened.close()
+
+    assert "500 samples, 28 clusters, 28 kept: 5.6 % to annotate. 472 dropped, 0 skipped." in text
+    assert "up to date" in text
+    opened.shows("28 samples")
+    opened.show_field("scene")
+    opened.screenshot("kept")
+    demo.reload()
+    kept = demo.load_saved_view("dedup-kept")
+    assert sorted(kept.values("scene")) == sorted(scenes.scenes())
