@@ -41,9 +41,7 @@ def schema_of_values(shown: dict[str, Any] | None) -> types.Property:
 def failure(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
     """Schema and values that show an error that explains itself."""
     outputs = types.Object()
-    outputs.view(
-        "problem", types.Error(label="Stopped; what was saved before stays", description=str(error))
-    )
+    outputs.view("problem", types.Error(label="Stopped; what was saved before stays", description=str(error)))
     return types.Property(outputs).to_json(), {}
 
 
