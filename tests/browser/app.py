@@ -1,15 +1,18 @@
 """The FiftyOne App as a person sees it in Chromium: what the browser tests click, fill and read."""
 
+import io
 import os
 import re
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 OPEN_MS = 60_000
 RUN_MS = 300_000
 BEGUN_MS = 15_000
+COLORS = 160  # of a screenshot, so that it stays small in the repository
 SETTLE_MS = 800  # pictures fade in; the App never says when it has drawn, and its polling never ends
 
 
@@ -129,9 +132,9 @@ class App:
         self.form.get_by_role("button", name="Schedule").click()
         self.page.get_by_text("Operation successfully scheduled").wait_for(timeout=OPEN_MS)
 
-    def progress(self, what: str) -> None:
-        """Wait until the progress bar says what is being done."""
-        expect(self.output).to_have_text(re.compile(rf"\d+%.*{what}", re.DOTALL), timeout=RUN_MS)
+    def progress(self, what: str, percent: str = r"\d+") -> None:
+        """Wait until the progress bar says what is being done and shows a percentage of this pattern."""
+        expect(self.output).to_have_text(re.compile(rf"^{percent}%.*{what}", re.DOTALL), timeout=RUN_MS)
 
     def result(self) -> str:
         """Wait for the output that takes the progress bar's place, and return its text."""
@@ -199,6 +202,12 @@ class App:
         self.page.locator(cy("saved-views-selection")).click()
         self.page.locator(cy(f"saved-views-{name}-selection-option")).click()
 
+    def zoom(self, share: float) -> None:
+        """Set the size of the pictures by the slider over the grid: 0 is the smallest, 1 the largest."""
+        slider = self.page.locator(cy("slider")).last
+        box = slider.bounding_box()
+        slider.click(position={"x": share * box["width"], "y": box["height"] / 2})
+
     def clear_view(self) -> None:
         """Go back to the whole dataset."""
         self.page.locator(cy("btn-clear-view-bar")).click()
@@ -213,7 +222,8 @@ class App:
         self._pictures.mkdir(parents=True, exist_ok=True)
         self.page.wait_for_timeout(SETTLE_MS)
         file = self._pictures / f"{name}.png"
-        self.page.screenshot(path=file)
+        with Image.open(io.BytesIO(self.page.screenshot())) as picture:
+            picture.convert("RGB").quantize(COLORS).save(file, optimize=True)
         return file
 
     def _search(self, text: str) -> Locator:
