@@ -90,6 +90,7 @@ class KeepResult(Result):
             lines.append(
                 f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
             )
+        lines += self.notes
         if self.skipped:
             lines += ["", "Skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)

@@ -123,7 +123,8 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
     """The vector ``(d,)`` of a picture, a path or the bytes of a file, embedded as the field was.
 
     Raises:
-        ValueError: if the field's provenance does not say how, or the picture cannot be read
+        ValueError: if the field's provenance does not say how, its weights are not to be had any more, or the picture
+            cannot be read
     """
     info = sm.provenance(dataset, field)
     if "layer" not in info:
@@ -136,7 +137,14 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
     except images.UnreadableImage as error:
         name = repr(picture) if isinstance(picture, str) else "uploaded"
         raise ValueError(f"The picture {name} cannot be searched for: {error}") from error
-    model = vgg16.load(layer=info["layer"], weights=info["weights_source"], precision=info["precision"])
+    how = {"layer": info["layer"], "weights": info["weights_source"], "precision": info["precision"]}
+    for key, now in vgg16.provenance(**how).items():
+        if info.get(key) != now:
+            raise ValueError(
+                f"The vectors in {field!r} were made with {key} {info.get(key)!r}, and what there is now has {now!r}: run "
+                "compute_embeddings with recompute=True, then search again"
+            )
+    model = vgg16.load(**how)
     return model.embed(pixels[None])[0]
 
 

@@ -417,3 +417,13 @@ def test_any_decision_on_a_dataset_keeps_its_promises_and_reconciles(vector_data
     before = documents(made)
     assert keep(made, **given) == result
     assert documents(made) == before
+
+
+def test_the_result_says_in_words_that_dropped_samples_lie_beyond_eps(vector_dataset):
+    angles = np.arange(0, 40) * 2.0
+    made = vector_dataset(np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1))
+    support.foo.get_operator(support.uri("cluster_duplicates"))(made, embeddings_field="vgg16", eps=0.001)
+    result = support.foo.get_operator(support.uri("keep_first_per_cluster"))(made)
+    assert result.beyond_eps > 0
+    assert "farther than eps from every kept one" in str(result)
+    assert "cover=True" in str(result)
