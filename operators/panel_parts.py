@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..similarity.thumbnails import thumbnails
+from ..similarity.output.thumbnails import thumbnails
 
 Style = dict[str, Any]
 

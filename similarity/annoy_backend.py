@@ -14,10 +14,10 @@ import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
 
 from .engine.forest import check_options
-from .index_field import VectorField
-from .index_query import NeighborQueries, Query, check_comparable, complain
-from .index_state import State, current, forget, remember
-from .index_store import IndexFolder, IndexSettings
+from .index.field import VectorField
+from .index.query import NeighborQueries, Query, check_comparable, complain
+from .index.state import State, current, forget, remember
+from .index.store import IndexFolder, IndexSettings
 from .options import IndexOptions
 
 _DEFAULTS = IndexOptions()

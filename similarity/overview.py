@@ -6,9 +6,10 @@ from typing import Any
 
 import fiftyone as fo
 
-from . import archive, runs, steps_done
+from . import runs, steps_done
 from . import samples as sm
 from .options import SweepOptions
+from .removal import archive
 from .steps_done import StepState
 
 LARGEST, BARS, WORST = 20, 200, 6  # clusters in the table, clusters in the chart, pairs as pictures

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from .. import formats, manifest, media, runs, targets
+from .. import runs
 from .. import samples as sm
 from ..locks import lock
 from ..options import ExportOptions
+from ..output import formats, manifest, media, targets
+from ..output.report import write_report
 from ..progress import Report, silent
-from ..report import write_report
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
 from . import cluster, keep
 

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from .. import runs, seals
+from .. import runs
 from .. import samples as sm
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
@@ -15,6 +15,7 @@ from ..engine.clusters import NOISE
 from ..locks import lock
 from ..options import KeepOptions
 from ..progress import Report, about, silent
+from ..removal import seals
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
 from . import cluster, views
 from .order import keep_order, protected

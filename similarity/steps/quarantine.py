@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import fiftyone as fo
 
-from .. import archive as ar
-from .. import quarantine as qu
 from ..locks import lock
 from ..options import QuarantineOptions
+from ..output.targets import size
 from ..progress import Report, silent
-from ..relocate import Occupied, clean, relocate
+from ..removal import archive as ar
+from ..removal import quarantine as qu
+from ..removal.relocate import Occupied, clean, relocate
 from ..result import Result, count
-from ..targets import size
 
 _SHOWN, _REASONS = 20, 5
 OTHER = "another file is at its place"

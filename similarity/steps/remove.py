@@ -9,15 +9,16 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 
-from .. import archive as ar
-from .. import removal, runs
+from .. import runs
 from .. import samples as sm
 from ..locks import lock
 from ..options import RemoveOptions
+from ..output.targets import size
 from ..progress import Report, silent
+from ..removal import archive as ar
+from ..removal import plan as removal
+from ..removal.seals import json_digest
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
-from ..seals import json_digest
-from ..targets import size
 from . import keep
 
 _BY_HAND = "another version of it is in the archive already; it was brought back by hand"

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import fiftyone as fo
 
-from .. import manifest, runs, targets
+from .. import runs
 from .. import samples as sm
 from ..locks import lock
 from ..options import ReportOptions
+from ..output import manifest, targets
+from ..output.report import write_report
 from ..progress import Report, silent
-from ..report import write_report
 from ..result import Result, percent
 from . import cluster, keep
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import fiftyone as fo
 
-from .. import archive as ar
-from .. import removal, runs, seals
+from .. import runs
 from .. import samples as sm
 from ..embeddings import FieldNames
 from ..locks import lock
 from ..options import RestoreOptions
 from ..progress import Report, silent
+from ..removal import archive as ar
+from ..removal import plan as removal
+from ..removal import seals
 from ..result import Result, Skipped, count, skipped_lines, skipped_table, view_field
 
 _TWICE = "the dataset has a sample of this id, brought back by hand; this one stays in the archive"

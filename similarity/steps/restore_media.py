@@ -7,15 +7,15 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from .. import archive as ar
-from .. import journal as jn
-from .. import quarantine as qu
 from ..locks import lock
 from ..options import RestoreMediaOptions
+from ..output.targets import size
 from ..progress import Report, silent
-from ..relocate import Occupied, clean, relocate
+from ..removal import archive as ar
+from ..removal import journal as jn
+from ..removal import quarantine as qu
+from ..removal.relocate import Occupied, clean, relocate
 from ..result import count
-from ..targets import size
 from .quarantine import OTHER, MediaResult, whose
 
 

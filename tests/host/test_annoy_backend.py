@@ -343,7 +343,7 @@ def test_tags_labels_and_similarities_read_no_vector_and_rebuild_nothing(
     dataset.tag_samples("dedup:cluster:0001")
     dataset.set_values("dedup_cluster", [1] * 60)
     dataset.sort_by_similarity(ids[0], k=5, brain_key=KEY, dist_field="similarity")
-    field = plugin("similarity.index_field").VectorField
+    field = plugin("similarity.index.field").VectorField
     monkeypatch.setattr(field, "_read", lambda *_: pytest.fail("a vector was read"))
     assert names_of(fresh(dataset).nearest(ids[0], 1)) == [ids[0]]
     status = fresh(dataset).status
@@ -488,7 +488,7 @@ def test_any_file_may_be_deleted_at_any_time(indexed, folder, suffix, plugin):
         if path.name.endswith(suffix):
             path.unlink()
     assert index.nearest(ids[4], 5) == expected
-    plugin("similarity.index_state")._states.clear()
+    plugin("similarity.index.state")._states.clear()
     assert fresh(dataset).nearest(ids[4], 5) == expected
     assert len(files(folder(dataset))) == 4
 
@@ -502,7 +502,7 @@ def test_a_truncated_file_is_built_again(indexed, folder, suffix, plugin):
     replaced = path.with_name("truncated")
     replaced.write_bytes(whole[: len(whole) // 2])
     replaced.replace(path)
-    plugin("similarity.index_state")._states.clear()
+    plugin("similarity.index.state")._states.clear()
     assert fresh(dataset).nearest(ids[4], 5) == expected
 
 

@@ -215,7 +215,7 @@ def test_a_sample_brought_back_by_hand_is_not_touched(removable):
 def test_what_an_interrupted_removal_left_in_both_comes_down_to_one(removable):
     made = removable()
     before, wanted = state(made), dropped(made)
-    archives = support.plugin("similarity.archive")
+    archives = support.plugin("similarity.removal.archive")
     archive = archives.create(made, "dedup")
     archives._copy(made, archive.store, [made[i]._id for i in wanted[:3]], {}, "replace")
     made.set_values("note", {wanted[0]: "edited since"}, key_field="id")

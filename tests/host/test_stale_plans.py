@@ -265,7 +265,7 @@ def test_a_sample_edited_while_it_is_removed_stays_as_it_was_edited(removable, m
     """The edit comes between the check and the deletion: the narrowest moment there is."""
     made = removable()
     victim = dropped(made)[0]
-    archive = support.plugin("similarity.archive")
+    archive = support.plugin("similarity.removal.archive")
     copy = archive._copy
 
     def edit_then_copy(origin, *arguments):

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("similarity/engine", "similarity/steps", "similarity", "operators")
+ROOMS = (
+    *(f"similarity/{shelf}" for shelf in ("engine", "index", "output", "removal", "steps")),
+    "similarity",
+    "operators",
+)
 SOURCES = sorted(
     path
     for room in ("operators", "similarity")

@@ -13,7 +13,7 @@ import fiftyone.core.media as fom
 import numpy as np
 from fiftyone import ViewField as F
 
-from .engine import vectors as vec
+from ..engine import vectors as vec
 
 ABSENT = ""
 """The stamp of a sample without a vector."""

@@ -8,13 +8,14 @@ from typing import Any
 
 import fiftyone as fo
 
-from . import manifest, report_page, runs
-from . import samples as sm
-from .engine.clusters import NOISE
-from .engine.neighbors import reach
+from .. import runs
+from .. import samples as sm
+from ..engine.clusters import NOISE
+from ..engine.neighbors import reach
+from ..options import ReportOptions
+from ..progress import Report
+from . import manifest, report_page
 from .manifest import DROPPED, KEPT, SKIPPED, Row
-from .options import ReportOptions
-from .progress import Report
 
 LARGEST, WORST = 8, 12  # clusters and pairs that the page shows as pictures
 _EXAMPLES = 5

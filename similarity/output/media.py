@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .progress import Report
-from .result import count
+from ..progress import Report
+from ..result import count
 from .targets import Target
 
 COPY, HARDLINK, SYMLINK, NONE = "copy", "hardlink", "symlink", "none"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from .engine import images
+from ..engine import images
 
 LONG_SIDE = 180  # pixels; twice what the page shows on paper, and at most images.SIDE
 _QUALITY = 80

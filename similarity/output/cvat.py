@@ -13,7 +13,7 @@ import fiftyone.core.utils as fou
 import fiftyone.utils.cvat as fouc
 import jinja2
 
-from .progress import Report
+from ..progress import Report
 
 
 def write_cvat(

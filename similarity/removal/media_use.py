@@ -10,7 +10,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.odm as foo
 
-from .progress import Report
+from ..progress import Report
 
 _CHUNK = 10_000
 _THREADS = 16  # on a network file system, asking for a file's number is all waiting

@@ -9,11 +9,12 @@ from typing import Any
 
 import fiftyone as fo
 
-from . import runs, seals
-from . import samples as sm
+from .. import runs
+from .. import samples as sm
+from ..embeddings import FieldNames, file_mark
+from ..engine import images
+from . import seals
 from .archive import Document
-from .embeddings import FieldNames, file_mark
-from .engine import images
 
 _READERS = 8  # files read at once: enough to keep a disk busy
 

@@ -10,8 +10,8 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from ..result import count, percent
 from .manifest import KEPT, Row
-from .result import count, percent
 from .targets import size
 from .thumbnails import thumbnails
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine import exact
-from .engine import vectors as vec
-from .index_state import State
+from ..engine import exact
+from ..engine import vectors as vec
+from .state import State
 
 logger = logging.getLogger(__name__)
 

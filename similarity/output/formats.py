@@ -17,12 +17,12 @@ import fiftyone.core.labels as fol
 import fiftyone.utils.data as foud
 import yaml
 
-from . import samples as sm
+from .. import samples as sm
+from ..options import ExportOptions
+from ..progress import Report
 from .cvat import write_cvat
 from .manifest import Row
 from .media import NONE, UniqueNames
-from .options import ExportOptions
-from .progress import Report
 
 COCO, YOLO, CVAT = "COCODetectionDataset", "YOLOv5Dataset", "CVATImageDataset"
 CSV, FIFTYONE = "CSVDataset", "FiftyOneDataset"

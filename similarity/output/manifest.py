@@ -9,9 +9,9 @@ from typing import Any
 
 import fiftyone as fo
 
-from . import runs
-from . import samples as sm
-from .engine.clusters import NOISE
+from .. import runs
+from .. import samples as sm
+from ..engine.clusters import NOISE
 
 KEPT, DROPPED, SKIPPED, UNDECIDED = "kept", "dropped", "skipped", "undecided"
 

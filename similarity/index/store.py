@@ -21,11 +21,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .engine import forest
-from .engine.forest_files import Beside, ForestFacts
-from .home import home
-from .index_field import Fingerprint, Stamp, VectorField
-from .locks import Busy, lock
+from ..engine import forest
+from ..engine.forest_files import Beside, ForestFacts
+from ..home import home
+from ..locks import Busy, lock
+from .field import Fingerprint, Stamp, VectorField
 
 _VERSION = 1
 _MANIFEST = "index.json"

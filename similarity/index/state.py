@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine import exact
-from .engine import vectors as vec
-from .index_field import ABSENT, UNKNOWN, Fingerprint, Stamp, VectorField
-from .index_store import Base, IndexFolder, IndexSettings
+from ..engine import exact
+from ..engine import vectors as vec
+from .field import ABSENT, UNKNOWN, Fingerprint, Stamp, VectorField
+from .store import Base, IndexFolder, IndexSettings
 
 # Bulk writes stamp all their samples with the time they began, and clocks of machines differ; what was
 # modified this long before the newest sample seen is looked at again.

@@ -11,7 +11,7 @@ import shutil
 from hashlib import blake2b
 from pathlib import Path
 
-from .engine import images
+from ..engine import images
 
 _PARTIAL = ".onlyone-partial-"
 

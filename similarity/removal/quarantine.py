@@ -8,12 +8,12 @@ from pathlib import Path
 
 import fiftyone.core.utils as fou
 
+from ..embeddings import file_mark
+from ..output.targets import refuse_served, size
+from ..progress import Report
 from . import journal, media_use, seals
 from .archive import REMOVAL, Archive
-from .embeddings import file_mark
 from .journal import Journal
-from .progress import Report
-from .targets import refuse_served, size
 
 _SPARE = 2**20  # bytes left free beside the files: journal and folders
 

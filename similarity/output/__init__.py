@@ -1,0 +1,1 @@
+"""What is written outside of the dataset: folders, formats, manifest, report."""
