@@ -184,8 +184,9 @@ def _look(dataset: fo.Dataset, found: Overview) -> SweepResult | None:
     if found.problem or not found.vectors:
         return None
     try:
-        known = find(dataset, found.sweep_options, trust_over=ALWAYS_CHECKED)
-        return sweep(dataset, found.sweep_options) if known is None and found.vectors <= _AT_ONCE else known
+        if found.vectors <= _AT_ONCE:
+            return sweep(dataset, found.sweep_options)
+        return find(dataset, found.sweep_options, trust_over=ALWAYS_CHECKED)
     except ValueError:  # vectors that cannot be compared: the steps say what to do
         return None
 

@@ -6,7 +6,7 @@ from typing import Any
 import fiftyone.operators.types as types
 import numpy as np
 
-from ..similarity.steps.sweep import SweepResult
+from ..similarity.steps.sweep import SweepResult, Threshold
 from .panel_state import Scale
 
 LEFT, RIGHT = 52, 16  # pixels beside a chart
@@ -19,7 +19,7 @@ _MOST_TICKS = 8
 def curve(
     panel: types.Object, swept: SweepResult, marks: list[tuple[str, float, str, str]], on_click: Any
 ) -> None:
-    """Add the number kept over eps, with an upright line for each mark ``(name, eps, color, dash)``."""
+    """Add the number kept over eps, with cover too, and an upright line for each mark ``(name, eps, color, dash)``."""
     scale = Scale.of(swept.curve())
     line = _kept(swept, scale)
     top = 1.04 * max(line["y"])
@@ -39,7 +39,7 @@ def curve(
         "hoverdistance": -1,  # a click anywhere is a click on the curve
     }
     layout = _layout(across, "samples kept", {"t": 26, "b": 22}) | more
-    _plot(panel, "curve", [line, *lines], layout, "260px", on_click)
+    _plot(panel, "curve", [line, *_covered(swept, scale), *lines], layout, "260px", on_click)
 
 
 def sizes(panel: types.Object, clusters: list[tuple[int, int]], on_click: Any) -> None:
@@ -91,20 +91,44 @@ def _layout(across: dict[str, Any], upwards: str, margin: dict[str, int]) -> dic
 def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
     """The step function, with points close enough to be clicked anywhere."""
     grid = np.geomspace(scale.low, scale.high, _POINTS)
-    steps = [threshold.eps for threshold in swept.curve() if scale.low < threshold.eps < scale.high]
-    eps = np.unique(np.concatenate([grid, steps])).tolist()
-    similar = swept.metric == "cosine"
+    steps = [t.eps for t in (*swept.curve(), *swept.covered()) if scale.low < t.eps < scale.high]
+    shown = [swept.at(eps) for eps in np.unique(np.concatenate([grid, steps])).tolist()]
     return {
         "type": "scatter",
         "mode": "lines",
         "name": "kept",
         "line": {"shape": "hv", "width": 2, "color": CHOSEN},
         "showlegend": False,
-        "x": eps,
-        "y": [swept.at(value).kept for value in eps],
-        "text": [f" ({100 * (1 - value):.2f} % similar)" if similar else "" for value in eps],
-        "hovertemplate": "eps %{x:.4g}%{text}<br>keeps %{y:,}<extra></extra>",
+        "x": [threshold.eps for threshold in shown],
+        "y": [threshold.kept for threshold in shown],
+        "text": [_similar(threshold.eps, swept.metric) for threshold in shown],
+        "customdata": [_with_cover(threshold) for threshold in shown],
+        "hovertemplate": "eps %{x:.4g}%{text}<br>keeps %{y:,}%{customdata}<extra></extra>",
     }
+
+
+def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
+    """The number kept with cover, where it was counted: nothing is claimed between the points."""
+    shown = [threshold for threshold in swept.covered() if scale.low < threshold.eps < scale.high]
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "kept with cover",
+        "line": {"dash": "dash", "width": 1.5, "color": CHOSEN},
+        "marker": {"size": 4},
+        "hoverinfo": "skip",  # told at the line of what is kept, so that a click is always a click on that
+        "x": [threshold.eps for threshold in shown],
+        "y": [threshold.kept_with_cover for threshold in shown],
+    }
+    return [line] if shown else []
+
+
+def _similar(eps: float, metric: str) -> str:
+    return f" ({100 * (1 - eps):.2f} % similar)" if metric == "cosine" else ""
+
+
+def _with_cover(threshold: Threshold) -> str:
+    return "" if threshold.kept_with_cover is None else f", with cover {threshold.kept_with_cover:,}"
 
 
 def _mark(name: str, eps: float, top: float, color: str, dash: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import fiftyone.operators.types as types
 
 from ..similarity.result import count, percent
-from ..similarity.steps.sweep import Merge, SweepResult
+from ..similarity.steps.sweep import Merge, SweepResult, Threshold
 from . import panel_charts as charts
 from . import panel_parts as parts
 from .panel_state import Scale, Shown, slider
@@ -88,11 +88,20 @@ def _words(section: types.Object, shown: Shown) -> None:
         words,
         "groups",
         f"{count(row.clusters, 'cluster')}, the largest of {count(row.largest, 'sample')}; "
-        f"{count(row.noise, 'sample')} unlike any other.",
+        f"{count(row.noise, 'sample')} unlike any other.{_covered(row)}",
     )
     unsure = "" if swept.eps_clear else "No clear gap: look at the pairs below before you decide. "
     reason = f"{unsure}Suggested: {swept.eps:.4g}, {swept.eps_reason}."
     parts.text(words, "reason", reason, color="text.secondary")
+
+
+def _covered(row: Threshold) -> str:
+    """What cover keeps, where it was counted at this very threshold."""
+    return (
+        ""
+        if row.kept_with_cover is None
+        else f" With cover, {count(row.kept_with_cover, 'sample')} are kept."
+    )
 
 
 def _similar(swept: SweepResult, eps: float) -> str:
@@ -107,6 +116,8 @@ def _choose(section: types.Object, shown: Shown) -> None:
     )
     line.str("target", label="Keep about", view=field, on_change=events.on_target)
     parts.button(line, "cluster", f"Cluster with eps {shown.eps:.4g}", events.cluster, main=True)
+    if not shown.swept.covered():  # the sweep is another step's
+        parts.button(line, "cover", "Count with cover", events.sweep)
     if shown.state.eps is not None:
         parts.button(line, "suggestion", "Back to the suggestion", events.use_suggestion)
 

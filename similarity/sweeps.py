@@ -13,6 +13,7 @@ import fiftyone as fo
 import numpy as np
 
 from . import samples as sm
+from .engine.cover import kept_with_cover
 from .engine.sweep import Sweep, sweep
 from .engine.vectors import between, percent
 from .home import home
@@ -22,6 +23,7 @@ from .result import Skipped
 
 _MOST_FILES = 8  # sweeps of one dataset: a few fields and views
 _MOST_REMEMBERED = 4
+_ARRAYS = ("similarities", "cover_eps", "cover_kept")
 _REMEMBERED: dict[Path, "StoredSweep"] = {}
 
 
@@ -35,6 +37,8 @@ class StoredSweep:
         skipped: sample id -> why it has no usable vector
         sweep: the exact counts at every eps
         similarities: ``(t,)`` percent, of the sweep's pairs
+        cover_eps: ``(g,)`` ascending, where it was counted what is kept with cover; none if nobody asked yet
+        cover_kept: ``(g,)`` that number, exact
     """
 
     key: str
@@ -42,6 +46,8 @@ class StoredSweep:
     skipped: Skipped
     sweep: Sweep
     similarities: np.ndarray
+    cover_eps: np.ndarray
+    cover_kept: np.ndarray
 
 
 def swept(dataset: fo.Dataset, vectors: sm.Vectors, metric: str, min_samples: int, report: Report) -> Sweep:
@@ -59,11 +65,23 @@ def stored(
         progress = about(report, "Looking at every threshold")
         computed = sweep(vectors.matrix, min_samples=min_samples, metric=metric, progress=progress)
         similarities = percent(between(vectors.matrix, computed.left, computed.right))
-        found = StoredSweep(key, vectors.ids, vectors.skipped, computed, similarities)
-        path = _path(dataset, key, metric, min_samples)
-        _save(path, found)
-        _remember(path, found)
+        none = np.empty(0)
+        found = StoredSweep(key, vectors.ids, vectors.skipped, computed, similarities, none, none.astype(int))
+        _keep(dataset, found)
     return replace(found, skipped=vectors.skipped)  # what cannot be compared is no part of the key
+
+
+def with_cover(
+    dataset: fo.Dataset, found: StoredSweep, vectors: sm.Vectors, grid: np.ndarray, report: Report
+) -> StoredSweep:
+    """The stored sweep with what is kept with cover at each eps of a grid; counted once, then kept with it."""
+    if len(found.cover_eps):
+        return found
+    progress = about(report, "Counting what cover keeps")
+    kept = kept_with_cover(vectors.matrix, found.sweep, grid, progress=progress)
+    counted = replace(found, cover_eps=grid, cover_kept=kept)
+    _keep(dataset, counted)
+    return counted
 
 
 def load(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> StoredSweep | None:
@@ -124,6 +142,12 @@ def _note(dataset: fo.Dataset, options: SweepOptions) -> Path:
     return _folder(dataset) / name
 
 
+def _keep(dataset: fo.Dataset, found: StoredSweep) -> None:
+    path = _path(dataset, found.key, found.sweep.metric, found.sweep.min_samples)
+    _save(path, found)
+    _remember(path, found)
+
+
 def _remember(path: Path, found: StoredSweep) -> None:
     _REMEMBERED.pop(path, None)
     _REMEMBERED[path] = found
@@ -138,7 +162,8 @@ def _read(path: Path, key: str) -> StoredSweep | None:
                 return None
             found = Sweep(**{name: _plain(file[name]) for name in _names()})
             ids = file["ids"].astype(str).tolist()
-            return StoredSweep(key, ids, json.loads(str(file["skipped"])), found, file["similarities"])
+            arrays = {name: file[name] for name in _ARRAYS}
+            return StoredSweep(key, ids, json.loads(str(file["skipped"])), found, **arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
@@ -156,7 +181,8 @@ def _save(path: Path, found: StoredSweep) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(dir=path.parent, suffix=".new")
     columns = {name: getattr(found.sweep, name) for name in _names()}
-    columns |= {"key": found.key, "skipped": json.dumps(found.skipped), "similarities": found.similarities}
+    columns |= {name: getattr(found, name) for name in _ARRAYS}
+    columns |= {"key": found.key, "skipped": json.dumps(found.skipped)}
     with os.fdopen(descriptor, "wb") as file:
         np.savez(file, ids=np.array(found.ids, dtype=np.bytes_), **columns)
     Path(beside).replace(path)

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import neighbors
 from . import vectors as vec
+from .nearest import core_distances, nearest
 from .neighbors import Progress
 from .replay import BORDER, CORE, EDGE, Event, Replay
 from .space import Space
@@ -133,8 +134,8 @@ def _events(
 ) -> tuple[list[Event], Tree]:
     """What happens as eps grows: a sample becomes core, two cores join, a border sample meets a core."""
     if min_samples > 2:
-        near, distance = _nearest(space, min_samples - 1, progress)
-        core = _core_distances(distance, weights[near], weights, min_samples)
+        near, distance = nearest(space, min_samples - 1, progress)
+        core = core_distances(distance, weights[near], weights, min_samples)
         tree = spanning_tree(space, core, progress=progress)
     else:
         tree = spanning_tree(space, limit=max(limit, neighbors.reach(0.0, space.metric)), progress=progress)
@@ -161,38 +162,3 @@ def _border_events(core: Floats, near: Indices, distance: Floats) -> Iterator[Ev
     return zip(
         meets[sample, place].tolist(), kinds, sample.tolist(), near[sample, place].tolist(), strict=True
     )
-
-
-def _nearest(space: Space, k: int, progress: Progress) -> tuple[Indices, Floats]:
-    """The ``k`` nearest others of each vector (fewer where there are not as many), nearest first."""
-    n = len(space)
-    k = min(k, n - 1)
-    near = np.empty((n, k), dtype=np.intp)
-    for start in range(0, n, neighbors.TILE):
-        rows = np.arange(start, min(n, start + neighbors.TILE))
-        if progress is not None:
-            progress(start, n)
-        scores = np.empty((len(rows), 0), dtype=np.float32)
-        found = np.empty((len(rows), 0), dtype=np.intp)
-        for left in range(0, n, neighbors.TILE):
-            cols = np.arange(left, min(n, left + neighbors.TILE))
-            more = space.left[rows] @ space.right[cols].T
-            more[rows[:, None] == cols[None, :]] = -np.inf
-            scores = np.hstack([scores, more])
-            found = np.hstack([found, np.broadcast_to(cols, more.shape)])
-            best = np.argpartition(-scores, min(k, scores.shape[1] - 1), axis=1)[:, : k + 1]
-            scores, found = np.take_along_axis(scores, best, axis=1), np.take_along_axis(found, best, axis=1)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        near[rows] = np.take_along_axis(found, best, axis=1)
-    rows = np.repeat(np.arange(n), k)
-    distance = vec.between(space.vectors, rows, near.reshape(-1), metric=space.metric).reshape(n, k)
-    order = np.argsort(distance, axis=1, kind="stable")
-    return np.take_along_axis(near, order, axis=1), np.take_along_axis(distance, order, axis=1)
-
-
-def _core_distances(distance: Floats, near_weights: Indices, weights: Indices, min_samples: int) -> Floats:
-    """The eps from which each vector is core, copies counted."""
-    reached = np.cumsum(np.column_stack([weights, near_weights]), axis=1)
-    enough = np.argmax(reached >= min_samples, axis=1)
-    core: Floats = np.column_stack([np.zeros(len(weights)), distance])[np.arange(len(weights)), enough]
-    return core

@@ -10,17 +10,25 @@ import numpy as np
 from .. import samples as sm
 from .. import sweeps
 from ..engine import sweep as engine_sweep
+from ..engine.neighbors import check_eps
 from ..engine.suggest import eps_for_target, suggest
 from ..options import SweepOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, percent, skipped_table
 
 CURVE = 400  # points of the curve that people see
+_LEAST = 1e-300  # eps must be above 0, where exact copies are at 0
+_ROWS = 20  # of the table
+_SPACED = 20  # thresholds evenly spaced along the curve's axis, at which is counted what cover keeps
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What clustering gives at one eps, and from there on up to the next one."""
+    """What clustering gives at one eps, and from there on up to the next one.
+
+    Attributes:
+        kept_with_cover: the number kept at this very eps with ``cover``, in the view's order; None where it was not counted
+    """
 
     eps: float
     clusters: int
@@ -28,6 +36,7 @@ class Threshold:
     dropped: int
     noise: int
     largest: int
+    kept_with_cover: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,8 @@ class SweepResult(Result):
         ids: the samples, in the order that decides who is first
         sweep: the exact counts at every eps
         similarities: ``(t,)`` percent, of the sweep's pairs
+        cover_eps, cover_kept: ``(g,)`` eps, ascending, and the number kept there with ``cover``; none where the sweep was
+            made by another step
         eps: the suggested eps; ``eps_low`` and ``eps_high`` bound the window with the same number kept (None: no upper end),
             ``eps_clear`` says whether the data show a gap, ``eps_reason`` why, ``confidence`` how sure it is, in [0, 1]
         kept: number kept at the suggested eps
@@ -71,6 +82,8 @@ class SweepResult(Result):
     ids: list[str]
     sweep: engine_sweep.Sweep
     similarities: np.ndarray
+    cover_eps: np.ndarray
+    cover_kept: np.ndarray
     eps: float
     eps_low: float
     eps_high: float | None
@@ -81,8 +94,15 @@ class SweepResult(Result):
 
     def at(self, eps: float) -> Threshold:
         """What clustering gives at ``eps``."""
-        row = self.sweep.at(eps)
-        return Threshold(eps, row.clusters, row.kept, row.dropped, row.noise, row.largest)
+        check_eps(eps)
+        return self._at(eps)
+
+    def _at(self, eps: float) -> Threshold:
+        row = self.sweep.at(max(eps, _LEAST))
+        place = int(np.searchsorted(self.cover_eps, eps))
+        counted = place < len(self.cover_eps) and self.cover_eps[place] == eps
+        covered = int(self.cover_kept[place]) if counted else None
+        return Threshold(eps, row.clusters, row.kept, row.dropped, row.noise, row.largest, covered)
 
     def eps_for(self, target: str) -> float:
         """The eps whose number kept is nearest to a target: a number of samples (200) or a share (10 %).
@@ -94,12 +114,18 @@ class SweepResult(Result):
 
     def curve(self) -> list[Threshold]:
         """The thresholds at which the number kept changes, thinned for drawing: at most 400, evenly spaced in rank."""
-        swept = self.sweep
-        change = np.flatnonzero(np.diff(swept.kept, prepend=-1))
-        if len(change) > CURVE:
-            change = change[np.unique(np.linspace(0, len(change) - 1, CURVE).astype(int))]
-        columns = (swept.eps, swept.clusters, swept.kept, swept.dropped, swept.noise, swept.largest)
-        return [Threshold(float(swept.eps[i]), *(int(column[i]) for column in columns[1:])) for i in change]
+        return [self._at(eps) for eps in _curve(self.sweep).tolist()]
+
+    def few(self) -> list[Threshold]:
+        """About twenty thresholds, evenly spaced in rank, and the suggested one."""
+        return [self._at(eps) for eps in np.union1d(_few(self.sweep), self.eps).tolist()]
+
+    def covered(self) -> list[Threshold]:
+        """The thresholds at which it was counted what is kept with ``cover``.
+
+        Those of :meth:`few`, and some evenly spaced along a logarithmic axis; none where the sweep was made by another step.
+        """
+        return [self._at(eps) for eps in self.cover_eps.tolist()]
 
     def just_under(self, eps: float, number: int = 4) -> list[Merge]:
         """The least similar pairs that ``eps`` still joins, the least similar first."""
@@ -118,9 +144,10 @@ class SweepResult(Result):
 
     def to_dict(self) -> dict:
         """The result as plain JSON values, with the curve in place of the whole sweep."""
-        arrays = ("sweep", "similarities", "ids")
+        arrays = ("sweep", "similarities", "ids", "cover_eps", "cover_kept")
         short = {name: value for name, value in vars(self).items() if name not in arrays}
-        return {**short, "curve": [vars(threshold) for threshold in self.curve()]}
+        curves = {"curve": self.curve(), "covered": self.covered()}
+        return short | {name: [vars(threshold) for threshold in curve] for name, curve in curves.items()}
 
     def summary(self) -> str:
         """The result in words."""
@@ -132,17 +159,18 @@ class SweepResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """A few thresholds."""
-        curve = self.curve()
-        few = [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, 20).astype(int))]
         rows = [
             {
                 "eps": f"{t.eps:.4g}",
                 "kept": f"{t.kept:,}",
+                "kept with cover": f"{t.kept_with_cover:,}"
+                if t.kept_with_cover is not None
+                else "not counted",
                 "clusters": f"{t.clusters:,}",
                 "unlike any other": f"{t.noise:,}",
                 "largest cluster": f"{t.largest:,}",
             }
-            for t in few
+            for t in self.few()
         ]
         return {"thresholds": rows} | skipped_table(self.skipped)
 
@@ -151,6 +179,8 @@ def sweep(
     samples: fo.core.collections.SampleCollection, options: SweepOptions, report: Report = silent
 ) -> SweepResult:
     """Find what every eps would give, from one pass over the vectors; nothing is written to the dataset.
+
+    A second pass counts what ``cover`` would keep, at some forty eps: it takes about as long as the first.
 
     The sweep is kept in a file under ``$ONLYONE_HOME`` and found again as long as the vectors are the same.
 
@@ -162,6 +192,7 @@ def sweep(
     vectors = sm.read_vectors(samples, options.embeddings_field)
     dataset = samples._dataset
     found = sweeps.stored(dataset, vectors, options.metric, options.min_samples, report)
+    found = sweeps.with_cover(dataset, found, vectors, _grid(found.sweep), report)
     sweeps.note_latest(dataset, options, found.key)
     return result_of(found, options)
 
@@ -199,6 +230,26 @@ def _is_of(
     return then <= now and now - then <= found.skipped.keys()
 
 
+def _curve(swept: engine_sweep.Sweep) -> np.ndarray:
+    """The eps at which the number kept changes, thinned."""
+    change = np.flatnonzero(np.diff(swept.kept, prepend=-1))
+    if len(change) > CURVE:
+        change = change[np.unique(np.linspace(0, len(change) - 1, CURVE).astype(int))]
+    return swept.eps[change]
+
+
+def _few(swept: engine_sweep.Sweep) -> np.ndarray:
+    curve = _curve(swept)
+    return curve[np.unique(np.linspace(0, len(curve) - 1, _ROWS).astype(int))]
+
+
+def _grid(swept: engine_sweep.Sweep) -> np.ndarray:
+    """The eps at which is counted what cover keeps."""
+    merges = _curve(swept)[1:]
+    spaced = np.geomspace(merges[0], merges[-1], _SPACED) if len(merges) else merges
+    return np.unique(np.concatenate([_few(swept), spaced, [suggest(swept).eps]]))
+
+
 @lru_cache(maxsize=4)  # the panel asks at every move of the threshold
 def result_of(found: sweeps.StoredSweep, options: SweepOptions) -> SweepResult:
     """A sweep and its suggestion as the step's result."""
@@ -213,6 +264,8 @@ def result_of(found: sweeps.StoredSweep, options: SweepOptions) -> SweepResult:
         ids=found.ids,
         sweep=found.sweep,
         similarities=found.similarities,
+        cover_eps=found.cover_eps,
+        cover_kept=found.cover_kept,
         eps=suggestion.eps,
         eps_low=suggestion.low,
         eps_high=suggestion.high if math.isfinite(suggestion.high) else None,

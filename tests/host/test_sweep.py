@@ -28,6 +28,14 @@ def cluster():
     return lambda made, **values: run(made, chosen(**values))
 
 
+@pytest.fixture
+def keep():
+    """``keep(dataset, cover=True)``: what keeping finds."""
+    chosen = support.plugin("similarity.options").KeepOptions
+    run = support.plugin("similarity.steps.keep").keep
+    return lambda made, **values: run(made, chosen(**values))
+
+
 @pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("cosine", 3), ("euclidean", 2)])
 def test_the_sweep_equals_clustering_at_each_eps(vector_dataset, step, options, cluster, metric, min_samples):
     made = vector_dataset(vectors())
@@ -39,6 +47,37 @@ def test_the_sweep_equals_clustering_at_each_eps(vector_dataset, step, options, 
         found, row = cluster(made, eps=float(eps), metric=metric, min_samples=min_samples), swept.at(eps)
         assert (row.clusters, row.noise, row.kept) == (found.clusters, found.noise, found.unique)
         assert row.largest == max((c.size for c in found.members), default=0)
+
+
+@pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("cosine", 3), ("euclidean", 2)])
+def test_kept_with_cover_equals_keeping_so(vector_dataset, step, options, cluster, keep, metric, min_samples):
+    made = vector_dataset(directions(*range(0, 90, 6), 120, 120, 121, 124, 150, 151.5, 153))
+    swept = step.sweep(made, options(metric=metric, min_samples=min_samples))
+
+    covered = swept.covered()
+    assert swept.eps in [row.eps for row in covered]
+    assert any(row.kept_with_cover > row.kept for row in covered)
+    for row in [row for row in covered if row.eps > 1e-6][::4]:
+        cluster(made, eps=row.eps, metric=metric, min_samples=min_samples)
+        assert keep(made, cover=True).kept == row.kept_with_cover
+
+
+def test_the_table_says_what_cover_keeps_at_each_of_its_thresholds(vector_dataset, step, options):
+    swept = step.sweep(vector_dataset(vectors()), options())
+    shown = [row["kept with cover"] for row in swept.tables()["thresholds"]]
+    assert shown == [str(row.kept_with_cover) for row in swept.few()]
+    assert "not counted" not in shown
+
+
+def test_cover_is_counted_once_and_kept_with_the_sweep(vector_dataset, step, options, cluster, monkeypatch):
+    made = vector_dataset(vectors())
+    cluster(made)
+    assert step.find(made, options(), trust_over=100).covered() == []
+
+    swept = step.sweep(made, options())
+    forget(step)
+    monkeypatch.delattr(support.plugin("similarity.sweeps"), "kept_with_cover")
+    assert step.sweep(made, options()).covered() == swept.covered() != []
 
 
 def test_the_suggestion_is_what_clustering_uses(vector_dataset, step, options, cluster):
