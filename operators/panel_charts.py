@@ -114,7 +114,7 @@ def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
         "type": "scatter",
         "mode": "lines+markers",
         "name": "kept with cover",
-        "line": {"dash": "dash", "width": 1.5, "color": CHOSEN},
+        "line": {"shape": "hv", "dash": "dash", "width": 1.5, "color": CHOSEN},
         "marker": {"size": 4},
         "hoverinfo": "skip",  # told at the line of what is kept, so that a click is always a click on that
         "x": [threshold.eps for threshold in shown],

@@ -91,6 +91,7 @@ def test_it_fits_its_width_in_both_themes(app, deduplicated, theme):
     panel.says("Threshold")
     panel.threshold  # noqa: B018 - waits until the curve is there
     opened.settle()
+    expect(opened.page.locator(".legendtext").get_by_text("kept with cover")).to_be_visible()
     plot = opened.page.locator(".js-plotly-plot").first.bounding_box()
     assert plot["x"] + plot["width"] <= opened.page.viewport_size["width"]
     assert opened.screenshot(f"panel-{theme}").stat().st_size > 10_000

@@ -79,6 +79,29 @@ def test_moving_the_threshold_tells_what_clustering_would_give(tab):
         assert f"keeps {found.unique:,} of {swept.samples:,}" in tab.text
 
 
+def test_what_cover_keeps_is_drawn_where_it_was_counted_and_said_for_the_suggestion(tab):
+    swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
+    traces = {trace["name"]: trace for trace in find_traces(tab.asked("show_panel_output"))}
+    drawn = dict(zip(traces["kept with cover"]["x"], traces["kept with cover"]["y"], strict=True))
+    assert drawn
+    for eps, kept in drawn.items():
+        foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=eps, run_key="trial")
+        keep = foo.get_operator(support.uri("keep_first_per_cluster"))
+        assert keep(tab.dataset, run_key="trial", cover=True).kept == kept == swept.at(eps).kept_with_cover
+    said = f"With cover, {swept.at(swept.eps).kept_with_cover} samples are kept."
+    assert said in tab.text
+    assert "With cover, " not in tab.send("on_point", x=0.0501).text
+
+
+def find_traces(shown) -> list[dict]:
+    """The traces of the chart in what the panel shows, wherever it stands."""
+    if isinstance(shown, dict):
+        if shown.get("type") == "scatter":
+            return [shown]
+        shown = list(shown.values())
+    return [trace for part in shown for trace in find_traces(part)] if isinstance(shown, list) else []
+
+
 def test_the_place_a_slider_is_drawn_at_is_no_choice(tab):
     scale = support.plugin("operators.panel_state").Scale
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
@@ -178,5 +201,10 @@ def test_many_samples_are_left_to_the_operator(tab, monkeypatch):
     tab.dataset.delete_samples(tab.dataset.exists("vgg16").limit(1).values("id"))
     assert "Look at every threshold" in other.send("on_load").text
     asked = other.send("sweep").asked("prompt_user_for_operation")
+    foo.get_operator(support.uri("cluster_duplicates"))(other.dataset, run_key="trial")
+    assert "Count with cover" in other.send("refresh").text
+    assert "kept with cover" not in other.text
     foo.get_operator(asked["operator_uri"])(other.dataset)
     assert "Suggested: eps" in other.send("refresh").text
+    assert "kept with cover" in other.text
+    assert "Count with cover" not in other.text
