@@ -25,8 +25,8 @@ demo: setup  ## 500 pictures become 28, then the App opens on them (APP=0: witho
 open: setup  ## open the App on the demo's dataset again
 	@$(PY) -m tools.demo --open
 
-quality: setup  ## measure on real pictures, write docs/quality.md (DATA=folder, WEIGHTS=imagenet or untrained)
-	@$(PY) -m tools.quality --data "$(DATA)" --weights "$(or $(WEIGHTS),untrained)"
+quality: setup  ## measure on real pictures, write docs/quality.md (DATA=folder, WEIGHTS=imagenet or untrained, PEERS=1)
+	@$(PY) -m tools.quality --data "$(DATA)" --weights "$(or $(WEIGHTS),untrained)" $(if $(filter 1,$(PEERS)),--peers)
 
 test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no Chromium)
 	$(PY) -m pytest

@@ -33,7 +33,7 @@ def one_by_one(vectors, grid, min_samples, metric):
 
 
 @given(datasets(), st.integers(1, 6), st.sampled_from(vec.METRICS), st.sampled_from([1, 5, 512]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_it_equals_clustering_and_keeping_with_cover_at_each_eps(vectors, min_samples, metric, rows):
     swept = sweep(vectors, min_samples=min_samples, metric=metric)
     steps = np.append(swept.eps, 2 * swept.eps[-1] + 1)

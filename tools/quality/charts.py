@@ -16,15 +16,17 @@ _COLOURS = {
     "fc2": "#e377c2",
     "pHash": "#ff7f0e",
     "dHash": "#8c564b",
+    "fastdup": "#2ca02c",
+    "imagededup CNN": "#bcbd22",
 }
 
 
-def draw(title: str, layers: Mapping[str, Measured], hashes: Mapping[str, Measured], file: Path) -> None:
+def draw(title: str, layers: Mapping[str, Measured], others: Mapping[str, Measured], file: Path) -> None:
     """Draw one set: on the left the first layer over eps, on the right everything as recall and precision.
 
     Args:
         title: the set
-        layers, hashes: what was measured, by name
+        layers, others: what was measured, by name
         file: the PNG to write
     """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
@@ -32,7 +34,7 @@ def draw(title: str, layers: Mapping[str, Measured], hashes: Mapping[str, Measur
     name, measured = next(iter(layers.items()))
     _over_eps(over_eps, measured)
     over_eps.set_title(f"{title}: {name} over eps", fontsize=10)
-    for name, measured in (layers | hashes).items():
+    for name, measured in ({**layers, **others}).items():
         _in_plane(plane, name, measured, marked=name in layers)
     plane.set(
         xlabel="recall of near-duplicate pairs",
@@ -40,7 +42,7 @@ def draw(title: str, layers: Mapping[str, Measured], hashes: Mapping[str, Measur
         xlim=(-0.02, 1.02),
         ylim=(0, 1.03),
     )
-    plane.set_title("all ways, every threshold; dots: suggested eps", fontsize=10)
+    plane.set_title("every threshold; dots: suggested eps", fontsize=10)
     plane.legend(fontsize=8, loc="lower left")
     file.parent.mkdir(parents=True, exist_ok=True)
     # Without the library's version in it, so that the same figures give the same file.

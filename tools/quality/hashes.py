@@ -5,12 +5,12 @@ The project does not depend on it: it is measured against.
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from .environments import environment
 from .vectors import digests
 
 HASHES = {"phash": "pHash", "dhash": "dHash"}
@@ -55,14 +55,14 @@ def hash_files(paths: Sequence[Path], cache: Path) -> dict[str, np.ndarray]:
         known |= zip(missing, _hash(list(missing.values()), cache), strict=True)
         file.write_text(json.dumps(known))
     return {
-        title: np.array([_signs(known.get(key, {}).get(name)) for key in keys], dtype=np.float32)
+        title: np.array([signs(known.get(key, {}).get(name)) for key in keys], dtype=np.float32)
         for name, title in HASHES.items()
     }
 
 
 def _hash(names: list[str], cache: Path) -> list[dict[str, str]]:
     print(f"  hashing {len(names)} pictures", flush=True)
-    command = [_environment(cache), "-c", _SCRIPT, *HASHES]
+    command = [environment(cache, "imagehash", _REQUIREMENT), "-c", _SCRIPT, *HASHES]
     done = subprocess.run(command, input=json.dumps(names), capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -72,25 +72,8 @@ def distance(hamming: float) -> float:
     return 2 * float(np.sqrt(hamming)) + 1e-6
 
 
-def _signs(digits: str | None) -> list[float]:
+def signs(digits: str | None) -> list[float]:
+    """The bits of a hash in hexadecimal digits as -1 and 1; NaN for None."""
     if digits is None:
         return [float("nan")] * BITS
     return [1.0 if bit == "1" else -1.0 for bit in f"{int(digits, 16):0{BITS}b}"]
-
-
-def _environment(cache: Path) -> Path:
-    """The Python of an environment that has the package."""
-    home = cache / "imagehash"
-    python = home / "bin" / "python"
-    ready = home / "ready"
-    if not ready.exists():
-        commands = (
-            [sys.executable, "-m", "venv", home],
-            [python, "-m", "pip", "install", "--quiet", _REQUIREMENT],
-        )
-        for command in commands:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise OSError(f"{_REQUIREMENT} cannot be installed: {done.stderr.strip()[-300:]}")
-        ready.touch()
-    return python

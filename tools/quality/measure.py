@@ -13,6 +13,9 @@ from similarity.engine.sweep import Sweep, sweep
 
 from .sets import EASY, Picture
 
+Choose = Callable[[Sweep], tuple[float, bool]]
+"""A sweep -> a threshold, and whether it is clear."""
+
 _TINY = 1e-9  # eps must be above 0
 
 
@@ -107,7 +110,7 @@ def measure(
     vectors: np.ndarray,
     *,
     metric: str = "cosine",
-    choose: Callable[[Sweep], tuple[float, bool]] | None = None,
+    choose: Choose | None = None,
 ) -> Measured:
     """Measure vectors on a set.
 

@@ -1,10 +1,12 @@
 """The page that says what was measured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .hashes import DISTANCES, distance
 from .measure import Measured, Outcome
+from .page_peers import peers_section, table
+from .peers import Peers
 from .sets import CHANGED, SETS, PictureSet
 
 Report = Mapping[str, Measured]
@@ -43,11 +45,13 @@ _LIMITS = """What to know when reading these figures:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that was measured: set name -> results."""
+    """Everything that was measured: set name -> results; of other tools where they were asked for."""
 
     weights: str
-    layers: Mapping[str, Report]
-    hashes: Mapping[str, Report]
+    layers: dict[str, Report]
+    hashes: dict[str, Report]
+    peers: Peers | None = None
+    measured: dict[str, Report] = field(default_factory=dict)
 
 
 def render(results: Results) -> str:
@@ -62,7 +66,7 @@ def render(results: Results) -> str:
         *[_section(chosen, results) for chosen in SETS if chosen.name in results.layers],
         _kinds(results),
         _hashes(results),
-        _peers(),
+        peers_section(results.peers, results.measured, results.layers),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -83,8 +87,8 @@ cluster. A suggestion is good where it is near both. Where the gap is not clear,
 The pictures are not part of the project. To repeat everything, and once more with ImageNet weights:
 
 ```
-make quality DATA=path/to/data WEIGHTS={weights}
-make quality DATA=path/to/data WEIGHTS=imagenet
+make quality DATA=path/to/data WEIGHTS={weights} PEERS=1
+make quality DATA=path/to/data WEIGHTS=imagenet PEERS=1
 ```"""
 
 
@@ -104,7 +108,7 @@ def _overview(results: Results) -> str:
         f"- Far from it (less than half): {_listed(_near(measured, -1, 0.5))}.",
     ]
     lines = "\n".join(line for line in reading if line)
-    return f"## What the suggested eps does, with `{name}`\n\n{_table(('set', *_COLUMNS), rows)}\n\n{lines}"
+    return f"## What the suggested eps does, with `{name}`\n\n{table(('set', *_COLUMNS), rows)}\n\n{lines}"
 
 
 def _near(measured: Report, least: float, below: float) -> list[str]:
@@ -125,7 +129,7 @@ def _section(chosen: PictureSet, results: Results) -> str:
         f"### {chosen.title}",
         f"{chosen.about[0].upper()}{chosen.about[1:]}.",
         f"![Curves: {chosen.title}](images/quality-{chosen.name}.png)",
-        _table(("told apart by", *_COLUMNS), rows),
+        table(("told apart by", *_COLUMNS), rows),
         _mixed(layers),
         _scenes(layers),
     ]
@@ -176,7 +180,7 @@ def _scenes(layers: Report) -> str:
         return ""
     rows = [[group, str(number), *map(str, measured.kept_of(group))] for group, number in frames.items()]
     head = ("camera", "frames", "kept", "kept with `cover`")
-    return f"Kept of each camera, `{name}` at the suggested eps:\n\n" + _table(head, rows)
+    return f"Kept of each camera, `{name}` at the suggested eps:\n\n" + table(head, rows)
 
 
 def _kinds(results: Results) -> str:
@@ -194,7 +198,7 @@ def _kinds(results: Results) -> str:
     )
     told += "\n\n" + _LIMITS
     head = ("kind", *(f"`{name}`" for name in layers))
-    return "\n\n".join(["## Where it shines, where it fails", told, _table(head, rows)])
+    return "\n\n".join(["## Where it shines, where it fails", told, table(head, rows)])
 
 
 def _hashes(results: Results) -> str:
@@ -209,21 +213,9 @@ def _hashes(results: Results) -> str:
             measured = results.hashes[chosen.name][name]
             found = [measured.at(distance(hamming)) for hamming in DISTANCES]
             rows.append([chosen.title, *(f"{o.kept} / {o.mixed} / {o.recall:.2f}" for o in found)])
-        parts += [f"### {name}", _table(("set", *map(str, DISTANCES)), rows)]
+        parts += [f"### {name}", table(("set", *map(str, DISTANCES)), rows)]
     return (
         "\n\n".join(parts)
         if results.hashes
         else "## Perceptual hashes\n\nNot measured: the package could not be installed."
     )
-
-
-def _peers() -> str:
-    return """## Not measured
-
-imagededup's network needs PyTorch and weights that have to be downloaded; its hashes are of the kinds above. fastdup was not
-installed within a quarter of an hour where this page was made."""
-
-
-def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
