@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-_PLUGIN = Path(__file__).resolve().parents[1]
+PLUGIN = Path(__file__).resolve().parents[1]
 
 
 def home() -> Path:
@@ -15,7 +15,7 @@ def home() -> Path:
     """
     named = os.environ.get("ONLYONE_HOME")
     path = (Path(named).expanduser() if named else _beside_fiftyone() / "onlyone").absolute()
-    for served in (_PLUGIN, *_plugins_folder()):
+    for served in (PLUGIN, *_plugins_folder()):
         if path.resolve().is_relative_to(served):
             raise ValueError(
                 f"ONLYONE_HOME is {path}, inside {served}, which FiftyOne serves over HTTP; "

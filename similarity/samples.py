@@ -15,6 +15,7 @@ import numpy as np
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
+from . import stored_vectors
 from .engine import vectors as engine_vectors
 from .pictures import flat as flat
 from .result import Skipped
@@ -51,16 +52,21 @@ def is_ordered(samples: fo.core.collections.SampleCollection) -> bool:
     )
 
 
-def read(samples: fo.core.collections.SampleCollection, *fields: str) -> tuple[list[Any], ...]:
+def read(
+    samples: fo.core.collections.SampleCollection, *fields: str, raw: bool = False
+) -> tuple[list[Any], ...]:
     """The samples' ids and the values of ``fields``, in the order that decides who is first.
 
     That is the view's order where one of its stages orders it, and else the order of the sample ids, which deleting and
     restoring samples does not change.
 
+    Args:
+        raw (False): whether values come as the database holds them
+
     Returns:
         a list of ids and one list per field, all aligned
     """
-    columns = samples.values(["id", *fields])
+    columns = samples.values(["id", *fields], _raw=raw)
     first: dict[str, int] = {}
     for row, sample_id in enumerate(columns[0]):
         first.setdefault(sample_id, row)  # a concatenated view may hold a sample twice
@@ -140,58 +146,63 @@ def read_vectors(samples: fo.core.collections.SampleCollection, field: str) -> V
         ValueError: if the field does not do, or no sample has a usable vector
     """
     check_vector_field(samples, field)
-    ids, values, errors = _vector_columns(samples, field)
-    size = _dimension(samples, field, values)
-    skipped = {
-        ids[i]: reason
-        for i, value in enumerate(values)
-        if (reason := _reason_to_skip(value, errors[i], size)) is not None
-    }
-    ids, matrix = _usable(ids, values, size, skipped)
-    if not ids:
-        reason = next(iter(skipped.values()), "they are gone")
-        raise ValueError(
-            f"None of the {len(values):,} samples has a usable vector in {field!r} (first reason: {reason}). "
-            "Run compute_embeddings on them"
-        )
-    return Vectors(ids, matrix, skipped)
-
-
-def _vector_columns(samples: fo.core.collections.SampleCollection, field: str) -> tuple[list[Any], ...]:
-    error_field = f"{field}_error"
-    if provenance(samples, error_field).get("beside") == field:
-        return read(samples, field, error_field)
-    ids, values = read(samples, field)
-    return ids, values, [None] * len(ids)
-
-
-def _dimension(
-    samples: fo.core.collections.SampleCollection, field: str, values: Sequence[Any]
-) -> int | None:
-    told = provenance(samples, field).get("dimension")
-    sizes = Counter(len(value) for value in values if value is not None)
-    return told or (sizes.most_common(1)[0][0] if sizes else None)
-
-
-def _reason_to_skip(value: Any, error: str | None, size: int | None) -> str | None:
-    """Why a value cannot be a row of the matrix; whether it can be compared is seen there."""
-    if value is None:
-        return error or "no embedding: run compute_embeddings"
-    return f"its vector has {len(value)} values instead of {size}" if len(value) != size else None
-
-
-def _usable(
-    ids: Sequence[str], values: Sequence[Any], size: int | None, skipped: Skipped
-) -> tuple[list[str], np.ndarray]:
-    """Ids and matrix of the vectors that can be compared; adds the others to ``skipped``."""
-    rows = [i for i, sample_id in enumerate(ids) if sample_id not in skipped]
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is skipped
-        matrix = np.asarray([values[i] for i in rows], dtype=np.float32).reshape(len(rows), size or 0)
+    ids, stored, errors = _vector_columns(samples, field)
+    size = _dimension(samples, field, stored)
+    matrix = np.empty((sum(value is not None for value in stored), size or 0), dtype=np.float32)
+    skipped, rows = {}, []
+    for i, value in enumerate(stored):
+        stored[i] = None  # what is decoded is not held twice
+        reason = _fill(matrix, len(rows), stored_vectors.decode(value), errors[i])
+        if reason is None:
+            rows.append(i)
+        else:
+            skipped[ids[i]] = reason
+    matrix = matrix[: len(rows)]
     lengths = engine_vectors.norms(matrix)
     good = np.isfinite(lengths) & (lengths > 0)
     for at in np.flatnonzero(~good):
         skipped[ids[rows[at]]] = f"its vector {engine_vectors.problem(matrix[at])}"
-    return [ids[rows[at]] for at in np.flatnonzero(good)], matrix if good.all() else matrix[good]
+    if not good.any():
+        reason = next(iter(skipped.values()), "they are gone")
+        raise ValueError(
+            f"None of the {len(ids):,} samples has a usable vector in {field!r} (first reason: {reason}). "
+            "Run compute_embeddings on them"
+        )
+    return Vectors(
+        [ids[rows[at]] for at in np.flatnonzero(good)], matrix if good.all() else matrix[good], skipped
+    )
+
+
+def _fill(matrix: np.ndarray, row: int, vector: np.ndarray | None, error: str | None) -> str | None:
+    """Write a vector into a row; else why it cannot be one. Whether it can be compared is seen there."""
+    if vector is None:
+        return error or "no embedding: run compute_embeddings"
+    if vector.ndim != 1 or vector.dtype.kind not in "fiu":
+        return "its vector is not a list of numbers"
+    if len(vector) != matrix.shape[1]:
+        return f"its vector has {len(vector)} values instead of {matrix.shape[1]}"
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is skipped
+        matrix[row] = vector
+    return None
+
+
+def _vector_columns(samples: fo.core.collections.SampleCollection, field: str) -> tuple[list[Any], ...]:
+    """Ids, vectors as they are stored, and errors."""
+    error_field = f"{field}_error"
+    if provenance(samples, error_field).get("beside") == field:
+        return read(samples, field, error_field, raw=True)
+    ids, stored = read(samples, field, raw=True)
+    return ids, stored, [None] * len(ids)
+
+
+def _dimension(
+    samples: fo.core.collections.SampleCollection, field: str, stored: Sequence[Any]
+) -> int | None:
+    told = provenance(samples, field).get("dimension")
+    if told:
+        return told
+    sizes = Counter(np.size(stored_vectors.decode(value)) for value in stored if value is not None)
+    return sizes.most_common(1)[0][0] if sizes else None
 
 
 def provenance(samples: fo.core.collections.SampleCollection, field: str) -> dict[str, Any]:

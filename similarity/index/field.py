@@ -13,6 +13,7 @@ import fiftyone.core.media as fom
 import numpy as np
 from fiftyone import ViewField as F
 
+from .. import stored_vectors
 from ..engine import vectors as vec
 
 ABSENT = ""
@@ -150,8 +151,8 @@ class VectorField:
         """Return the vectors that samples have, in the order of ``ids``."""
         if not self.dataset.has_sample_field(self.name):
             return {}
-        found = dict(zip(*self.samples.select(ids).values(["id", self.name]), strict=True))
-        return {sample_id: found[sample_id] for sample_id in ids if found.get(sample_id) is not None}
+        found = dict(zip(*self.samples.select(ids).values(["id", self.name], _raw=True), strict=True))
+        return {i: stored_vectors.decode(found[i]) for i in ids if found.get(i) is not None}
 
     def _told_dimension(self) -> int | None:
         """Return the size that OnlyOne noted when it wrote the field."""

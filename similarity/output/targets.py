@@ -10,13 +10,14 @@ from pathlib import Path
 
 import fiftyone as fo
 
+from ..home import PLUGIN
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
 _PARTIAL = ".onlyone-partial-"
-_PLUGIN = Path(__file__).resolve().parents[1]
 _SPARE = 64 * 2**20  # bytes left free beside the pictures: labels, tables and the report
 
 
@@ -113,7 +114,7 @@ def refuse_served(path: Path) -> None:
     Raises:
         ValueError: if the path lies in one of them
     """
-    for served in (_PLUGIN, Path(fo.config.plugins_dir)):
+    for served in (PLUGIN, Path(fo.config.plugins_dir)):
         if served.exists() and any(
             place.exists() and place.samefile(served) for place in (path, *path.parents)
         ):

@@ -169,3 +169,30 @@ def test_an_error_field_of_somebody_else_is_not_taken_for_a_reason(vector_datase
 def test_fields_with_vectors_are_offered(dataset):
     made = dataset(["/1.png"], clip=[[0.1, 0.2]], vgg=[np.ones(2)], number=[1], names=[["a"]])
     assert sorted(sm.vector_fields(made)) == ["clip", "vgg"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([1, -2.5, np.nan]),
+        np.array([1, 2], np.float16),
+        np.array([3, 4], ">f4"),
+        np.arange(3, dtype=np.int8)[::-1],
+        np.array([], np.float32),
+        np.ones((2, 2)),
+        [0.5, 2.0],
+    ],
+    ids=str,
+)
+def test_a_stored_vector_is_read_as_fiftyone_reads_it(value):
+    field = fo.VectorField()
+    stored = value if isinstance(value, list) else field.to_mongo(value)
+    ours, theirs = support.plugin("similarity.stored_vectors").decode(stored), field.to_python(stored)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_value_that_is_no_list_of_numbers_is_skipped_and_said_so(vector_dataset):
+    made = vector_dataset([[1, 0], [0, 1]])
+    made._sample_collection.update_one({}, {"$set": {"vgg16": ["a", "b"]}})
+    assert list(sm.read_vectors(made, "vgg16").skipped.values()) == ["its vector is not a list of numbers"]
