@@ -34,8 +34,8 @@ test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no C
 torture: setup-dev  ## kill every step at fifty moments each, and run it again; takes long
 	MOMENTS=50 $(PY) -m pytest tests/host/test_kill.py
 
-bench: setup  ## measure side by side, and write docs/benchmarks.md (QUICK=1: small sizes, minutes)
-	$(PY) -m tools.bench $(if $(filter 1,$(QUICK)),--quick)
+bench: setup  ## measure side by side, and write docs/benchmarks.md (QUICK=1, DATA=folder, ONLY=sections)
+	$(PY) -m tools.bench $(if $(filter 1,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only $(ONLY))
 
 lint: setup-dev  ## check style and types
 	$(PY) -m ruff check .

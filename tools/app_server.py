@@ -4,6 +4,7 @@ Not ``fiftyone.launch_app``: it gives up after 60 seconds, and where another App
 shows that one, with another database.
 """
 
+import importlib.util
 import socket
 import sys
 import time
@@ -23,7 +24,7 @@ class AppServer(Server):
         address: e.g. ``"http://127.0.0.1:5151"``
 
     Args:
-        log: where its output goes; not in the checkout, whose folders Python would take for packages
+        log: where its output goes
         port (None): the port wanted; another one is taken where somebody listens there
 
     Raises:
@@ -33,8 +34,7 @@ class AppServer(Server):
     def __init__(self, log: Path, port: int | None = None):
         port = port if port and is_free(port) else free_port()
         self.address = f"http://127.0.0.1:{port}"
-        module = "fiftyone.server.main"
-        command = [sys.executable, "-m", module, "--address", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, str(_server_file()), "--address", "127.0.0.1", "--port", str(port)]
         super().__init__(command, log, grace=3)  # it has nothing to save, and waits for open tabs
         self._wait()
 
@@ -50,6 +50,14 @@ class AppServer(Server):
         ending = self.failure()
         self.stop()
         raise RuntimeError(f"The App's server did not start:\n{ending}")
+
+
+def _server_file() -> Path:
+    """The server as a file, which is how FiftyOne starts it: as a module, it would keep datasets and indexes in memory."""
+    package = importlib.util.find_spec("fiftyone")
+    if package is None or package.origin is None:
+        raise RuntimeError("FiftyOne is not installed: run make setup")
+    return Path(package.origin).parent / "server" / "main.py"
 
 
 def is_free(port: int) -> bool:

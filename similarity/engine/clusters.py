@@ -89,7 +89,10 @@ class _Streamed:
         self.border: list[tuple[Indices, Indices]] = []
 
     def labels(self) -> Labels:
-        for block in neighbors.blocks(self.space, self.limit, skip=self._joined, progress=self.progress):
+        found = neighbors.blocks(
+            self.space, self.limit, skip=self._joined, groups=self.root, progress=self.progress
+        )
+        for block in found:
             self._add(block)
         self._unite()
         labels = np.full(len(self.space), NOISE, dtype=np.int64)
@@ -136,7 +139,7 @@ class _Streamed:
         rows, cols = _joined_lists(self.pending)
         edges = (np.ones(len(rows), dtype=bool), (self.root[rows], self.root[cols]))
         component = connected_components(scipy.sparse.coo_matrix(edges, shape=(n, n)), directed=False)[1]
-        self.root = component[self.root]
+        self.root[:] = component[self.root]
         self.pending = []
 
     def _assign_borders(self, labels: Labels) -> Labels:

@@ -27,6 +27,7 @@ Skip = Callable[[Indices, Indices], bool]
 
 _BYTES_PER_PAIR = 80
 _GPU_FROM = 20_000  # vectors from which a GPU is worth looking for
+_STRIP = 128  # rows of a tile whose pairs are looked at before ``groups`` is asked again
 _PAIR_COST = 100  # of the score of a pair by itself, in scores by a product of blocks
 
 
@@ -137,7 +138,12 @@ def graph_of(
 
 
 def blocks(
-    space: Space, limit: float, *, skip: Skip | None = None, progress: Progress = None
+    space: Space,
+    limit: float,
+    *,
+    skip: Skip | None = None,
+    groups: Indices | None = None,
+    progress: Progress = None,
 ) -> Iterator[Block]:
     """Yield the pairs of rows of ``space`` no farther apart than ``limit``, tile by tile of half the square.
 
@@ -145,6 +151,8 @@ def blocks(
         space: the vectors; worth arranging where they are many
         limit: largest distance, inclusive
         skip (None): called with the rows on either side of a tile; where it returns True the tile is left out
+        groups (None): ``(n,)``, may be changed between two blocks; pairs of rows in the same group are of no
+            interest and may be left out, which spares most of a large dense cluster's
         progress (None): called with (tiles done, tiles in all) before each tile; may raise to cancel
     """
     cut = space.score(limit) - space.slack
@@ -152,12 +160,14 @@ def blocks(
     size = TILE if device is None else gpu.TILE
     buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
     for left, right in _upper_tiles(len(space), size, progress):
-        if skip is None or not skip(space.order[left], space.order[right]):
-            if device is None:
-                block = _candidates(space, left, right, cut, buffer)
-            else:
-                row, col, scores = device.at_least(space.left[left], space.right[right], cut)
-                block = Block(row + left.start, col + right.start, scores)
+        if skip is not None and skip(space.order[left], space.order[right]):
+            continue
+        if device is None:
+            found = _candidates(space, left, right, cut, buffer, groups)
+        else:
+            row, col, scores = device.at_least(space.left[left], space.right[right], cut)
+            found = iter((Block(row + left.start, col + right.start, scores),))
+        for block in found:
             if left == right:
                 block = _only(block, block.rows < block.cols)
             block = _settled(space, limit, block)
@@ -192,29 +202,34 @@ def _product(left: Singles, right: Singles, buffer: Singles) -> Singles:
     return np.matmul(left, right.T, out=scores)
 
 
-def _candidates(space: Space, left: slice, right: slice, cut: float, buffer: Singles) -> Block:
-    """The pairs of positions of a tile that score ``cut`` or more."""
+def _candidates(
+    space: Space, left: slice, right: slice, cut: float, buffer: Singles, groups: Indices | None
+) -> Iterator[Block]:
+    """The pairs of positions of a tile that score ``cut`` or more, a strip of its rows at a time."""
     rows, cols = np.arange(left.start, left.stop), np.arange(right.start, right.stop)
     if space.rough is not None:
         rough = _product(space.rough[0][left], space.rough[1][right], buffer)
-        row, col = _at_least(rough, cut - space.top - space.slack)
-        rows, cols = rows[_present(row, len(rows))], cols[_present(col, len(cols))]
-        if len(row) * _PAIR_COST < len(rows) * len(cols):
+        near = rough >= np.float32(cut - space.top - space.slack)
+        count = np.count_nonzero(near)
+        rows, cols = rows[near.any(axis=1)], cols[near.any(axis=0)]
+        if count * _PAIR_COST < len(rows) * len(cols) or count == 0:
+            row, col = _positions(near)
             row, col = row + left.start, col + right.start
             block = Block(row, col, space.scores(row, col))
-            return _only(block, block.scores >= cut)
+            yield _only(block, block.scores >= cut)
+            return
     scores = _product(space.left[rows], space.right[cols], buffer)
-    row, col = _at_least(scores, cut)
-    return Block(rows[row], cols[col], scores[row, col])
+    for start in range(0, len(rows), _STRIP):
+        strip, row_numbers = scores[start : start + _STRIP], rows[start : start + _STRIP]
+        near = strip >= np.float32(cut)
+        if groups is not None and np.count_nonzero(near) > len(cols):
+            near &= groups[space.order[row_numbers], None] != groups[space.order[cols]]
+        row, col = _positions(near)
+        yield Block(row_numbers[row], cols[col], strip[row, col])
 
 
-def _present(numbers: Indices, n: int) -> Indices:
-    return np.flatnonzero(np.bincount(numbers, minlength=n))
-
-
-def _at_least(scores: Singles, cut: float) -> tuple[Indices, Indices]:
-    at = np.flatnonzero(scores >= np.float32(cut))
-    row, col = np.divmod(at, scores.shape[1])
+def _positions(near: NDArray[np.bool_]) -> tuple[Indices, Indices]:
+    row, col = np.divmod(np.flatnonzero(near), near.shape[1])
     return row, col
 
 

@@ -2,14 +2,14 @@
 
 import contextlib
 import json
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
+from tools.app_server import AppServer
 from tools.bench import data, tasks
 from tools.bench.measure import serve
 
@@ -27,15 +27,25 @@ def click(n: int, clicks: int) -> dict[str, float]:
     plugin("similarity").register_backend()
     for key, backend in (("ours", "annoy"), ("builtin", "sklearn")):
         fob.compute_similarity(dataset, embeddings="vectors", brain_key=key, backend=backend)
-    with _server() as address:
+    with tempfile.TemporaryDirectory() as folder, _app(Path(folder) / "app.log") as address:
         _post(
             address, "/operators", {"dataset_name": dataset.name}
-        )  # the App's first request loads the plugins
-        return {
+        )  # which loads the plugins, as the App's first
+        found = {
             f"{key}_{name}": value
             for key in ("ours", "builtin")
             for name, value in _clicks(address, dataset.name, ids, key, clicks).items()
         }
+        return found | {"page_kb": _page(address, dataset.name) / 1000}
+
+
+@contextlib.contextmanager
+def _app(log: Path) -> Iterator[str]:
+    server = AppServer(log)
+    try:
+        yield server.address
+    finally:
+        server.stop()
 
 
 def _clicks(address: str, name: str, ids: list[str], key: str, clicks: int) -> dict[str, float]:
@@ -53,40 +63,24 @@ def _clicks(address: str, name: str, ids: list[str], key: str, clicks: int) -> d
     return {"first_ms": spent[0], "ms": statistics.median(spent[1:])}
 
 
-@contextlib.contextmanager
-def _server():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "fiftyone.server.main", "--address", "127.0.0.1", "--port", str(port)]
-    with (
-        tempfile.TemporaryDirectory() as folder
-    ):  # not in the checkout: with -m, its folders would hide packages
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            yield _ready(f"http://127.0.0.1:{port}", process)
-        finally:
-            process.terminate()
-            process.wait()
+def _page(address: str, name: str) -> int:
+    """Bytes of one page of the grid, as the App asks for it."""
+    query = (
+        "query ($dataset: String!) { samples(dataset: $dataset, view: [], first: 20) {"
+        " ... on SampleItemStrConnection { edges { node { ... on ImageSample { id sample } } } } } }"
+    )
+    answer = _post(address, "/graphql", {"query": query, "variables": {"dataset": name}})
+    if len(json.loads(answer)["data"]["samples"]["edges"]) != 20:
+        raise RuntimeError("the App's server did not answer with a page of samples")
+    return len(answer)
 
 
-def _ready(address: str, process: subprocess.Popen) -> str:
-    for _ in range(600):
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{address}/fiftyone", timeout=5)
-            return address
-        if process.poll() is not None:
-            break
-        time.sleep(0.2)
-    raise RuntimeError("the App's server did not start")
-
-
-def _post(address: str, path: str, body: dict) -> None:
+def _post(address: str, path: str, body: dict) -> bytes:
     request = urllib.request.Request(
         address + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
     )
     with urllib.request.urlopen(request, timeout=600) as answer:
-        answer.read()
+        return answer.read()
 
 
 if __name__ == "__main__":

@@ -33,8 +33,14 @@ def vectors(n: int, dense: int = 0, copies: float = 0.02, seed: int = 51) -> np.
 EPS = 0.02  # between members of a group about 0.0013, between groups about 0.5
 
 
-def pictures(folder: Path, n: int, megapixels: float, seed: int = 51) -> list[str]:
-    """``n`` JPEG files of random, smooth pictures; made once."""
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def pictures(folder: Path, n: int, megapixels: float | None, seed: int = 51) -> list[str]:
+    """``n`` JPEG files of random, smooth pictures, made once; or, without a size, ``n`` of those in the folder."""
+    if megapixels is None:
+        found = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        return found[:: max(1, len(found) // n)][:n]
     folder.mkdir(parents=True, exist_ok=True)
     width = int((megapixels * 1e6 * 4 / 3) ** 0.5)
     size = (width, width * 3 // 4)

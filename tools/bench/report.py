@@ -1,12 +1,13 @@
 """The figures as a page that people read."""
 
+from collections.abc import Iterator
 from typing import Any
 
 UNITS = {
     "seconds": ("seconds", "{:.3g}"),
     "per_second": ("pictures/s", "{:.1f}"),
     "peak_mb": ("peak memory, MB", "{:,.0f}"),
-    "load_ms": ("load, ms", "{:.1f}"),
+    "load_ms": ("load and first search, ms", "{:,.0f}"),
     "file_mb": ("files, MB", "{:,.0f}"),
     "kept": ("kept", "{:,.0f}"),
     "clusters": ("clusters", "{:,.0f}"),
@@ -15,101 +16,154 @@ UNITS = {
     "ours_first_ms": ("OnlyOne, first click, ms", "{:,.0f}"),
     "builtin_ms": ("built-in, ms", "{:,.0f}"),
     "builtin_first_ms": ("built-in, first click, ms", "{:,.0f}"),
-    "cluster_seconds": ("cluster, seconds", "{:.2f}"),
-    "cluster_commands": ("cluster, database commands", "{:,.0f}"),
-    "keep_seconds": ("keep, seconds", "{:.2f}"),
-    "keep_commands": ("keep, database commands", "{:,.0f}"),
+    "page_kb": ("a page of 20 samples, kB", "{:,.0f}"),
+    "read_seconds": ("read vectors, s", "{:.2f}"),
+    "read_commands": ("commands", "{:,.0f}"),
+    "cluster_seconds": ("cluster_duplicates, s", "{:.2f}"),
+    "cluster_commands": ("commands", "{:,.0f}"),
+    "keep_seconds": ("keep_first_per_cluster, s", "{:.2f}"),
+    "keep_commands": ("commands", "{:,.0f}"),
+    "set_values_seconds": ("FiftyOne's set_values of one number, s", "{:.2f}"),
+    "set_values_commands": ("commands", "{:,.0f}"),
 }
 TITLES = {
     "embedding": "Embedding",
+    "embedding_memory": "Embedding: memory, copies, precision",
     "clustering": "Clustering (512 values a vector)",
     "keeping": "Keepers, cover and certificate",
     "click": "A click on the similarity button, over HTTP",
     "index": "Annoy index",
     "fiftyone": "FiftyOne reads and writes",
+    "growth": "How cost grows",
+    "million": "A million vectors",
 }
+
+Figures = dict[str, dict[str, Any]]
 
 
 def page(found: dict[str, Any]) -> str:
     """The whole page."""
-    machine = found["machine"]
+    machine, minutes = found["machine"], sum(found["seconds"].values()) / 60
     lines = [
         "# Benchmarks",
         "",
-        f"Measured by `make bench` ({found['mode']}) on {machine['cores']} cores ({machine['cpu']}), GPU: {machine['gpu']}, "
-        f"Python {machine['python']}, in {found['minutes']:.0f} minutes. Each figure is the median over processes of their "
-        "own that took turns; ratios compare figures of the same run. Data and weights are generated.",
+        f"Measured by `make bench` on {machine['cores']} cores ({machine['cpu']}), {machine['memory_gb']} GB of memory, "
+        f"{machine['gpus']} GPUs, Python {machine['python']}, in {minutes:.0f} minutes. Each figure is of a process of its "
+        "own, so that its peak memory is its own; what is compared took turns, and the median counts. Absolute figures are "
+        "this machine's, ratios carry over. Pictures, vectors and weights are generated, except where it says real.",
+        "",
+        "## Side by side",
+        "",
+        *ratios(found["sections"], machine["cores"]),
         "",
     ]
-    for name, section in found["sections"].items():
-        lines += _growth(section) if name == "growth" else _table(TITLES.get(name, name), section)
-    return "\n".join([*lines, "## Ratios", "", *ratios(found["sections"]), ""])
+    for name in (title for title in TITLES if found["sections"].get(title)):
+        section = found["sections"][name]
+        lines += [f"## {TITLES[name]}", "", *(_growth(section) if name == "growth" else _table(section)), ""]
+    return "\n".join(lines)
 
 
-def _table(title: str, section: dict[str, Any]) -> list[str]:
+def _table(section: Figures) -> list[str]:
     columns = [key for key in UNITS if any(key in run for run in section.values())]
-    lines = [
-        f"## {title}",
-        "",
-        "| | " + " | ".join(UNITS[key][0] for key in columns) + " |",
-        "|---|" + "--:|" * len(columns),
-    ]
+    lines = ["| | " + " | ".join(UNITS[key][0] for key in columns) + " |", "|---|" + "--:|" * len(columns)]
     for name, run in section.items():
-        if "failed" in run:
-            lines.append(f"| {name} | {run['failed']} |" + " |" * (len(columns) - 1))
-            continue
         cells = [UNITS[key][1].format(run[key]) if key in run else "" for key in columns]
+        if "failed" in run:
+            cells[0] = run["failed"]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
-
-
-def _growth(section: dict[str, Any]) -> list[str]:
-    lines = ["## How cost grows", "", "| step | seconds at each size | exponent |", "|---|---|--:|"]
-    for name, run in section.items():
-        spent = ", ".join(f"{size}: {seconds:.3g}" for size, seconds in run["seconds"].items())
-        lines.append(f"| {name} | {spent} | {run['exponent']:.2f} |")
-    return [*lines, ""]
-
-
-def ratios(sections: dict[str, Any]) -> list[str]:
-    """What the figures say, one line each, where both sides were measured."""
-    lines = []
-    embedding, clustering = sections.get("embedding", {}), sections.get("clustering", {})
-    for title, over, under in (
-        (
-            "files to field (2 megapixels, auto) / model alone",
-            "files to field, 2 megapixels, auto",
-            "model alone, auto precision",
-        ),
-        (
-            "files to field (2 megapixels, auto) / FiftyOne compute_embeddings",
-            "files to field, 2 megapixels, auto",
-            "FiftyOne compute_embeddings, plain Keras VGG16",
-        ),
-        (
-            "files to field (2 megapixels, float32) / FiftyOne compute_embeddings",
-            "files to field, 2 megapixels, float32",
-            "FiftyOne compute_embeddings, plain Keras VGG16",
-        ),
-        (
-            "files to field (2 megapixels, auto) / PyTorch",
-            "files to field, 2 megapixels, auto",
-            "VGG16 in PyTorch eager",
-        ),
-    ):
-        lines += _ratio(title, embedding, over, under, "per_second")
-    own = [name for name in clustering if f"{name}, scikit-learn" in clustering]
-    for name in own:
-        lines += _ratio(
-            f"scikit-learn / OnlyOne, {name}", clustering, f"{name}, scikit-learn", name, "seconds"
-        )
-    click = sections.get("click", {}).get("click", {})
-    if "ours_ms" in click:
-        lines.append(f"- a click, built-in / OnlyOne: **{click['builtin_ms'] / click['ours_ms']:.0f}**")
     return lines
 
 
-def _ratio(title: str, section: dict[str, Any], over: str, under: str, key: str) -> list[str]:
-    if key not in section.get(over, {}) or key not in section.get(under, {}):
-        return []
-    return [f"- {title}: **{section[over][key] / section[under][key]:.2f}**"]
+def _growth(section: Figures) -> list[str]:
+    sizes = list(next(iter(section.values()))["seconds"])
+    lines = ["| seconds at | " + " | ".join(sizes) + " | exponent |", "|---|" + "--:|" * (len(sizes) + 1)]
+    for name, run in section.items():
+        spent = " | ".join(f"{run['seconds'][size]:.3g}" for size in sizes)
+        lines.append(f"| {name} | {spent} | {run['exponent']:.2f} |")
+    return lines
+
+
+def ratios(sections: dict[str, Figures], cores: int) -> list[str]:
+    """What the figures say, a row each, where both sides were measured."""
+    rows = [
+        *_embedding(sections.get("embedding", {}), cores),
+        *_memory(list(sections.get("embedding_memory", {}).items())),
+        *_clustering(sections.get("clustering", {})),
+        *_click(sections.get("click", {})),
+    ]
+    lines = [f"| {title} | {ratio:.2f} | {aim} |" for title, ratio, aim in rows]
+    return ["| | ratio | aim |", "|---|--:|---|", *lines]
+
+
+Row = tuple[str, float, str]
+
+
+def _embedding(found: Figures, cores: int) -> Iterator[Row]:
+    speed = {name: run["per_second"] for name, run in found.items() if "per_second" in run}
+    alone = "model alone, auto precision"
+    files = "files to field, 2 megapixels, auto"
+    for title, over, under, aim in (
+        ("files to field, 2 megapixels / model alone", files, alone, "0.9"),
+        (
+            "the same in float32",
+            "files to field, 2 megapixels, float32",
+            "model alone, float32",
+            "0.9",
+        ),
+        (
+            "files to field / FiftyOne's compute_embeddings",
+            files,
+            "FiftyOne compute_embeddings, plain Keras VGG16",
+            "2.5",
+        ),
+        (
+            "the same in float32",
+            "files to field, 2 megapixels, float32",
+            "FiftyOne compute_embeddings, plain Keras VGG16",
+            "above 1",
+        ),
+        ("files to field / PyTorch eager, ready arrays", files, "VGG16 in PyTorch eager", "2"),
+        (
+            "the same in float32",
+            "files to field, 2 megapixels, float32",
+            "VGG16 in PyTorch eager",
+            "above 1",
+        ),
+        (
+            "real pictures, files to field / FiftyOne's compute_embeddings",
+            "files to field, real pictures, auto",
+            "real pictures, FiftyOne compute_embeddings",
+            "",
+        ),
+    ):
+        if over in speed and under in speed:
+            yield title, speed[over] / speed[under], aim
+    large, decoding = "files to field, 12 megapixels, auto", "decoding 12 megapixels, one core"
+    if {large, decoding, alone} <= set(speed):
+        allowed = 1 / (1 / speed[alone] + 1 / (cores * speed[decoding]))
+        yield (
+            "files to field, 12 megapixels / what model and decoding together allow",
+            speed[large] / allowed,
+            "0.9",
+        )
+
+
+def _memory(runs: list[tuple[str, dict[str, Any]]]) -> Iterator[Row]:
+    if len(runs) > 1 and all("peak_mb" in run for _, run in runs[:2]):
+        (few, small), (many, large) = runs[:2]
+        yield f"peak memory of {many} / of {few}", large["peak_mb"] / small["peak_mb"], "at most 1.2"
+
+
+def _clustering(found: Figures) -> Iterator[Row]:
+    for name, run in found.items():
+        other = found.get(f"{name}, scikit-learn", {})
+        if "seconds" in run and "seconds" in other:
+            aim = "" if "cluster of" in name else "3"
+            yield f"DBSCAN, {name}: scikit-learn's seconds / ours", other["seconds"] / run["seconds"], aim
+            yield f"DBSCAN, {name}: scikit-learn's memory / ours", other["peak_mb"] / run["peak_mb"], ""
+
+
+def _click(found: Figures) -> Iterator[Row]:
+    for name, run in found.items():
+        if "ours_ms" in run:
+            yield f"a click among {name}: built-in / ours", run["builtin_ms"] / run["ours_ms"], "20"

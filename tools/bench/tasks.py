@@ -1,6 +1,7 @@
 """What is measured of OnlyOne, and of FiftyOne and scikit-learn in the same environment."""
 
 import importlib
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -25,26 +26,40 @@ def embed_bare(n: int, precision: str) -> dict[str, float]:
     return _rate(n, started)
 
 
-def embed_files(n: int, precision: str, megapixels: float, folder: str) -> dict[str, float]:
-    """From files to the stored field, by the operator's step."""
-    made, plugin = dataset(data.pictures(Path(folder), n, megapixels))
+def embed_files(
+    n: int, precision: str, megapixels: float | None, folder: str, distinct: int | None = None
+) -> dict[str, float]:
+    """From files to the stored field, by the operator's step; of ``n`` files, ``distinct`` if that is named."""
+    paths = data.pictures(Path(folder), distinct or n, megapixels)
+    if distinct is not None:
+        paths = _copies(paths, n, Path(folder) / "copies")
+    made, plugin = dataset(paths)
     vgg16 = plugin("similarity.engine.vgg16")
     model = vgg16.load(weights="untrained", precision=precision)
     model.embed(np.zeros((WARM_UP, 224, 224, 3), np.uint8))
     embed, options = plugin("similarity.steps.embed").embed, plugin("similarity.options").EmbedOptions
     started = time.perf_counter()
     embed(made, options(weights="untrained", precision=precision))
-    return _rate(n, started)
+    return _rate(len(paths), started)
 
 
-def embed_fiftyone(n: int, megapixels: float, folder: str) -> dict[str, float]:
+def _copies(paths: list[str], n: int, folder: Path) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    made = [folder / f"{number:06d}.jpg" for number in range(n)]
+    for number, path in enumerate(made):
+        if not path.exists():
+            shutil.copyfile(paths[number % len(paths)], path)
+    return [str(path) for path in made]
+
+
+def embed_fiftyone(n: int, megapixels: float | None, folder: str) -> dict[str, float]:
     """FiftyOne's own ``compute_embeddings`` with a plain Keras VGG16: float32, batches of 16."""
     made, _ = dataset(data.pictures(Path(folder), n, megapixels))
     model = _plain_keras_model()
     made.limit(WARM_UP).compute_embeddings(model, batch_size=16)
     started = time.perf_counter()
     made.compute_embeddings(model, embeddings_field="plain", batch_size=16)
-    return _rate(n, started)
+    return _rate(len(made), started)
 
 
 def decode(n: int, megapixels: float, folder: str) -> dict[str, float]:
@@ -71,13 +86,13 @@ def bfloat16_effect(n: int) -> dict[str, float]:
     return {"percentage_points": float(100 * np.abs(exact @ exact.T - quick @ quick.T).max())}
 
 
-def cluster_ours(n: int, dense: int = 0) -> dict[str, float]:
+def cluster_ours(n: int, dense: int = 0, eps: float = data.EPS) -> dict[str, float]:
     """DBSCAN labels by OnlyOne."""
     from similarity.engine.clusters import dbscan
 
     vectors = data.vectors(n, dense)
     started = time.perf_counter()
-    labels = dbscan(vectors, eps=data.EPS)
+    labels = dbscan(vectors, eps=eps)
     return {
         "seconds": time.perf_counter() - started,
         "clusters": int(labels.max()) + 1,
@@ -142,6 +157,7 @@ def index(n: int) -> dict[str, float]:
 
 def steps(n: int) -> dict[str, float]:
     """Clustering and keeping on a dataset: seconds, and database commands, of each."""
+    import fiftyone as fo
     from pymongo import monitoring
 
     commands = _Commands()
@@ -150,7 +166,10 @@ def steps(n: int) -> dict[str, float]:
     ids = made.values("id")
     made.set_values("vectors", dict(zip(ids, data.vectors(n), strict=True)), key_field="id", progress=False)
     options, found = plugin("similarity.options"), {}
+    made.add_sample_field("plain", fo.IntField)
     for name, step, chosen in (
+        ("set_values", lambda made, _: made.set_values("plain", dict.fromkeys(ids, 1), key_field="id"), None),
+        ("read", lambda made, _: plugin("similarity.samples").read_vectors(made, "vectors"), None),
         (
             "cluster",
             plugin("similarity.steps.cluster").cluster,
@@ -163,6 +182,13 @@ def steps(n: int) -> dict[str, float]:
         found[f"{name}_seconds"] = time.perf_counter() - started
         found[f"{name}_commands"] = commands.number - before
     return found
+
+
+def gpus() -> dict[str, float]:
+    """How many GPUs TensorFlow sees."""
+    import tensorflow as tf
+
+    return {"gpus": len(tf.config.list_physical_devices("GPU"))}
 
 
 def dataset(paths: list[str]):

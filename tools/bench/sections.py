@@ -1,0 +1,221 @@
+"""What is measured, section by section, and at which sizes."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.bench.measure import Task, in_turns
+
+TORCH = "torch==2.13.0"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        repeats: turns of what is compared side by side
+        pictures, large_pictures: of 2 and of 12 megapixels
+        remembered: numbers of pictures after which memory is compared
+        vectors: where scikit-learn is compared
+        many: samples of a click, of keeping, of FiftyOne's reads and writes
+        dense: size of one cluster within eps
+        million: vectors of the largest clustering and index; 0 leaves them out
+        growth: sizes at which each step's growth is fitted
+        clicks: of which the median is taken
+        peers: whether peers are installed and measured
+    """
+
+    repeats: int
+    pictures: int
+    large_pictures: int
+    remembered: tuple[int, int]
+    vectors: int
+    many: int
+    dense: int
+    million: int
+    growth: tuple[int, ...]
+    clicks: int
+    peers: bool
+
+
+QUICK = Sizes(1, 32, 8, (32, 64), 5_000, 10_000, 5_000, 0, (1_000, 4_000), 5, False)
+FULL = Sizes(
+    3,
+    256,
+    48,
+    (1_000, 10_000),
+    20_000,
+    100_000,
+    50_000,
+    1_000_000,
+    (10_000, 20_000, 40_000, 80_000),
+    11,
+    True,
+)
+
+
+def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, Any]:
+    """Pictures a second: the bare model, from files to the field, and what a user would pick instead."""
+    small = {"n": sizes.pictures, "megapixels": 2.0, "folder": str(folder / "2mp")}
+    large = {"n": sizes.large_pictures, "megapixels": 12.0, "folder": str(folder / "12mp")}
+    tasks = {
+        "model alone, auto precision": Task("embed_bare", {"n": sizes.pictures, "precision": "auto"}),
+        "model alone, float32": Task("embed_bare", {"n": sizes.pictures, "precision": "float32"}),
+        "files to field, 2 megapixels, auto": Task("embed_files", {**small, "precision": "auto"}),
+        "files to field, 2 megapixels, float32": Task("embed_files", {**small, "precision": "float32"}),
+        "files to field, 12 megapixels, auto": Task("embed_files", {**large, "precision": "auto"}),
+        "decoding 12 megapixels, one core": Task("decode", large),
+        "FiftyOne compute_embeddings, plain Keras VGG16": Task("embed_fiftyone", small),
+    }
+    if sizes.peers:
+        tasks["VGG16 in PyTorch eager"] = Task(
+            "embed_torch", {"n": sizes.pictures}, peer_python(folder), "tools.bench.peers"
+        )
+    if pictures is not None:
+        real = {"n": sizes.pictures, "folder": str(pictures), "megapixels": None}
+        tasks["files to field, real pictures, auto"] = Task("embed_files", {**real, "precision": "auto"})
+        tasks["real pictures, FiftyOne compute_embeddings"] = Task("embed_fiftyone", real)
+    return in_turns(tasks, sizes.repeats)
+
+
+def embedding_memory(sizes: Sizes, folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """What a run costs in memory as it grows, what copies cost, and what bfloat16 changes."""
+    tiny = {"megapixels": 0.05, "folder": str(folder / "tiny"), "precision": "auto"}
+    few, many = sizes.remembered
+    return in_turns(
+        {
+            f"{few:,} pictures": Task("embed_files", {**tiny, "n": few}),
+            f"{many:,} pictures": Task("embed_files", {**tiny, "n": many}),
+            f"{many:,} files that are copies of 16": Task("embed_files", {**tiny, "n": many, "distinct": 16}),
+            "effect of bfloat16 on a pairwise similarity": Task("bfloat16_effect", {"n": 64}),
+        },
+        1,
+    )
+
+
+def clustering(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """DBSCAN labels, ours and scikit-learn's, and what only ours can hold in memory."""
+    n, many, dense = sizes.vectors, sizes.many, sizes.dense
+    half = n // 2
+    compared = in_turns(
+        {
+            f"{n:,} vectors": Task("cluster_ours", {"n": n}),
+            f"{n:,} vectors, scikit-learn": Task("cluster_sklearn", {"n": n}),
+            f"one cluster of {half:,}": Task("cluster_ours", {"n": half, "dense": half}),
+            f"one cluster of {half:,}, scikit-learn": Task("cluster_sklearn", {"n": half, "dense": half}),
+        },
+        sizes.repeats,
+    )
+    unpruned = {"n": dense, "dense": dense, "eps": 0.0005}  # no pair is that near, and no sketch can tell
+    alone = {
+        f"{many:,} vectors": Task("cluster_ours", {"n": many}),
+        f"{dense:,} vectors": Task("cluster_ours", {"n": dense}),
+        f"{dense:,} vectors where nothing prunes": Task("cluster_ours", unpruned),
+        f"one cluster of {dense:,}": Task("cluster_ours", {"n": dense, "dense": dense}),
+    }
+    return compared | in_turns(alone, 1)
+
+
+def million(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """The largest clustering and index."""
+    n = sizes.million
+    tasks = {
+        f"clustering {n:,} vectors": Task("cluster_ours", {"n": n}),
+        f"index of {n:,}": Task("index", {"n": n}),
+    }
+    return in_turns(tasks, 1) if n else {}
+
+
+def keeping(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """Keepers, cover and certificate, with a large cluster among the vectors."""
+    dense = sizes.many // 10
+    asked = {"n": sizes.many, "dense": dense}
+    title = f"{sizes.many:,} vectors, a cluster of {dense:,}"
+    return in_turns(
+        {
+            title: Task("keepers", {**asked, "cover": False}),
+            f"{title}, cover": Task("keepers", {**asked, "cover": True}),
+        },
+        1,
+    )
+
+
+def click(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """Sort by similarity over HTTP, and what a page of the grid weighs."""
+    asked = {"n": sizes.many, "clicks": sizes.clicks}
+    return in_turns({f"{sizes.many:,} samples": Task("click", asked, module="tools.bench.click")}, 1)
+
+
+def index(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """Building and loading the Annoy forest."""
+    return in_turns({f"{n:,} vectors": Task("index", {"n": n}) for n in (sizes.vectors, sizes.many)}, 1)
+
+
+def fiftyone(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """What is read from and written to FiftyOne's database."""
+    return in_turns({f"{sizes.many:,} samples": Task("steps", {"n": sizes.many})}, 1)
+
+
+def growth(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """Each step at four sizes, and the exponent of its growth."""
+    found: dict[str, Any] = {}
+    for function, figures in (
+        ("cluster_ours", {"seconds": "labels of ready vectors"}),
+        ("sweep", {"seconds": "sweep over every eps"}),
+        ("keepers", {"seconds": "keepers with cover, a tenth in one cluster"}),
+        ("index", {"seconds": "Annoy index"}),
+        ("steps", {"cluster_seconds": "cluster_duplicates", "keep_seconds": "keep_first_per_cluster"}),
+    ):
+        runs = in_turns({f"{n:,}": Task(function, _asked(function, n)) for n in sizes.growth}, 1)
+        for figure, title in figures.items():
+            spent = [run.get(figure, math.nan) for run in runs.values()]
+            found[title] = {
+                "seconds": dict(zip(runs, spent, strict=True)),
+                "exponent": exponent(sizes.growth, spent),
+            }
+    return found
+
+
+def _asked(function: str, n: int) -> dict[str, Any]:
+    return {"n": n, "dense": n // 10, "cover": True} if function == "keepers" else {"n": n}
+
+
+def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
+    """The slope of log(seconds) over log(size), by least squares."""
+    x = [math.log(size) for size in sizes]
+    y = [math.log(second) for second in seconds]
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / sum(
+        (a - mean_x) ** 2 for a in x
+    )
+
+
+def peer_python(folder: Path) -> str:
+    """The Python of an environment with the peers; made once."""
+    place = folder / "peers"
+    python = place / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", TORCH, "numpy"], check=True)
+    return str(python)
+
+
+SECTIONS: dict[str, Callable[[Sizes, Path, Path | None], dict[str, Any]]] = {
+    section.__name__: section
+    for section in (
+        embedding,
+        embedding_memory,
+        clustering,
+        keeping,
+        click,
+        index,
+        fiftyone,
+        growth,
+        million,
+    )
+}
