@@ -83,16 +83,21 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
     return in_turns(tasks, sizes.repeats)
 
 
-def embedding_memory(sizes: Sizes, folder: Path, _pictures: Path | None) -> dict[str, Any]:
+def embedding_memory(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, Any]:
     """What a run costs in memory as it grows, what copies cost, and what bfloat16 changes."""
     tiny = {"megapixels": 0.05, "folder": str(folder / "tiny"), "precision": "auto"}
     few, many = sizes.remembered
+    compared = {"n": sizes.pictures, "megapixels": tiny["megapixels"], "folder": tiny["folder"]}
+    title = "effect of bfloat16 on a similarity, generated pictures"
+    if pictures is not None:
+        compared |= {"megapixels": None, "folder": str(pictures)}
+        title = "effect of bfloat16 on a similarity, real pictures"
     return in_turns(
         {
             f"{few:,} pictures": Task("embed_files", {**tiny, "n": few}),
             f"{many:,} pictures": Task("embed_files", {**tiny, "n": many}),
             f"{many:,} files that are copies of 16": Task("embed_files", {**tiny, "n": many, "distinct": 16}),
-            "effect of bfloat16 on a pairwise similarity": Task("bfloat16_effect", {"n": 64}),
+            title: Task("bfloat16_effect", compared),
         },
         1,
     )

@@ -73,14 +73,15 @@ def decode(n: int, megapixels: float, folder: str) -> dict[str, float]:
     return _rate(n, started)
 
 
-def bfloat16_effect(n: int) -> dict[str, float]:
+def bfloat16_effect(n: int, megapixels: float | None, folder: str) -> dict[str, float]:
     """The largest change of a pairwise similarity, in percentage points, that bfloat16 makes."""
-    from similarity.engine import vgg16
+    from similarity.engine import images, vgg16
     from similarity.engine.vectors import normalise
 
-    images = np.random.default_rng(51).integers(0, 256, (n, 224, 224, 3), dtype=np.uint8)
+    read = [images.read(path) for path in data.pictures(Path(folder), n, megapixels)]
+    pictures = np.stack([picture.pixels for picture in read if picture.pixels is not None])
     exact, quick = (
-        normalise(vgg16.load(weights="untrained", precision=precision).embed(images)).astype(np.float64)
+        normalise(vgg16.load(weights="untrained", precision=precision).embed(pictures)).astype(np.float64)
         for precision in ("float32", "auto")
     )
     return {"percentage_points": float(100 * np.abs(exact @ exact.T - quick @ quick.T).max())}
