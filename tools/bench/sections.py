@@ -1,14 +1,13 @@
 """What is measured, section by section, and at which sizes."""
 
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tools.bench.measure import Task, in_turns
+from tools.environments import environment
 
 TORCH = "torch==2.13.0"
 
@@ -73,8 +72,9 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
         "FiftyOne compute_embeddings, plain Keras VGG16": Task("embed_fiftyone", small),
     }
     if sizes.peers:
+        python = environment(folder / "peers", "torch", TORCH)
         tasks["VGG16 in PyTorch eager"] = Task(
-            "embed_torch", {"n": sizes.pictures}, peer_python(folder), "tools.bench.peers"
+            "embed_torch", {"n": sizes.pictures}, str(python), "tools.bench.peers"
         )
     if pictures is not None:
         real = {"n": sizes.pictures, "folder": str(pictures), "megapixels": None}
@@ -198,16 +198,6 @@ def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
     return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / sum(
         (a - mean_x) ** 2 for a in x
     )
-
-
-def peer_python(folder: Path) -> str:
-    """The Python of an environment with the peers; made once."""
-    place = folder / "peers"
-    python = place / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", TORCH, "numpy"], check=True)
-    return str(python)
 
 
 SECTIONS: dict[str, Callable[[Sizes, Path, Path | None], dict[str, Any]]] = {

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .environments import environment
+from tools.environments import environment
+
 from .vectors import digests
 
 HASHES = {"phash": "pHash", "dhash": "dHash"}

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .environments import environment
+from tools.environments import environment
+
 from .hashes import distance, signs
 from .vectors import digests
 
