@@ -20,6 +20,7 @@ _CONVINCING = 2.0  # score of a valley between large clusters, of which there ar
 _CLOSER = 3.0  # how much closer than usual a pair of near-duplicates is, where they are too few for a valley
 _FALSE_ALARMS = 0.1  # merges of different pictures that may be expected below the suggested eps, there
 _FEWEST = 8  # merges that tell what is usual
+_TAIL = 1.5  # within this factor below that distance, merges are taken for the tail of what is usual
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def suggest(sweep: Sweep) -> Suggestion:
     fixed cameras, merge at a few places only: there the merges between large clusters show the valley. And a
     few near-duplicates among many different pictures make no mode of their own: there what merges at a third
     of the usual distance or less, and where different pictures would not be expected to (a false alarm rate, as
-    in Desolneux, Moisan & Morel 2000), is a near-duplicate.
+    in Desolneux, Moisan & Morel 2000), is a near-duplicate; unless those merges crowd at the upper end of that
+    stretch, as the tail of different pictures of one kind does.
 
     Everything is relative to the data, so it works for any weights; but pictures of one kind only have no
     valley, be they all distinct or all of one scene.
@@ -72,11 +74,12 @@ def suggest(sweep: Sweep) -> Suggestion:
         at = _widest(low, high, valley)
         reason = _clear(float(low[at]), float(high[at]), int(kept[at]), valley)
         return _suggestion(sweep, _inside(low[at], high[at]), at, confidence, reason)
-    edge, number = _outliers(heights)
-    if 1 - exp(-number / 2) >= CLEAR:
+    edge, number, beyond = _outliers(heights)
+    sure = 1 - exp(-beyond / 2)
+    if sure >= CLEAR:
         at = int(np.searchsorted(low, edge, side="right")) - 1
         reason = _few(number, edge, heights)
-        return _suggestion(sweep, _inside(low[at], high[at]), at, 1 - exp(-number / 2), reason)
+        return _suggestion(sweep, _inside(low[at], high[at]), at, sure, reason)
     return _suggestion(sweep, min(FLOOR, float(high[0]) / 2), 0, confidence, _unclear(sweep))
 
 
@@ -121,18 +124,20 @@ def _valley(sweep: Sweep, heights: Floats) -> tuple[Valley | None, float]:
     return clear, confidence
 
 
-def _outliers(heights: Floats) -> tuple[float, int]:
-    """The distance below which merges are too close to be of different pictures, and how many are.
+def _outliers(heights: Floats) -> tuple[float, int, int]:
+    """The distance below which merges are too close to be of different pictures, how many are, and beyond a tail.
 
-    What is usual is told by the median and the upper quartile, which a few near-duplicates hardly move.
+    What is usual is told by the median and the upper quartile, which a few near-duplicates hardly move. As many as
+    crowd just below the distance are taken for the tail of the usual, and as many again for what it hides further down.
     """
     if len(heights) < _FEWEST:
-        return 0.0, 0
+        return 0.0, 0, 0
     median, upper = np.quantile(np.log(heights), [0.5, 0.75])
     deviation = (upper - median) / NormalDist().inv_cdf(0.75)
     rare = -NormalDist().inv_cdf(_FALSE_ALARMS / len(heights))
     edge = exp(median - max(log(_CLOSER), rare * deviation))
-    return edge, int(np.searchsorted(heights, edge))
+    below, number = (int(count) for count in np.searchsorted(heights, [edge / _TAIL, edge]))
+    return edge, number, max(0, below - (number - below))
 
 
 def _widest(low: Floats, high: Floats, valley: Valley) -> int:

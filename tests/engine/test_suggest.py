@@ -40,6 +40,15 @@ def test_a_few_near_duplicates_among_many_distinct_pictures_are_found():
     assert (suggestion.clear, suggestion.kept) == (True, 300)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_different_pictures_of_one_kind_among_others_are_not_taken_for_near_duplicates(seed):
+    rng = np.random.default_rng(seed)
+    others, away = rng.exponential(1, (225, 128)), rng.uniform(0.3, 1, (40, 1))
+    kind = rng.exponential(1, 128) * np.exp(away * rng.standard_normal((40, 128)))
+    suggestion = suggested(np.vstack([others, kind]).astype(np.float32))
+    assert (suggestion.clear, suggestion.kept) == (False, 265)
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_a_few_scenes_are_enough_to_see_a_gap(count):
     assert suggested(scenes(count, 40, 0.03)).kept == count
