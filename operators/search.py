@@ -9,7 +9,7 @@ import fiftyone.operators.types as types
 from ..similarity.options import CompareOptions, IndexOptions, SortOptions
 from ..similarity.steps.compare import compare
 from ..similarity.steps.index import index
-from ..similarity.steps.sort import SortResult, sort
+from ..similarity.steps.sort import SortResult, searched, sort
 from .base import StepOperator
 
 UPLOAD = "upload"
@@ -50,6 +50,10 @@ class SortBySimilarity(StepOperator):
         else:
             inputs.view("query", types.Notice(label="No sample is selected: give a picture to search for"))
         inputs.uploaded_file(UPLOAD, view=types.FileView(label="Upload a picture to search for"), lite=True)
+
+    def samples(self, ctx) -> Any:
+        """The current view; where it shows what a search found, what was searched."""
+        return searched(super().samples(ctx))
 
     def show_in_grid(self, ctx, result: SortResult) -> Iterator[Any]:
         """The percentages, on the pictures."""

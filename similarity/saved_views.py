@@ -4,8 +4,10 @@ FiftyOne deletes a saved view before it takes it off the dataset's list. Killed 
 then on, and opens or deletes another view than the one asked for.
 """
 
+from typing import Any
+
 import fiftyone as fo
-from bson import DBRef
+from bson import DBRef, json_util
 from fiftyone.core.odm.views import SavedViewDocument
 
 
@@ -24,6 +26,11 @@ def delete(dataset: fo.Dataset, name: str) -> None:
     # The one just taken off the list, and those that a kill left without ever putting them on it.
     others = [document.id for document in listed if document.name != name]
     SavedViewDocument.objects(dataset_id=dataset._doc.id, name=name, id__nin=others).delete()
+
+
+def stages(dataset: fo.Dataset) -> list[list[dict[str, Any]]]:
+    """The serialized stages of every saved view, without their uuids."""
+    return [[json_util.loads(stage) for stage in document.view_stages] for document in mend(dataset)]
 
 
 def mend(dataset: fo.Dataset) -> list[SavedViewDocument]:

@@ -120,3 +120,23 @@ def test_the_apps_own_similarity_button_finds_by_our_index(app, embedded, copy):
 
     assert scenes_of(opened.values(24))[:4] == ["flower-right"] * 4
     opened.screenshot("own_similarity")
+
+
+def test_a_second_search_from_a_result_looks_through_the_whole_dataset_again(app, embedded, copy):
+    opened = app(copy(embedded))
+    opened.show_field("scene")
+    opened.select(FLOWER[1])
+    opened.operator("Sort by similarity")
+    opened.fill("K", 6)
+    opened.press_execute()
+    wait_for_search(opened)
+    opened.shows("6 samples")
+    found = scenes_of(opened.values(6))
+    opened.select(5)
+
+    opened.button(SORT).click()
+    opened.shows("24 samples")
+
+    shown = opened.values(24)
+    assert scenes_of(shown)[:4] == [found[5]] * 4
+    assert percentages(shown)[0] == 100

@@ -1,4 +1,4 @@
-"""Searching for a picture that is not in the dataset."""
+"""What a search looks through, and searching for a picture that is not in the dataset."""
 
 import pytest
 
@@ -6,6 +6,60 @@ from tests import support
 from tests.vectors import directions
 
 import fiftyone as fo  # isort: skip
+from fiftyone import ViewField as F  # isort: skip
+
+
+@pytest.fixture
+def indexed(vector_dataset):
+    """Nine directions, ever further from each other, under an index; those at an even place are tagged."""
+    made = vector_dataset(directions(*(place**2 for place in range(9))))
+    made.match(F("filepath").re_match("[02468].png")).tag_samples("even")
+    support.foo.get_operator(support.uri("build_similarity_index"))(made)
+    return made
+
+
+def sort(target, *selected, k=3):
+    """Press the button over a view in the App: the view that the App then shows, as the App sends it back."""
+    asked = dict(support.requests(support.run("sort_by_similarity", target, selected=selected, k=k)))
+    return fo.DatasetView._build(target._root_dataset, asked["set_view"]["view"])
+
+
+def places(view):
+    return [int(path[-10:-4]) for path in view.values("filepath")]
+
+
+def test_a_second_search_looks_through_what_the_first_one_did(indexed):
+    ids = indexed.values("id")
+    first = sort(indexed, ids[0])
+    second = sort(first, ids[3])
+    third = sort(second.sort_by("filepath"), ids[4])
+    assert (places(first), places(second)) == ([0, 1, 2], [3, 2, 4])
+    assert places(third) == [4, 3, 5]
+
+
+def test_a_second_search_keeps_a_persons_own_filters_before_and_after_the_first(indexed):
+    ids = indexed.values("id")
+    found = sort(indexed.match_tags("even"), ids[0])
+    assert places(found) == [0, 2, 4]
+    assert places(sort(found, ids[6])) == [6, 4, 8]
+    assert places(sort(sort(indexed, ids[0]).match_tags("even"), ids[6])) == [6, 4, 8]
+
+
+def test_a_search_after_fiftyones_own_looks_through_everything(indexed):
+    ids = indexed.values("id")
+    own = indexed.sort_by_similarity(ids[0], k=3, brain_key="vgg16_annoy")
+    assert places(sort(own, ids[4])) == [4, 3, 5]
+    assert places(sort(indexed.select(ids[:3], ordered=True), ids[4])) == [4, 3, 5]
+
+
+def test_a_search_stays_inside_a_persons_choice_of_samples_and_inside_a_saved_view(indexed):
+    ids = indexed.values("id")
+    assert places(sort(indexed.select(ids[:3]), ids[4])) == [2, 1, 0]
+    assert places(sort(indexed.limit(3), ids[4])) == [2, 1, 0]
+    indexed.save_view("worst", indexed.select(ids[:3], ordered=True))
+    found = sort(indexed.load_saved_view("worst"), ids[4], k=2)
+    assert places(found) == [2, 1]
+    assert places(sort(found, ids[0], k=2)) == [0, 1]
 
 
 def test_a_picture_is_refused_where_the_weights_are_not_those_of_the_vectors(vector_dataset, pictures):
