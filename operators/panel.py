@@ -9,8 +9,9 @@ from fiftyone import ViewField as F
 
 from ..similarity import runs
 from ..similarity import samples as sm
+from ..similarity.files import files
 from ..similarity.options import RunOptions, SweepOptions
-from ..similarity.overview import Overview, files, overview
+from ..similarity.overview import Overview, overview
 from ..similarity.steps.sweep import SweepResult, find, recall, sweep
 from ..similarity.steps_done import ALWAYS_CHECKED
 from . import panel_state as ps

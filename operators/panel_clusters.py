@@ -66,7 +66,7 @@ def _kept(row: ClusterRow) -> str:
     if not row.kept:
         return "-"
     name = row.kept_file or row.kept_id
-    short = name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
+    short = parts.shortened(name, _LONGEST)
     return short if row.kept == 1 else f"{short} and {row.kept - 1:,} more"
 
 

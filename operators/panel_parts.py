@@ -6,11 +6,13 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from ..similarity.files import short_names
 from ..similarity.output.thumbnails import thumbnails
 
 Style = dict[str, Any]
 
 _HEIGHT, _WIDEST = 92, 150  # pixels of a picture
+_LONGEST = 22  # characters of a name below it
 _MOST_PICTURES = 512
 _pictures: dict[tuple[str, int], str] = {}
 
@@ -96,16 +98,23 @@ def pairs(panel: types.Object, name: str, shown: Iterable[tuple[str | None, str 
         shown: ``(file, other file, words below)``; None for a file that is not known
     """
     shown = list(shown)
-    urls = _thumbnails([file for pair in shown for file in pair[:2] if file])
+    known = [file for pair in shown for file in pair[:2] if file]
+    urls, names = _thumbnails(known), short_names(dict(zip(known, known, strict=True)))
     line = row(panel, name, gap=2, align_y="top")
     for number, (left, right, words) in enumerate(shown):
         pair = line.v_stack(f"pair_{number}", gap=0.5, **styled(grid={"gridTemplateColumns": "max-content"}))
         both = pair.grid("pictures", orientation="2d", gap=0.5, **styled(grid={**_ROW, "flexWrap": "nowrap"}))
         for side, file in (("left", left), ("right", right)):
-            _picture(
-                both, side, urls.get(file or "", ""), Path(file).name if file else "this file is not known"
-            )
+            one = both.v_stack(side, gap=0.25, **styled(grid={"gridTemplateColumns": "max-content"}))
+            name = names.get(file or "", "this file is not known")
+            _picture(one, "picture", urls.get(file or "", ""), name)
+            text(one, "name", shortened(name, _LONGEST), color="text.secondary", size="0.75rem")
         text(pair, "words", words, color="text.secondary", size="0.8125rem")
+
+
+def shortened(name: str, longest: int) -> str:
+    """The end of a file's name, which tells more than its beginning."""
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
 
 
 def _picture(panel: types.Object, name: str, url: str, alt: str) -> None:

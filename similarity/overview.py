@@ -1,13 +1,13 @@
 """What the panel shows of a dataset and a run: one payload, from the run's record and from the samples themselves."""
 
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
 from typing import Any
 
 import fiftyone as fo
 
 from . import runs, steps_done
 from . import samples as sm
+from .files import files, short_names
 from .options import SweepOptions
 from .removal import archive
 from .steps_done import StepState
@@ -197,14 +197,14 @@ def _largest(
     for pair in keeping["duplicates"]:
         worst[pair["kept_id"]] = min(worst.get(pair["kept_id"], 100.0), pair["similarity"])
     chosen = {row["number"]: [i for i in row["members"] if i in kept] for row in rows}
-    paths = files(dataset, [ids[0] for ids in chosen.values() if ids])
+    names = short_names(files(dataset, [ids[0] for ids in chosen.values() if ids]))
     return [
         ClusterRow(
             number=row["number"],
             size=row["size"],
             kept=len(mine := chosen[row["number"]]),
             kept_id=mine[0] if mine else None,
-            kept_file=PurePath(paths[mine[0]]).name if mine and mine[0] in paths else None,
+            kept_file=names.get(mine[0]) if mine else None,
             spread=keeping["spreads"].get(str(row["number"])),
             worst_similarity=min((worst.get(i, 100.0) for i in mine), default=None),
         )
@@ -219,10 +219,3 @@ def _worst(dataset: fo.Dataset, keeping: dict[str, Any]) -> list[PairRow]:
         PairRow(p["id"], p["kept_id"], p["similarity"], paths.get(p["id"]), paths.get(p["kept_id"]))
         for p in pairs
     ]
-
-
-def files(dataset: fo.Dataset, ids: list[str]) -> dict[str, str]:
-    """Sample id -> its file; samples that are gone are left out."""
-    if not ids:
-        return {}
-    return dict(zip(*sm.everything(dataset).select(ids).values(["id", "filepath"]), strict=True))

@@ -12,6 +12,7 @@ from .. import samples as sm
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
+from ..files import files, short_names
 from ..locks import lock
 from ..options import KeepOptions
 from ..progress import Report, about, silent
@@ -50,6 +51,7 @@ class KeepResult(Result):
         protected: how many samples are kept because they are protected
         eps, metric: of the clustering
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
+        files: sample id -> file, of the samples in ``worst``
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
         spreads: cluster number -> largest distance of a member to its kept one
@@ -72,6 +74,7 @@ class KeepResult(Result):
     eps: float
     metric: str
     worst: list[Dropped]
+    files: dict[str, str]
     worst_similarity: float | None
     beyond_eps: int
     spreads: dict[int, float]
@@ -98,8 +101,9 @@ class KeepResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The dropped samples least similar to their kept one."""
+        names = short_names(self.files)
         rows = [
-            {"dropped": pair.id, "kept": pair.kept_id, "similarity": f"{pair.similarity:.2f} %"}
+            {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
             for pair in self.worst[:20]
         ]
         return {"worst_pairs": rows} | skipped_table(self.skipped)
@@ -195,6 +199,7 @@ class _Keeping:
     ) -> KeepResult:
         by_rank = np.argsort(rank, kind="stable")
         duplicates = [self._dropped(found, int(i)) for i in by_rank if not found.kept[i]]
+        worst = _worst(duplicates)
         return KeepResult(
             run_key=self.options.run_key,
             samples=len(self.ids) + len(self.skipped),
@@ -208,7 +213,8 @@ class _Keeping:
             protected=guarded,
             eps=self.eps,
             metric=metric,
-            worst=_worst(duplicates),
+            worst=worst,
+            files=files(self.dataset, [i for pair in worst for i in (pair.id, pair.kept_id)]),
             worst_similarity=proof.worst_similarity if duplicates else None,
             beyond_eps=proof.beyond_eps,
             spreads={spread.label: spread.spread for spread in proof.spreads},

@@ -90,6 +90,7 @@ def test_it_fits_its_width_in_both_themes(app, deduplicated, theme):
     panel = Panel(opened).ready()
     panel.says("Threshold")
     panel.threshold  # noqa: B018 - waits until the curve is there
+    panel.says(re.compile(r"^coffee-left-\d\.jpg$"))
     opened.settle()
     expect(opened.page.locator(".legendtext").get_by_text("kept with cover")).to_be_visible()
     plot = opened.page.locator(".js-plotly-plot").first.bounding_box()

@@ -1,0 +1,30 @@
+"""The files of samples, and how people read their names."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+import fiftyone as fo
+
+from . import samples as sm
+
+
+def files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str]:
+    """Sample id -> its file; samples that are gone are left out."""
+    if not ids:
+        return {}
+    return dict(zip(*sm.everything(dataset).select(ids).values(["id", "filepath"]), strict=True))
+
+
+def short_names(paths: Mapping[str, str]) -> dict[str, str]:
+    """Sample id -> its file's name, with as many of the folders above as tell it from the other files'."""
+    parts = {path: PurePath(path).parts for path in paths.values()}
+    shown = dict.fromkeys(parts, 1)
+    while True:
+        names = {path: str(PurePath(*parts[path][-number:])) for path, number in shown.items()}
+        times = Counter(names.values())
+        alike = [path for path, name in names.items() if times[name] > 1 and shown[path] < len(parts[path])]
+        if not alike:
+            return {sample_id: names[path] for sample_id, path in paths.items()}
+        for path in alike:
+            shown[path] += 1

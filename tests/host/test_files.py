@@ -1,0 +1,44 @@
+"""The files of samples as people read them, in tables and in the panel."""
+
+import pytest
+
+from tests import support
+from tests.deduplicated import cluster, keep_first
+from tests.vectors import directions
+
+files = support.plugin("similarity.files")
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/a/x.jpg", "/a/y.jpg"], ["x.jpg", "y.jpg"]),
+        (["/a/x.jpg", "/b/x.jpg", "/b/y.jpg"], ["a/x.jpg", "b/x.jpg", "y.jpg"]),
+        (["/d1/cam/x.jpg", "/d2/cam/x.jpg", "/d1/bus/x.jpg"], ["d1/cam/x.jpg", "d2/cam/x.jpg", "bus/x.jpg"]),
+        (["/x.jpg", "/a/x.jpg"], ["/x.jpg", "a/x.jpg"]),
+        (["/a/x.jpg", "/a/x.jpg"], ["x.jpg", "x.jpg"]),
+        ([], []),
+    ],
+)
+def test_a_file_is_shown_by_as_much_of_its_path_as_tells_it_apart(paths, names):
+    shown = files.short_names({str(number): path for number, path in enumerate(paths)})
+    assert list(shown.values()) == names
+
+
+def test_the_worst_pairs_are_listed_by_file_name_and_keep_their_ids_in_the_result(vector_dataset):
+    made = vector_dataset(directions(0, 1, 40, 42))
+    made.set_values("filepath", ["/day/one.jpg", "/day/two.jpg", "/day/three.jpg", "/night/one.jpg"])
+    cluster(made)
+
+    result = keep_first(made)
+
+    ids = made.values("id")
+    assert [(row["dropped"], row["kept"]) for row in result.tables()["worst_pairs"]] == [
+        ("night/one.jpg", "three.jpg"),
+        ("two.jpg", "day/one.jpg"),
+    ]
+    assert [(pair["id"], pair["kept_id"]) for pair in result.to_dict()["worst"]] == [
+        (ids[3], ids[2]),
+        (ids[1], ids[0]),
+    ]
+    assert result.to_dict()["files"][ids[3]] == "/night/one.jpg"
