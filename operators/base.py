@@ -37,6 +37,8 @@ class StepOperator(foo.Operator):
         opens_view: whether the App opens the result's view afterwards
         in_passing: whether the grid itself shows the result: then nothing is laid over it, and the words pass by
         button: title of a button over the grid, or None
+        button_asks: whether the button opens the form. The App looks up to 2.5 seconds late what a button does, so what
+            depends on the selection is decided when the operator is executed
     """
 
     name: ClassVar[str]
@@ -51,6 +53,7 @@ class StepOperator(foo.Operator):
     opens_view: ClassVar[bool] = False
     in_passing: ClassVar[bool] = False
     button: ClassVar[str | None] = None
+    button_asks: ClassVar[bool] = True
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -73,12 +76,8 @@ class StepOperator(foo.Operator):
         """A button over the grid, for the operators that have one."""
         if self.button is None:
             return None
-        button = types.Button(label=self.button, icon=self.icon, prompt=self.prompts(ctx))
+        button = types.Button(label=self.button, icon=self.icon, prompt=self.button_asks)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
-
-    def prompts(self, ctx) -> bool:
-        """Whether the button opens the form first."""
-        return True
 
     def resolve_input(self, ctx) -> types.Property:
         """The form, from the options."""

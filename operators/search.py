@@ -1,6 +1,7 @@
 """Operators that find similar pictures."""
 
 import base64
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,10 +39,7 @@ class SortBySimilarity(StepOperator):
     opens_view = True
     in_passing = True
     button = "Sort by similarity to the selected samples (OnlyOne)"
-
-    def prompts(self, ctx) -> bool:
-        """With samples selected the button sorts at once."""
-        return not ctx.selected
+    button_asks = False
 
     def add_to_form(self, inputs: types.Object, ctx) -> None:
         """Say what is searched for, and take an uploaded picture."""
@@ -50,6 +48,14 @@ class SortBySimilarity(StepOperator):
         else:
             inputs.view("query", types.Notice(label="No sample is selected: give a picture to search for"))
         inputs.uploaded_file(UPLOAD, view=types.FileView(label="Upload a picture to search for"), lite=True)
+
+    def execute(self, ctx) -> Any:
+        """Search; where the button was pressed with nothing selected, open the form."""
+        pressed = not ctx.params and "FIFTYONE_SERVER" in os.environ
+        return self._ask(ctx) if pressed and not ctx.selected else super().execute(ctx)
+
+    def _ask(self, ctx) -> Iterator[Any]:
+        yield ctx.prompt(self.uri)
 
     def samples(self, ctx) -> Any:
         """The current view; where it shows what a search found, what was searched."""

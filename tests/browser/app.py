@@ -162,9 +162,7 @@ class App:
             # The tick box in the picture's corner comes into being when the mouse does.
             self.page.mouse.move(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
             self.page.wait_for_timeout(SETTLE_MS / 2)
-            # The App then asks anew what the buttons over the grid do; before the answer they do what they did.
-            with self.page.expect_response(PLACEMENTS, timeout=OPEN_MS):
-                self.page.mouse.click(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
+            self.page.mouse.click(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
             expect(self.page.locator(cy("action-manage-selected"))).to_have_text(str(count))
 
     def count(self) -> str:
@@ -241,7 +239,6 @@ def place(box: dict[str, float]) -> tuple[int, int]:
 # Each value that a picture carries is an element of its own, with no space between them.
 CARRIED = """(picture) => [...picture.querySelectorAll('[class*="lookerTags"] > *')]
     .map((value) => value.textContent.trim()).join(" ")"""
-PLACEMENTS = re.compile(r"/operators/resolve-placements")
 EXECUTION = re.compile(r"/operators/execute")
 TAG_SEARCH = "selector-sidebar-search-tags"
 # The text of an output, not of a progress bar, and not of the moment between the two.
