@@ -76,6 +76,16 @@ def removable(precious, tmp_path):
     delete(names)
 
 
+@pytest.fixture
+def removed(removable, tmp_path):
+    """A dataset whose duplicates are in the archive, with its pictures in ``tmp_path / "data" / "pictures"``."""
+    made = removable(tmp_path / "data" / "pictures")
+    made.info["paths"] = [made[i].filepath for i in dropped(made)]
+    made.save()
+    call("remove_duplicates", made, confirm=True)
+    return made
+
+
 def copy_of(precious: fo.Dataset, folder: Path) -> fo.Dataset:
     """A dataset with the ids, fields and runs of another, whose files are written into a folder."""
     made = precious.clone(f"test-{uuid.uuid4().hex[:10]}")
@@ -122,3 +132,18 @@ def dropped(made: fo.Dataset) -> list[str]:
 def kept_for(made: fo.Dataset, sample_id: str) -> str:
     """Id of the sample that is kept for another one."""
     return made[sample_id]["dedup_kept_id"]
+
+
+def paths(made: fo.Dataset) -> list[str]:
+    """The files of the samples that :func:`removed` put into the archive."""
+    return made.info["paths"]
+
+
+def folder(made: fo.Dataset) -> Path:
+    """Where the quarantine of their files is, unless another place is asked for."""
+    return Path(paths(made)[0]).parents[1] / f"onlyone-quarantine-{made.name}-dedup"
+
+
+def quarantine(made: fo.Dataset, **options):
+    """Move their files aside: the operator's result."""
+    return call("quarantine_media", made, confirm=True, **options)
