@@ -163,7 +163,7 @@ class StepOperator(foo.Operator):
 
 
 def _to_run_record(ctx) -> Report:
-    """Progress of a delegated run, as its record in the Runs page shows it."""
+    """Progress of a delegated run into its record, which ``fiftyone delegated info`` shows; the open-source App does not."""
 
     def report(what: str, done: int, total: int) -> None:
         ctx.set_progress(progress=done / max(total, 1), label=what)

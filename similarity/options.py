@@ -4,6 +4,7 @@ Forms, Python calls, Brain configs, run records, the panel and the README's tabl
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from .declare import AUTO, REQUIRED, OptionError, Options, option
 from .engine.vectors import METRICS
@@ -41,10 +42,16 @@ class RunOptions(Options):
     )
 
 
+def _written() -> Any:
+    help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
+    return option("vgg16", help_text, picks="vectors", **_FIELD)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions(VectorsOptions):
     """Options of ``compute_embeddings``."""
 
+    embeddings_field: str = _written()
     layer: str = option(
         "block5",
         "VGG16 layer: block5 (global average of block5_pool, 512 values), block5_max (its maximum), fc1 or fc2 (4,096)",
@@ -176,6 +183,8 @@ class KeepOptions(RunOptions):
 @dataclass(frozen=True, kw_only=True)
 class UniqueOptions(KeepOptions, ClusterOptions, EmbedOptions):
     """Options of ``find_unique_samples``: those of embedding, clustering and keeping together."""
+
+    embeddings_field: str = _written()
 
 
 EXPORT_FORMATS = (

@@ -124,6 +124,15 @@ def test_options_cannot_be_changed():
         ClusterOptions().eps = 0.1
 
 
+def test_the_steps_that_write_vectors_say_so():
+    helps = {
+        declared: next(o for o in declared.declared() if o.name == "embeddings_field").spec.help
+        for declared in (options.EmbedOptions, options.UniqueOptions, options.ClusterOptions)
+    }
+    assert helps[options.EmbedOptions] == helps[options.UniqueOptions] != helps[options.ClusterOptions]
+    assert "receives" in helps[options.EmbedOptions]
+
+
 def test_the_options_of_all_steps_together_are_handed_on_to_each():
     every = UniqueOptions(eps=0.2, weights="untrained", cover=True, run_key="night")
     assert every.pick(ClusterOptions) == ClusterOptions(eps=0.2, run_key="night")
