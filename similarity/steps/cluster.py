@@ -152,20 +152,12 @@ def _choose_eps(
         return Choice(float(options.eps), "as given")
     swept = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, report)
     if options.target is not None:
-        wanted = _wanted(options.target, len(vectors.ids))
+        wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
         return Choice(eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}")
     found = suggest(swept)
     high = found.high if math.isfinite(found.high) else None
     return Choice(found.eps, found.reason, found.low, high, found.clear)
-
-
-def _wanted(target: str, n: int) -> int:
-    """The number of samples to keep that a target means."""
-    wanted = round(float(target.rstrip("% ")) / 100 * n) if target.endswith("%") else int(target)
-    if not 1 <= wanted <= n:
-        raise ValueError(f"target must be between 1 and the {n:,} samples with a vector, got {target!r}")
-    return wanted
 
 
 @dataclass

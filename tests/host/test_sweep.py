@@ -162,3 +162,17 @@ def forget(step) -> None:
     """Forget what the process remembers, as a new process would."""
     support.plugin("similarity.sweeps")._REMEMBERED.clear()
     step.result_of.cache_clear()
+
+
+@pytest.mark.parametrize("target", ["1000", "0.1 %", "0"])
+def test_a_target_that_cannot_be_met_is_refused_in_the_same_words_everywhere(
+    vector_dataset, step, options, cluster, target
+):
+    made = vector_dataset(directions(0, 1, 40))
+    with pytest.raises(
+        ValueError, match="target must be a number from 1 to 3 or a share such as 10 %"
+    ) as told:
+        step.sweep(made, options()).eps_for(target)
+    with pytest.raises(ValueError, match="target must be") as told_by_clustering:
+        cluster(made, target=target)
+    assert str(told_by_clustering.value) == str(told.value)
