@@ -81,8 +81,9 @@ def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) 
     if isinstance(value, int | float) and not isinstance(value, bool):
         inputs.float(option.name, **{**shown, "default": value})  # a caller's number; a person types a text
         return
-    if shown.get("default") is not None:
-        shown["default"] = str(shown["default"])
+    # The App's text field shows the default, not the value that the form was opened with.
+    if value or shown.get("default") is not None:
+        shown["default"] = str(value or shown["default"])
     propose = _PROPOSALS.get(option.spec.picks)
     proposals = propose(ctx.dataset) if propose else []
     if not proposals:

@@ -129,11 +129,11 @@ class DeduplicationPanel(foo.Panel):
         self._prompt(ctx, "sweep_thresholds", options)
 
     def cluster(self, ctx) -> None:
-        """Cluster with the chosen threshold, without a form: everything is chosen here."""
+        """Open the form of the clustering with the chosen threshold."""
         state, swept = ps.PanelState.of(ctx.panel), _swept(ctx)
         eps = swept.eps if state.eps is None else state.eps
         params = state.found.sweep_options.to_dict() | {"run_key": state.run_key, "eps": repr(eps)}
-        self._prompt(ctx, "cluster_duplicates", params, skip_prompt=True)
+        self._prompt(ctx, "cluster_duplicates", params)
 
     def open_operator(self, ctx) -> None:
         """Open the form of one of the steps."""
@@ -141,8 +141,8 @@ class DeduplicationPanel(foo.Panel):
         params = {"embeddings_field": state.field, "run_key": state.run_key}
         self._prompt(ctx, operator, {name: params[name] for name in _ASKED[operator]})
 
-    def _prompt(self, ctx, operator: str, params: dict[str, Any], **how: Any) -> None:
-        ctx.prompt(f"{_URI}{operator}", params=params | _EVERYTHING, on_success=self.refresh, **how)
+    def _prompt(self, ctx, operator: str, params: dict[str, Any]) -> None:
+        ctx.prompt(f"{_URI}{operator}", params=params | _EVERYTHING, on_success=self.refresh)
 
     def show_row(self, ctx) -> None:
         """Show the cluster of a row of the table in the grid."""

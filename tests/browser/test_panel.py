@@ -6,10 +6,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.app import RUN_MS
+from tests.browser.conftest import EPS, call
 from tests.browser.panel import Panel
+from tests.support import plugin
 
 pytestmark = pytest.mark.browser
 
+EPS_OF = re.compile(r"eps (\S+) ")
 KEEPS = re.compile(r"keeps (\d+) of 24")
 
 
@@ -39,6 +42,8 @@ def test_clustering_and_keeping_from_the_panel_give_its_numbers(app, embedded, c
     wanted = kept(panel.keep_about("6"))
 
     panel.press(re.compile("Cluster with eps"))
+    opened.form.wait_for()
+    opened.press_execute()
     panel.says(f"{wanted} clusters at eps")
     opened.close()
     assert panel.tile("Would keep") == str(wanted)
@@ -54,6 +59,27 @@ def test_clustering_and_keeping_from_the_panel_give_its_numbers(app, embedded, c
     assert numbers == {"Samples": 24, "Kept": wanted, "Dropped": 24 - wanted, "Skipped": 0}
     made.reload()
     assert made.count_values("dedup_kept") == {True: wanted, False: 24 - wanted}
+
+
+def test_the_form_of_the_clustering_holds_the_threshold_chosen_in_the_panel(app, embedded, copy):
+    made = copy(embedded)
+    call("cluster_duplicates", made, eps=EPS, min_samples=3)
+    opened = app(made)
+    panel = Panel(opened).ready()
+    chosen = EPS_OF.search(panel.drag(0.2))[1]
+
+    panel.press(re.compile("Cluster with eps"))
+    opened.form.wait_for()
+    assert f"{float(opened.field('Eps').input_value()):.4g}" == chosen
+    expect(opened.field("Run key")).to_have_value("dedup")
+    opened.fill("Run key", "other")
+    opened.press_execute()
+    opened.result()
+
+    made.reload()
+    step = plugin("similarity.runs").load(made, "other")["steps"]["cluster"]
+    assert f"{step['eps']:.4g}" == chosen
+    assert step["options"]["min_samples"] == 3
 
 
 def test_a_cluster_is_shown_in_the_grid(app, deduplicated):
