@@ -239,3 +239,17 @@ def test_a_number_may_be_given_where_the_form_asks_for_a_text(vector_dataset):
     made = vector_dataset(directions(0, 1))
     support.run("cluster_duplicates", made, eps=0.05)
     assert made.has_sample_field("dedup_cluster")
+
+
+def test_a_text_field_shows_what_the_form_is_opened_with(vector_dataset):
+    made = vector_dataset(directions(0, 1))
+    operator, params = (
+        foo.get_operator(support.uri("cluster_duplicates")),
+        {"eps": "0.02", "run_key": "night"},
+    )
+    context = foo.executor.ExecutionContext({"dataset_name": made.name, "params": params})
+    shown = operator.resolve_input(context).type.properties
+    assert {name: shown[name].default for name in ("eps", "run_key", "embeddings_field")} == {
+        **params,
+        "embeddings_field": "vgg16",
+    }
