@@ -5,7 +5,8 @@ import time
 import pytest
 
 from tests.browser.app import RUN_MS
-from tests.browser.conftest import new_dataset
+from tests.browser.conftest import call, new_dataset
+from tests.browser.panel import Panel
 from tools import scenes
 
 import fiftyone as fo  # isort: skip
@@ -77,3 +78,20 @@ def test_one_button_turns_500_pictures_into_28(app, demo):
     demo.reload()
     kept = demo.load_saved_view("dedup-kept")
     assert sorted(kept.values("scene")) == sorted(scenes.scenes())
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_panel_shows_what_was_found(app, demo, theme):
+    if "vgg16_annoy" not in demo.list_brain_runs():
+        call("build_similarity_index", demo)
+    opened = app(demo, "dedup-kept")
+    opened.page.set_viewport_size({"width": 1440, "height": 1720})
+    opened.page.evaluate(f"localStorage.setItem('mui-mode', '{theme}')")
+    opened.open(demo, "dedup-kept")
+
+    panel = Panel(opened).ready()
+
+    assert "keeps 28 of 500" in panel.threshold
+    opened.shows("28 samples")
+    opened.settle()
+    opened.screenshot(f"panel-{theme}")

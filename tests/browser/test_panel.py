@@ -121,4 +121,3 @@ def test_it_fits_its_width_in_both_themes(app, deduplicated, theme):
     expect(opened.page.locator(".legendtext").get_by_text("kept with cover")).to_be_visible()
     plot = opened.page.locator(".js-plotly-plot").first.bounding_box()
     assert plot["x"] + plot["width"] <= opened.page.viewport_size["width"]
-    assert opened.screenshot(f"panel-{theme}").stat().st_size > 10_000
