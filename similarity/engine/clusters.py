@@ -86,6 +86,7 @@ class _Streamed:
         self.lonely = (weights < min_samples) & (min_samples == 2)
         self.root = np.arange(len(space))
         self.pending: list[tuple[Indices, Indices]] = []
+        self.waiting = 0  # pairs in ``pending``
         self.border: list[tuple[Indices, Indices]] = []
 
     def labels(self) -> Labels:
@@ -126,11 +127,13 @@ class _Streamed:
     def _add(self, block: Block) -> None:
         left, right = self.core[block.rows], self.core[block.cols]
         self.lonely[block.rows] = self.lonely[block.cols] = False
-        self.border.append((block.rows[~left & right], block.cols[~left & right]))
-        self.border.append((block.cols[left & ~right], block.rows[left & ~right]))
+        if not (left & right).all():
+            self.border.append((block.rows[~left & right], block.cols[~left & right]))
+            self.border.append((block.cols[left & ~right], block.rows[left & ~right]))
         apart = left & right & (self.root[block.rows] != self.root[block.cols])
         self.pending.append((block.rows[apart], block.cols[apart]))
-        if sum(len(rows) for rows, _ in self.pending) > len(self.root):
+        self.waiting += int(np.count_nonzero(apart))
+        if self.waiting > len(self.root):
             self._unite()
 
     def _unite(self) -> None:
@@ -140,7 +143,7 @@ class _Streamed:
         edges = (np.ones(len(rows), dtype=bool), (self.root[rows], self.root[cols]))
         component = connected_components(scipy.sparse.coo_matrix(edges, shape=(n, n)), directed=False)[1]
         self.root[:] = component[self.root]
-        self.pending = []
+        self.pending, self.waiting = [], 0
 
     def _assign_borders(self, labels: Labels) -> Labels:
         samples, cores = _joined_lists(self.border)

@@ -171,8 +171,9 @@ def blocks(
             if left == right:
                 block = _only(block, block.rows < block.cols)
             block = _settled(space, limit, block)
-            rows, cols = space.order[block.rows], space.order[block.cols]
-            yield Block(np.minimum(rows, cols), np.maximum(rows, cols), block.scores)
+            if len(block.rows):
+                rows, cols = space.order[block.rows], space.order[block.cols]
+                yield Block(np.minimum(rows, cols), np.maximum(rows, cols), block.scores)
 
 
 def tiles(space: Space, *, progress: Progress = None) -> Iterator[tuple[slice, slice, Singles]]:
@@ -211,8 +212,10 @@ def _candidates(
         rough = _product(space.rough[0][left], space.rough[1][right], buffer)
         near = rough >= np.float32(cut - space.top - space.slack)
         count = np.count_nonzero(near)
+        if count == 0:
+            return
         rows, cols = rows[near.any(axis=1)], cols[near.any(axis=0)]
-        if count * _PAIR_COST < len(rows) * len(cols) or count == 0:
+        if count * _PAIR_COST < len(rows) * len(cols):
             row, col = _positions(near)
             row, col = row + left.start, col + right.start
             block = Block(row, col, space.scores(row, col))

@@ -75,6 +75,7 @@ class _Builder:
         self.left = self.right = np.empty(0, dtype=np.intp)
         self.length = np.empty(0, dtype=np.float64)
         self.pending: list[tuple[Indices, Indices, Floats]] = []
+        self.waiting = 0  # edges in ``pending``
         # The tree each vector is in, by a vector of it, and the longest edge on the way there.
         self.root = np.arange(n)
         self.to_root = np.zeros(n)
@@ -82,7 +83,7 @@ class _Builder:
     def add(self, left: Indices, right: Indices, scores: NDArray[np.float32]) -> None:
         """Take in some pairs."""
         self._append(left, right, scores)
-        if sum(len(edge[0]) for edge in self.pending) > _PENDING:
+        if self.waiting > _PENDING:
             self.shrink()
 
     def add_tile(self, rows: slice, cols: slice, scores: NDArray[np.float32]) -> None:
@@ -102,7 +103,7 @@ class _Builder:
         n = len(self.space)
         parts = [(self.left, self.right, self.length), *self.pending]
         left, right, length = (np.concatenate(part) for part in zip(*parts, strict=True))
-        self.pending = []
+        self.pending, self.waiting = [], 0
         # scipy takes a zero for no edge.
         graph = scipy.sparse.csr_matrix((1.0 + length, (left, right)), shape=(n, n))
         tree = minimum_spanning_tree(graph, overwrite=True).tocoo()
@@ -127,6 +128,7 @@ class _Builder:
         useful = length < np.maximum(self.to_root[left], self.to_root[right])
         useful |= self.root[left] != self.root[right]
         self.pending.append((left[useful], right[useful], length[useful]))
+        self.waiting += int(np.count_nonzero(useful))
         return length
 
     def _bound(self, part: slice) -> NDArray[np.float32]:

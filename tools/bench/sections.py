@@ -68,6 +68,7 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
         "files to field, 2 megapixels, auto": Task("embed_files", {**small, "precision": "auto"}),
         "files to field, 2 megapixels, float32": Task("embed_files", {**small, "precision": "float32"}),
         "files to field, 12 megapixels, auto": Task("embed_files", {**large, "precision": "auto"}),
+        "decoding 2 megapixels, one core": Task("decode", small),
         "decoding 12 megapixels, one core": Task("decode", large),
         "FiftyOne compute_embeddings, plain Keras VGG16": Task("embed_fiftyone", small),
     }
