@@ -45,7 +45,7 @@ class Sizes:
 QUICK = Sizes(1, 32, 8, (32, 64), 5_000, 10_000, 5_000, 0, (1_000, 4_000), 5, False)
 FULL = Sizes(
     3,
-    256,
+    192,
     48,
     (1_000, 10_000),
     20_000,
@@ -70,7 +70,12 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
         "files to field, 12 megapixels, auto": Task("embed_files", {**large, "precision": "auto"}),
         "decoding 2 megapixels, one core": Task("decode", small),
         "decoding 12 megapixels, one core": Task("decode", large),
-        "FiftyOne compute_embeddings, plain Keras VGG16": Task("embed_fiftyone", small),
+        "FiftyOne compute_embeddings, Keras VGG16 by predict": Task(
+            "embed_fiftyone", {**small, "predict": True}
+        ),
+        "FiftyOne compute_embeddings, Keras VGG16 called": Task(
+            "embed_fiftyone", {**small, "predict": False}
+        ),
     }
     if sizes.peers:
         python = environment(folder / "peers", "torch", TORCH)
@@ -80,7 +85,9 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
     if pictures is not None:
         real = {"n": sizes.pictures, "folder": str(pictures), "megapixels": None}
         tasks["files to field, real pictures, auto"] = Task("embed_files", {**real, "precision": "auto"})
-        tasks["real pictures, FiftyOne compute_embeddings"] = Task("embed_fiftyone", real)
+        tasks["real pictures, FiftyOne compute_embeddings"] = Task(
+            "embed_fiftyone", {**real, "predict": True}
+        )
     return in_turns(tasks, sizes.repeats)
 
 
