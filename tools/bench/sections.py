@@ -19,20 +19,20 @@ class Sizes:
     Attributes:
         repeats: turns of what is compared side by side
         pictures, large_pictures: of 2 and of 12 megapixels
-        remembered: numbers of pictures after which memory is compared
+        remembered: numbers of pictures after which memory is compared; none leave it out
         vectors: where scikit-learn is compared
         many: samples of a click, of keeping, of FiftyOne's reads and writes
         dense: size of one cluster within eps
         million: vectors of the largest clustering and index; 0 leaves them out
         growth: sizes at which each step's growth is fitted
         clicks: of which the median is taken
-        peers: whether peers are installed and measured
+        peers: whether peers are installed and measured, and what else takes long
     """
 
     repeats: int
     pictures: int
     large_pictures: int
-    remembered: tuple[int, int]
+    remembered: tuple[int, ...]
     vectors: int
     many: int
     dense: int
@@ -42,7 +42,7 @@ class Sizes:
     peers: bool
 
 
-QUICK = Sizes(1, 32, 8, (32, 64), 5_000, 10_000, 5_000, 0, (1_000, 4_000), 5, False)
+QUICK = Sizes(1, 16, 4, (), 5_000, 10_000, 5_000, 0, (1_000, 4_000), 5, False)
 FULL = Sizes(
     3,
     192,
@@ -68,7 +68,6 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
         "files to field, 2 megapixels, auto": Task("embed_files", {**small, "precision": "auto"}),
         "files to field, 2 megapixels, float32": Task("embed_files", {**small, "precision": "float32"}),
         "files to field, 12 megapixels, auto": Task("embed_files", {**large, "precision": "auto"}),
-        "decoding 2 megapixels, one core": Task("decode", small),
         "decoding 12 megapixels, one core": Task("decode", large),
         "FiftyOne compute_embeddings, Keras VGG16 by predict": Task(
             "embed_fiftyone", {**small, "predict": True}
@@ -78,6 +77,10 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
         ),
     }
     if sizes.peers:
+        tasks["decoding 2 megapixels, one core"] = Task("decode", small)
+        tasks["FiftyOne compute_embeddings, Keras VGG16 called"] = Task(
+            "embed_fiftyone", {**small, "predict": False}
+        )
         python = environment(folder / "peers", "torch", TORCH)
         tasks["VGG16 in PyTorch eager"] = Task(
             "embed_torch", {"n": sizes.pictures}, str(python), "tools.bench.peers"
@@ -93,6 +96,8 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
 
 def embedding_memory(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, Any]:
     """What a run costs in memory as it grows, what copies cost, and what bfloat16 changes."""
+    if not sizes.remembered:
+        return {}
     tiny = {"megapixels": 0.05, "folder": str(folder / "tiny"), "precision": "auto"}
     few, many = sizes.remembered
     compared = {"n": sizes.pictures, "megapixels": tiny["megapixels"], "folder": tiny["folder"]}
