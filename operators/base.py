@@ -120,7 +120,7 @@ class StepOperator(foo.Operator):
                     what, done, total = value
                     yield ctx.ops.set_progress(label=what, progress=done / max(total, 1))
         except EXPECTED as error:
-            if "FIFTYONE_SERVER" not in os.environ:
+            if not in_app():
                 raise
             # an error would only break the stream: the App has its headers already
             yield ctx.ops.show_output(*output.failure(error))
@@ -160,6 +160,11 @@ class StepOperator(foo.Operator):
         arguments = {"selected": list(selected or ())} if self.selects else {}
         with TerminalProgress() as report:
             return type(self).step(samples, checked, report, **arguments)
+
+
+def in_app() -> bool:
+    """Whether this process is the App's server."""
+    return "FIFTYONE_SERVER" in os.environ
 
 
 def _to_run_record(ctx) -> Report:

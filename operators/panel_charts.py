@@ -101,7 +101,7 @@ def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
         "showlegend": False,
         "x": [threshold.eps for threshold in shown],
         "y": [threshold.kept for threshold in shown],
-        "text": [_similar(threshold.eps, swept.metric) for threshold in shown],
+        "text": [similar(threshold.eps, swept.metric) for threshold in shown],
         "customdata": [_with_cover(threshold) for threshold in shown],
         "hovertemplate": "eps %{x:.4g}%{text}<br>keeps %{y:,}%{customdata}<extra></extra>",
     }
@@ -123,7 +123,8 @@ def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
     return [line] if shown else []
 
 
-def _similar(eps: float, metric: str) -> str:
+def similar(eps: float, metric: str) -> str:
+    """A threshold as a similarity, to stand behind it; nothing where the metric has none."""
     return f" ({100 * (1 - eps):.2f} % similar)" if metric == "cosine" else ""
 
 

@@ -106,9 +106,9 @@ def pairs(panel: types.Object, name: str, shown: Iterable[tuple[str | None, str 
         both = pair.grid("pictures", orientation="2d", gap=0.5, **styled(grid={**_ROW, "flexWrap": "nowrap"}))
         for side, file in (("left", left), ("right", right)):
             one = both.v_stack(side, gap=0.25, **styled(grid={"gridTemplateColumns": "max-content"}))
-            name = names.get(file or "", "this file is not known")
-            _picture(one, "picture", urls.get(file or "", ""), name)
-            text(one, "name", shortened(name, _LONGEST), color="text.secondary", size="0.75rem")
+            called = names.get(file or "", "this file is not known")
+            _picture(one, "picture", urls.get(file or "", ""), called)
+            text(one, "name", shortened(called, _LONGEST), color="text.secondary", size="0.75rem")
         text(pair, "words", words, color="text.secondary", size="0.8125rem")
 
 

@@ -3,7 +3,7 @@
 import fiftyone.operators.types as types
 
 from ..similarity.result import count, percent
-from ..similarity.steps.sweep import Merge, SweepResult, Threshold
+from ..similarity.steps.sweep import Merge, Threshold
 from . import panel_charts as charts
 from . import panel_parts as parts
 from .panel_state import Scale, Shown, slider
@@ -79,7 +79,7 @@ def _words(section: types.Object, shown: Shown) -> None:
     parts.text(
         words,
         "at",
-        f"{which}: eps {eps:.4g}{_similar(swept, eps)} keeps {row.kept:,} of {swept.samples:,} "
+        f"{which}: eps {eps:.4g}{charts.similar(eps, swept.metric)} keeps {row.kept:,} of {swept.samples:,} "
         f"({percent(row.kept, swept.samples)})",
         bold=True,
         size="1rem",
@@ -102,10 +102,6 @@ def _covered(row: Threshold) -> str:
         if row.kept_with_cover is None
         else f" With cover, {count(row.kept_with_cover, 'sample')} are kept."
     )
-
-
-def _similar(swept: SweepResult, eps: float) -> str:
-    return f" ({100 * (1 - eps):.2f} % similar)" if swept.metric == "cosine" else ""
 
 
 def _choose(section: types.Object, shown: Shown) -> None:

@@ -1,7 +1,6 @@
 """Operators that find similar pictures."""
 
 import base64
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from ..similarity.options import CompareOptions, IndexOptions, SortOptions
 from ..similarity.steps.compare import compare
 from ..similarity.steps.index import index
 from ..similarity.steps.sort import SortResult, searched, sort
-from .base import StepOperator
+from .base import StepOperator, in_app
 
 UPLOAD = "upload"
 
@@ -51,7 +50,7 @@ class SortBySimilarity(StepOperator):
 
     def execute(self, ctx) -> Any:
         """Search; where the button was pressed with nothing selected, open the form."""
-        pressed = not ctx.params and "FIFTYONE_SERVER" in os.environ
+        pressed = not ctx.params and in_app()
         return self._ask(ctx) if pressed and not ctx.selected else super().execute(ctx)
 
     def _ask(self, ctx) -> Iterator[Any]:

@@ -90,10 +90,7 @@ class _Streamed:
         self.border: list[tuple[Indices, Indices]] = []
 
     def labels(self) -> Labels:
-        found = neighbors.blocks(
-            self.space, self.limit, skip=self._joined, groups=self.root, progress=self.progress
-        )
-        for block in found:
+        for block in neighbors.blocks(self.space, self.limit, groups=self.root, progress=self.progress):
             self._add(block)
         self._unite()
         labels = np.full(len(self.space), NOISE, dtype=np.int64)
@@ -115,14 +112,6 @@ class _Streamed:
             np.add.at(counts, block.cols, weights[block.rows])
         result: NDArray[np.bool_] = counts >= min_samples
         return result
-
-    def _joined(self, rows: Indices, cols: Indices) -> bool:
-        """Whether a tile can add nothing: all its samples are core and in one component."""
-        root = self.root[rows[0]]
-        return all(
-            bool(self.core[part].all() and (self.root[part] == root).all() and not self.lonely[part].any())
-            for part in (rows, cols)
-        )
 
     def _add(self, block: Block) -> None:
         left, right = self.core[block.rows], self.core[block.cols]

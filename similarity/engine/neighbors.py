@@ -160,7 +160,8 @@ def blocks(
     size = TILE if device is None else gpu.TILE
     buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
     for left, right in _upper_tiles(len(space), size, progress):
-        if skip is not None and skip(space.order[left], space.order[right]):
+        rows, cols = space.order[left], space.order[right]
+        if (skip is not None and skip(rows, cols)) or (groups is not None and _one_group(groups, rows, cols)):
             continue
         if device is None:
             found = _candidates(space, left, right, cut, buffer, groups)
@@ -201,6 +202,11 @@ def _upper_tiles(n: int, size: int, progress: Progress) -> Iterator[tuple[slice,
 def _product(left: Singles, right: Singles, buffer: Singles) -> Singles:
     scores = buffer[: len(left) * len(right)].reshape(len(left), len(right))
     return np.matmul(left, right.T, out=scores)
+
+
+def _one_group(groups: Indices, rows: Indices, cols: Indices) -> bool:
+    group = groups[rows[0]]
+    return bool((groups[rows] == group).all() and (groups[cols] == group).all())
 
 
 def _candidates(

@@ -12,6 +12,7 @@ from .. import runs
 from .. import samples as sm
 from ..engine.clusters import NOISE
 from ..engine.neighbors import reach
+from ..files import files
 from ..options import ReportOptions
 from ..progress import Report
 from . import manifest, report_page
@@ -157,10 +158,7 @@ def _paths(dataset: fo.Dataset, rows: Sequence[Row], ids: Sequence[str]) -> dict
     """Picture files of samples, also of those outside the rows."""
     wanted = set(ids)
     paths = {row.id: row.filepath for row in rows if row.id in wanted}
-    others = sorted(wanted - set(paths))
-    if others:
-        paths |= dict(zip(*sm.everything(dataset).select(others).values(["id", "filepath"]), strict=True))
-    return paths
+    return paths | files(dataset, sorted(wanted - set(paths)))
 
 
 def _sizes(rows: Sequence[Row]) -> list[dict[str, int]]:
@@ -186,11 +184,11 @@ def _large(cluster: manifest.ClusterRow) -> dict[str, Any]:
 
 def _skipped(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Why samples were skipped, the most common reason first, with a few of their files."""
-    files: dict[str, list[str]] = {}
+    skipped: dict[str, list[str]] = {}
     for row in rows:
         if row.status == SKIPPED:
-            files.setdefault(row.reason, []).append(row.filepath)
-    ordered = sorted(files.items(), key=lambda item: (-len(item[1]), item[0]))
+            skipped.setdefault(row.reason, []).append(row.filepath)
+    ordered = sorted(skipped.items(), key=lambda item: (-len(item[1]), item[0]))
     return [{"reason": why, "samples": len(paths), "examples": paths[:_EXAMPLES]} for why, paths in ordered]
 
 
