@@ -42,7 +42,7 @@ class Sizes:
     peers: bool
 
 
-QUICK = Sizes(1, 16, 4, (), 5_000, 10_000, 5_000, 0, (1_000, 4_000), 5, False)
+QUICK = Sizes(1, 16, 16, (), 5_000, 10_000, 5_000, 0, (1_000, 4_000), 5, False)
 FULL = Sizes(
     3,
     192,
@@ -71,9 +71,6 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
         "decoding 12 megapixels, one core": Task("decode", large),
         "FiftyOne compute_embeddings, Keras VGG16 by predict": Task(
             "embed_fiftyone", {**small, "predict": True}
-        ),
-        "FiftyOne compute_embeddings, Keras VGG16 called": Task(
-            "embed_fiftyone", {**small, "predict": False}
         ),
     }
     if sizes.peers:
