@@ -12,11 +12,11 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
+from . import caches
 from . import samples as sm
 from .engine.cover import kept_with_cover
 from .engine.sweep import Sweep, sweep
 from .engine.vectors import between, percent
-from .home import home
 from .options import SweepOptions
 from .progress import Report, about
 from .result import Skipped
@@ -130,7 +130,7 @@ def row_digest(vectors: sm.Vectors) -> str:
 
 
 def _folder(dataset: fo.Dataset) -> Path:
-    return home() / "sweeps" / str(dataset._doc.id)
+    return caches.folder(caches.SWEEPS, dataset)
 
 
 def _path(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> Path:
@@ -189,3 +189,4 @@ def _save(path: Path, found: StoredSweep) -> None:
     by_age = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in by_age[_MOST_FILES:]:
         old.unlink(missing_ok=True)
+    caches.discard_orphans()

@@ -1,6 +1,6 @@
 """The files of a similarity index: beside the forest, which sample each row is.
 
-An index has a folder, ``$ONLYONE_HOME/indexes/<dataset id>/<brain key>``. Its ``index.json`` names the other
+An index has a folder, ``$ONLYONE_HOME/indexes/<database id>/<dataset id>/<brain key>``. Its ``index.json`` names the other
 files, which are named after their content. All are written beside and renamed, ``index.json`` last, so that
 several processes may read and build at once and nobody sees half an index. Any of them may be deleted at any
 time: the index is then built again from the field.
@@ -21,6 +21,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from .. import caches
 from ..engine import forest
 from ..engine.forest_files import Beside, ForestFacts
 from ..home import home
@@ -89,7 +90,7 @@ class IndexFolder:
     @classmethod
     def of(cls, dataset: Any, brain_key: str) -> "IndexFolder":
         """The folder of a brain key of a dataset."""
-        return cls(home() / "indexes" / str(dataset._doc.id) / brain_key, dataset)
+        return cls(caches.folder(caches.INDEXES, dataset) / brain_key, dataset)
 
     def manifest(self) -> str | None:
         """Return the text that describes the current index, or None if there is none."""
@@ -164,6 +165,7 @@ class IndexFolder:
         )
         manifest = self._write(grown.facts, settings, fingerprint, reading)
         self._prune(grown.facts, json.loads(manifest)["samples"])
+        caches.discard_orphans()
         return Base(grown, _text(reading.ids), reading.stamps, reading.unusable, fingerprint, manifest)
 
     def _write(

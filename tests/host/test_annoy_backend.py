@@ -49,10 +49,10 @@ def indexed(vector_dataset, data):
 
 @pytest.fixture
 def folder(plugin):
-    home = plugin("similarity.home").home()
+    caches = plugin("similarity.caches")
 
     def of(dataset, key=KEY):
-        return home / "indexes" / str(dataset._doc.id) / key
+        return caches.folder(caches.INDEXES, dataset) / key
 
     return of
 

@@ -143,7 +143,8 @@ def test_a_damaged_file_is_computed_again(vector_dataset, step, options, plugin)
     made = vector_dataset(vectors())
     swept = step.sweep(made, options())
     forget(step)
-    for file in (plugin("similarity.home").home() / "sweeps" / str(made._doc.id)).glob("*.npz"):
+    caches = plugin("similarity.caches")
+    for file in caches.folder(caches.SWEEPS, made).glob("*.npz"):
         file.write_bytes(file.read_bytes()[:200])
 
     assert step.recall(made, options(), swept.key) is None

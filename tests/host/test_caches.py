@@ -1,0 +1,60 @@
+"""Files that belong to a dataset and can be computed again: they go after the dataset has gone, and no others do."""
+
+import fiftyone.brain as fob
+import pytest
+
+from tests import support
+from tests.vectors import directions
+
+caches = support.plugin("similarity.caches")
+
+
+def run(name, made):
+    return support.foo.get_operator(support.uri(name))(made)
+
+
+def folders(made):
+    """The folders of a dataset that are there."""
+    return [kind for kind in caches.KINDS if caches.folder(kind, made).is_dir()]
+
+
+@pytest.mark.parametrize("name", ["build_similarity_index", "sweep_thresholds"])
+def test_files_of_deleted_datasets_go_with_the_next_ones_written(vector_dataset, name):
+    gone, stays, next_one = (vector_dataset(directions(0, 1, 40, 42)) for _ in range(3))
+    for made in (gone, stays):
+        run("build_similarity_index", made)
+        run("sweep_thresholds", made)
+    of_gone = [caches.folder(kind, gone) for kind in caches.KINDS]
+    assert all(path.is_dir() for path in of_gone)
+    gone.delete()
+
+    run(name, next_one)
+
+    assert not any(path.exists() for path in of_gone)
+    assert folders(stays) == list(caches.KINDS)
+    assert len(folders(next_one)) == 1
+    assert stays.sort_by_similarity(stays.first().id, k=2, brain_key="vgg16_annoy").count() == 2
+
+
+def test_files_of_another_database_and_of_other_names_stay(vector_dataset):
+    made = vector_dataset(directions(0, 1))
+    ours = caches.folder(caches.INDEXES, made).parent
+    another = ours.with_name("0" * 24) / ("1" * 24)
+    notes = ours / "notes of mine"
+    for path in (another, notes):
+        path.mkdir(parents=True)
+        (path / "index.json").write_text("{}")
+
+    caches.discard_orphans()
+
+    assert (another / "index.json").is_file()
+    assert (notes / "index.json").is_file()
+
+
+def test_an_index_of_a_deleted_run_goes_at_once(vector_dataset):
+    made = vector_dataset(directions(0, 1))
+    fob.compute_similarity(made, embeddings="vgg16", brain_key="found", backend="annoy")
+    folder = caches.folder(caches.INDEXES, made)
+    assert (folder / "found").is_dir()
+    made.delete_brain_run("found")
+    assert not folder.exists()
