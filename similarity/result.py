@@ -1,6 +1,7 @@
 """What every step returns: a frozen dataclass of plain Python values, with a summary in words."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,14 +63,14 @@ def percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
-def skipped_table(
-    skipped: Skipped, paths: dict[str, str] | None = None, most: int = 20
-) -> dict[str, list[dict[str, str]]]:
-    """The table of the skipped samples, empty where there are none."""
-    rows = [
-        {"sample": sample_id, **({"file": paths[sample_id]} if paths else {}), "reason": reason}
-        for sample_id, reason in list(skipped.items())[:most]
-    ]
+def listed(skipped: Skipped, most: int = 20) -> list[str]:
+    """The ids of the skipped samples that a table lists."""
+    return list(skipped)[:most]
+
+
+def skipped_table(skipped: Skipped, files: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
+    """The table of the skipped samples by file, empty where there are none; a sample that is gone by its id."""
+    rows = [{"file": files.get(i, i), "reason": skipped[i]} for i in listed(skipped)]
     return {"skipped": rows} if rows else {}
 
 

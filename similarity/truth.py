@@ -9,8 +9,28 @@ import numpy as np
 
 from . import runs
 from . import samples as sm
+from .engine import evaluation as ev
 from .engine.clusters import NOISE
-from .engine.evaluation import UNKNOWN, number
+from .engine.evaluation import UNKNOWN
+
+
+@dataclass(frozen=True)
+class Group:
+    """A true group: in how many clusters it lies (a sample unlike any other is one), and how many of it are kept."""
+
+    name: str
+    size: int
+    pieces: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class MixedCluster:
+    """A cluster of several true groups: group -> samples, the most first."""
+
+    number: int
+    size: int
+    groups: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,23 @@ class Truth:
         """The true group of a sample that has one."""
         return self.names[int(self.groups[row])]
 
+    def described(self) -> list[Group]:
+        """Every group, the largest first."""
+        known, number = self.groups != UNKNOWN, len(self.names)
+        size = np.bincount(self.groups[known], minlength=number)
+        kept = np.bincount(self.groups[known & self.kept], minlength=number)
+        columns = (size.tolist(), ev.pieces(self.labels, self.groups).tolist(), kept.tolist())
+        found = [Group(*row) for row in zip(self.names, *columns, strict=True)]
+        return sorted(found, key=lambda group: (-group.size, group.name))
+
+    def mixed(self) -> list[MixedCluster]:
+        """The clusters of several groups, the largest first."""
+        found = ev.mixed(self.labels, self.groups)
+        return [
+            MixedCluster(number, sum(groups.values()), {self.names[g]: n for g, n in groups.items()})
+            for number, groups in found.items()
+        ]
+
 
 def read(samples: fo.core.collections.SampleCollection, field: str, run_key: str) -> Truth:
     """Read the true groups of a collection, and the run's clusters.
@@ -52,7 +89,7 @@ def read(samples: fo.core.collections.SampleCollection, field: str, run_key: str
     ids, clusters = sm.read(members, names.cluster)
     labels = np.array(clusters, dtype=np.int64)
     found = [asked.get(sample_id) for sample_id in ids]
-    groups, group_names = number([None if group is None else str(group) for group in found])
+    groups, group_names = ev.number([None if group is None else str(group) for group in found])
     if not group_names:
         raise ValueError(
             f"No sample of the run {run_key!r} here has a value in {field!r}: write there which group each sample "

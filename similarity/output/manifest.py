@@ -143,6 +143,15 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
     return found
 
 
+def skipped(rows: Iterable[Row]) -> dict[str, dict[str, str]]:
+    """Of the skipped samples, by id, the reasons as ``skipped`` and the files as ``files``."""
+    found = [row for row in rows if row.status == SKIPPED]
+    return {
+        "skipped": {row.id: row.reason for row in found},
+        "files": {row.id: row.filepath for row in found},
+    }
+
+
 def write(rows: Iterable[Row], path: Path) -> None:
     """Write ``manifest.csv``: one line a sample."""
     names = [field.name for field in fields(Row)]

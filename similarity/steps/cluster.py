@@ -15,10 +15,11 @@ from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
 from ..engine.suggest import eps_for_target, suggest
 from ..engine.vectors import percent as similarity_percent
+from ..files import files
 from ..locks import lock
 from ..options import AUTO, ClusterOptions
 from ..progress import Report, about, silent
-from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
 from . import views
 
 STEP = "cluster"
@@ -57,6 +58,7 @@ class ClusterResult(Result):
         noise: number of samples that resemble no other one; they are unique, and always kept
         noise_ids: their ids
         skipped: sample id -> why it has no usable vector
+        files: sample id -> file, of the first of them
         eps: the distance used, and ``eps_reason`` why
         eps_low, eps_high: the window of eps with the same number kept, where eps was suggested; else None. No upper end
             is None too
@@ -75,6 +77,7 @@ class ClusterResult(Result):
     noise: int
     noise_ids: list[str]
     skipped: Skipped
+    files: dict[str, str]
     eps: float
     eps_reason: str
     eps_low: float | None
@@ -112,7 +115,7 @@ class ClusterResult(Result):
             {"cluster": str(c.number), "samples": f"{c.size:,}", "tag": names.cluster_tag(c.number)}
             for c in self.members[:20]
         ]
-        return {"largest_clusters": rows} | skipped_table(self.skipped)
+        return {"largest_clusters": rows} | skipped_table(self.skipped, self.files)
 
 
 def cluster(
@@ -229,6 +232,7 @@ class _Writing:
             noise=len(noise),
             noise_ids=noise,
             skipped=self.vectors.skipped,
+            files=files(self.dataset, listed(self.vectors.skipped)),
             eps=self.choice.eps,
             eps_reason=self.choice.reason,
             eps_low=self.choice.low,

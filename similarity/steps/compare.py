@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from .. import samples as sm
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
+from ..files import files, short_names
 from ..options import CompareOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
@@ -24,8 +24,6 @@ class Pair:
 
     id: str
     other_id: str
-    filepath: str
-    other_filepath: str
     similarity: float
 
 
@@ -37,11 +35,13 @@ class CompareResult(Result):
         samples: number of samples compared
         pairs: every pair, in the samples' order
         skipped: sample id -> why it has no usable vector
+        files: sample id -> file, of all of them
     """
 
     samples: int
     pairs: list[Pair]
     skipped: Skipped
+    files: dict[str, str]
 
     def summary(self) -> str:
         """The result in words."""
@@ -56,15 +56,16 @@ class CompareResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The pairs."""
+        names = short_names(self.files)
         rows = [
             {
-                "picture": Path(pair.filepath).name,
-                "other picture": Path(pair.other_filepath).name,
+                "picture": names[pair.id],
+                "other picture": names[pair.other_id],
                 "similarity": f"{pair.similarity:.2f} %",
             }
             for pair in self.pairs[:100]
         ]
-        return {"pairs": rows} | skipped_table(self.skipped)
+        return {"pairs": rows} | skipped_table(self.skipped, self.files)
 
 
 def compare(
@@ -90,12 +91,15 @@ def compare(
     report("Comparing", 0, 1)
     vectors = sm.read_vectors(samples, options.embeddings_field)
     ids = vectors.ids
-    paths = dict(zip(*samples.values(["id", "filepath"]), strict=True))
     rows = list(combinations(range(len(vectors.ids)), 2))
     left, right = np.array(rows, dtype=np.intp).reshape(-1, 2).T
     similarities = similarity_percent(between(vectors.matrix, left, right))
     pairs = [
-        Pair(ids[i], ids[j], paths[ids[i]], paths[ids[j]], float(similarity))
-        for (i, j), similarity in zip(rows, similarities, strict=True)
+        Pair(ids[i], ids[j], float(similarity)) for (i, j), similarity in zip(rows, similarities, strict=True)
     ]
-    return CompareResult(samples=total, pairs=pairs, skipped=vectors.skipped)
+    return CompareResult(
+        samples=total,
+        pairs=pairs,
+        skipped=vectors.skipped,
+        files=files(samples._dataset, [*ids, *vectors.skipped]),
+    )

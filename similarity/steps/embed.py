@@ -31,7 +31,7 @@ class EmbedResult(Result):
         copies: how many of these are byte-identical to another one and cost no forward pass of their own
         up_to_date: how many had theirs already
         skipped: sample id -> reason, for each one that could not be read
-        paths: sample id -> file, of the skipped ones
+        files: sample id -> file, of the skipped ones
         provenance: what decides a vector: model, layer, weights, precision ...
         seconds: how long it took
     """
@@ -42,7 +42,7 @@ class EmbedResult(Result):
     copies: int
     up_to_date: int
     skipped: Skipped
-    paths: dict[str, str]
+    files: dict[str, str]
     provenance: dict[str, Any]
     seconds: float
 
@@ -75,7 +75,7 @@ class EmbedResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The skipped samples."""
-        return skipped_table(self.skipped, self.paths)
+        return skipped_table(self.skipped, self.files)
 
 
 def embed(
@@ -146,7 +146,7 @@ class _Embedding:
             copies=self.embedded - len(self.distinct),
             up_to_date=len(self.paths) - len(self.stale) + self.unchanged,
             skipped=self.skipped,
-            paths={sample_id: self.paths[sample_id] for sample_id in self.skipped},
+            files={sample_id: self.paths[sample_id] for sample_id in self.skipped},
             provenance=self.provenance,
             seconds=round(time.monotonic() - started, 3),
         )

@@ -12,6 +12,7 @@ from .. import samples as sm
 from ..engine import evaluation as ev
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
+from ..files import files, short_names
 from ..locks import lock
 from ..options import EvaluateOptions
 from ..progress import Report, silent
@@ -23,25 +24,6 @@ CURVE = 200  # points of the curve that people see
 CHANGED = (
     "The vectors have changed since they were clustered: for other thresholds, run cluster_duplicates again."
 )
-
-
-@dataclass(frozen=True)
-class MixedCluster:
-    """A cluster of several true groups: group -> samples, the most first."""
-
-    number: int
-    size: int
-    groups: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Group:
-    """A true group: in how many clusters it lies (a sample unlike any other is one), and how many of it are kept."""
-
-    name: str
-    size: int
-    pieces: int
-    kept: int
 
 
 @dataclass(frozen=True)
@@ -97,6 +79,7 @@ class EvaluateResult(Result):
         best: the agreement where the F1 is highest; None without a curve
         clean: the agreement of the highest recall without a mixed cluster; None without a curve, or if copies mix
         confusing: the pairs joined wrongly, then those parted wrongly, the most similar first, 50 of each at most
+        files: sample id -> file, of these pairs
         notes: what a person should know
         view: those of them that share no sample, each side by side
     """
@@ -115,13 +98,14 @@ class EvaluateResult(Result):
     precision: float
     recall: float
     f1: float
-    groups: list[Group]
-    mixed: list[MixedCluster]
+    groups: list[truth.Group]
+    mixed: list[truth.MixedCluster]
     lost: list[str]
     curve: list[Agreement]
     best: Agreement | None
     clean: Agreement | None
     confusing: list[Confusion]
+    files: dict[str, str]
     notes: list[str]
     view: fo.DatasetView | None = view_field()
 
@@ -151,10 +135,11 @@ class EvaluateResult(Result):
             for g in self.groups
             if g.pieces > 1 or g.kept != 1
         ]
+        names = short_names(self.files)
         pairs = [
             {
-                "sample": c.id,
-                "other sample": c.other_id,
+                "picture": names[c.id],
+                "other picture": names[c.other_id],
                 "what is wrong": f"{c.group} joined with {c.other_group}"
                 if c.joined
                 else f"{c.group} parted",
@@ -195,13 +180,13 @@ class _Evaluating:
         self.truth = truth.read(self.samples, self.options.groups_field, run_key)
         result = self._compare(report)
         runs.own(self.dataset, run_key, owned)
-        pairs = [(pair.id, pair.other_id) for pair in result.confusing]
-        view = views.save_confusing(self.dataset, self.names, pairs)
+        view = views.save_confusing(self.dataset, self.names, _ids(result.confusing))
         return dataclasses.replace(result, view=view)
 
     def _compare(self, report: Report) -> EvaluateResult:
         labels, groups = self.truth.labels, self.truth.groups
-        pairs, every_group = ev.pairs(labels, groups), self._groups()
+        pairs, every_group = ev.pairs(labels, groups), self.truth.described()
+        over_eps = self._over_eps(report)
         return EvaluateResult(
             run_key=self.options.run_key,
             groups_field=self.options.groups_field,
@@ -218,26 +203,11 @@ class _Evaluating:
             recall=pairs.recall,
             f1=pairs.f1,
             groups=every_group,
-            mixed=self._mixed(),
+            mixed=self.truth.mixed(),
             lost=[group.name for group in every_group if not group.kept],
-            **self._over_eps(report),
+            files=files(self.dataset, [i for ids in _ids(over_eps["confusing"]) for i in ids]),
+            **over_eps,
         )
-
-    def _groups(self) -> list[Group]:
-        known, number = self.truth.groups != ev.UNKNOWN, len(self.truth.names)
-        size = np.bincount(self.truth.groups[known], minlength=number)
-        pieces = ev.pieces(self.truth.labels, self.truth.groups)
-        kept = np.bincount(self.truth.groups[known & self.truth.kept], minlength=number)
-        columns = (size.tolist(), pieces.tolist(), kept.tolist())
-        found = [Group(*row) for row in zip(self.truth.names, *columns, strict=True)]
-        return sorted(found, key=lambda group: (-group.size, group.name))
-
-    def _mixed(self) -> list[MixedCluster]:
-        found = ev.mixed(self.truth.labels, self.truth.groups)
-        return [
-            MixedCluster(number, sum(groups.values()), {self.truth.names[g]: n for g, n in groups.items()})
-            for number, groups in found.items()
-        ]
 
     def _over_eps(self, report: Report) -> dict[str, Any]:
         """What only the vectors can tell: the curve, and the confusing pairs."""
@@ -276,6 +246,10 @@ class _Evaluating:
             Confusion(ids[i], ids[j], name(i), name(j), joined, similarity)
             for i, j, similarity in zip(left.tolist(), right.tolist(), similarities, strict=True)
         ]
+
+
+def _ids(pairs: list[Confusion]) -> list[tuple[str, str]]:
+    return [(pair.id, pair.other_id) for pair in pairs]
 
 
 def _thinned(curve: ev.Curve) -> list[Agreement]:

@@ -27,6 +27,7 @@ class ExportResult(Result):
         samples: number of samples asked for: kept + dropped + skipped
         kept, dropped: how many; the kept ones are exported
         skipped: sample id -> why it is neither kept nor dropped
+        files: sample id -> file, of them
         pictures: number of picture files in the export
         bytes: their size together; 0 where they are linked or left out
     """
@@ -39,12 +40,13 @@ class ExportResult(Result):
     kept: int
     dropped: int
     skipped: Skipped
+    files: dict[str, str]
     pictures: int
     bytes: int
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The skipped samples."""
-        return skipped_table(self.skipped)
+        return skipped_table(self.skipped, self.files)
 
     def summary(self) -> str:
         """The result in words."""
@@ -140,7 +142,7 @@ class _Exporting:
             samples=counts["samples"],
             kept=counts[manifest.KEPT],
             dropped=counts[manifest.DROPPED],
-            skipped={row.id: row.reason for row in self.rows if row.status == manifest.SKIPPED},
+            **manifest.skipped(self.rows),
             pictures=len(self.files),
             bytes=written,
         )

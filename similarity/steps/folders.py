@@ -33,6 +33,7 @@ class FoldersResult(Result):
         clustered, unique: how many samples are in a cluster, and in none
         kept: how many are kept; None before the keep step
         skipped: sample id -> why it is in no cluster folder
+        files: sample id -> file, of them
         pictures: number of picture files written
     """
 
@@ -45,11 +46,12 @@ class FoldersResult(Result):
     unique: int
     kept: int | None
     skipped: Skipped
+    files: dict[str, str]
     pictures: int
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The skipped samples."""
-        return skipped_table(self.skipped)
+        return skipped_table(self.skipped, self.files)
 
     def summary(self) -> str:
         """The result in words."""
@@ -127,6 +129,6 @@ def _result(rows: list[Row], options: FoldersOptions, folder: str, decided: bool
         clustered=clustered,
         unique=len(rows) - clustered - counts[SKIPPED],
         kept=counts[KEPT] if decided else None,
-        skipped={row.id: row.reason for row in rows if row.status == SKIPPED},
+        **manifest.skipped(rows),
         pictures=sum(bool(row.exported) for row in rows),
     )

@@ -8,10 +8,11 @@ import fiftyone.brain as fob
 
 from .. import load_index, register_backend
 from .. import samples as sm
+from ..files import files
 from ..locks import lock
 from ..options import IndexOptions
 from ..progress import Report, silent
-from ..result import Result, Skipped, count, skipped_lines, skipped_table
+from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table
 
 BACKEND = "annoy"
 
@@ -26,6 +27,7 @@ class IndexResult(Result):
         samples: number of samples asked for
         indexed: how many the index holds: the dataset's samples with a usable vector
         skipped: sample id -> why it has no usable vector
+        files: sample id -> file, of the first of them
         exact: whether searches are exact because Annoy does not work here
         seconds: how long it took
     """
@@ -35,6 +37,7 @@ class IndexResult(Result):
     samples: int
     indexed: int
     skipped: Skipped
+    files: dict[str, str]
     exact: bool
     seconds: float
 
@@ -52,7 +55,7 @@ class IndexResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The skipped samples."""
-        return skipped_table(self.skipped)
+        return skipped_table(self.skipped, self.files)
 
 
 def index(
@@ -71,18 +74,25 @@ def index(
         samples = sm.flat(samples)
         _refuse_foreign(dataset, options.brain_key)
         report("Reading the vectors", 0, 2)
-        vectors = sm.read_vectors(samples, options.embeddings_field)
+        usable, skipped = _readable(samples, options.embeddings_field)
         report("Building the index", 1, 2)
         built = _build(dataset, options)
         return IndexResult(
             brain_key=options.brain_key,
             embeddings_field=options.embeddings_field,
-            samples=len(vectors.ids) + len(vectors.skipped),
+            samples=usable + len(skipped),
             indexed=built.total_index_size,
-            skipped=vectors.skipped,
+            skipped=skipped,
+            files=files(dataset, listed(skipped)),
             exact=built.status.exact,
             seconds=round(time.monotonic() - started, 3),
         )
+
+
+def _readable(samples: fo.core.collections.SampleCollection, field: str) -> tuple[int, Skipped]:
+    """How many samples have a usable vector, and why the others have none, without holding the vectors."""
+    vectors = sm.read_vectors(samples, field)
+    return len(vectors.ids), vectors.skipped
 
 
 def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:

@@ -17,7 +17,7 @@ from ..locks import lock
 from ..options import KeepOptions
 from ..progress import Report, about, silent
 from ..removal import seals
-from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
 from . import cluster, views
 from .order import keep_order, protected
 
@@ -51,7 +51,7 @@ class KeepResult(Result):
         protected: how many samples are kept because they are protected
         eps, metric: of the clustering
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst``
+        files: sample id -> file, of the samples in ``worst`` and the first of the skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
         spreads: cluster number -> largest distance of a member to its kept one
@@ -106,7 +106,7 @@ class KeepResult(Result):
             {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
             for pair in self.worst[:20]
         ]
-        return {"worst_pairs": rows} | skipped_table(self.skipped)
+        return {"worst_pairs": rows} | skipped_table(self.skipped, self.files)
 
 
 def keep(
@@ -214,7 +214,7 @@ class _Keeping:
             eps=self.eps,
             metric=metric,
             worst=worst,
-            files=files(self.dataset, [i for pair in worst for i in (pair.id, pair.kept_id)]),
+            files=files(self.dataset, [*_side_by_side(worst), *listed(self.skipped)]),
             worst_similarity=proof.worst_similarity if duplicates else None,
             beyond_eps=proof.beyond_eps,
             spreads={spread.label: spread.spread for spread in proof.spreads},
@@ -246,10 +246,7 @@ class _Keeping:
             self.options.run_key,
             {
                 names.kept: (fo.BooleanField, "Whether the sample is kept"),
-                names.kept_id: (
-                    fo.StringField,
-                    "Id of the nearest kept sample of its cluster; a kept sample's own",
-                ),
+                names.kept_id: (fo.StringField, "Id of its cluster's nearest kept sample; a kept one's own"),
                 names.similarity: (fo.FloatField, "Similarity in percent to that sample"),
             },
         )
@@ -259,8 +256,7 @@ class _Keeping:
             names.tag("skipped"): [*result.skipped, *(i for i in self.unusable if i not in result.skipped)],
         }
         sm.retag(self.dataset, None, {tag: ids for tag, ids in tags.items() if ids})
-        worst = [sample_id for pair in result.worst for sample_id in (pair.id, pair.kept_id)]
-        views.save_decision(self.dataset, names, worst)
+        views.save_decision(self.dataset, names, _side_by_side(result.worst))
 
     def _columns(self, result: KeepResult) -> dict[str, dict[str, Any]]:
         kept, duplicates, names = result.kept_ids, result.duplicates, self.names
@@ -288,6 +284,10 @@ def _worst(duplicates: list[Dropped]) -> list[Dropped]:
         if known is None or dropped.distance > known.distance:
             worst[dropped.kept_id] = dropped
     return sorted(worst.values(), key=lambda pair: -pair.distance)[:WORST]
+
+
+def _side_by_side(pairs: list[Dropped]) -> list[str]:
+    return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
 
 
 def _notes(proof: Certificate) -> list[str]:

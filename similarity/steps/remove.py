@@ -11,6 +11,7 @@ import fiftyone.core.labels as fol
 
 from .. import runs
 from .. import samples as sm
+from ..files import files
 from ..locks import lock
 from ..options import RemoveOptions
 from ..output.targets import size
@@ -18,7 +19,7 @@ from ..progress import Report, silent
 from ..removal import archive as ar
 from ..removal import plan as removal
 from ..removal.seals import json_digest
-from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
 from . import keep
 
 _BY_HAND = "another version of it is in the archive already; it was brought back by hand"
@@ -36,6 +37,7 @@ class RemoveResult(Result):
         removed: how many of them were removed, or would be
         removed_ids: their ids
         left: sample id -> why it stays although the run leaves it out
+        files: sample id -> file, of the first of them
         labels: how many labels the removed samples carry; they go with them
         bytes: size of their files, which stay where they are
         archived: how many samples are in the archive now
@@ -51,6 +53,7 @@ class RemoveResult(Result):
     removed: int
     removed_ids: list[str]
     left: Skipped
+    files: dict[str, str]
     labels: int
     bytes: int
     archived: int
@@ -98,7 +101,7 @@ class RemoveResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The samples that stay although the run leaves them out."""
-        rows = skipped_table(self.left).get("skipped")
+        rows = skipped_table(self.left, self.files).get("skipped")
         return {"left_in_place": rows} if rows else {}
 
 
@@ -210,6 +213,7 @@ class _Removing:
             removed=len(self.removed),
             removed_ids=self.removed,
             left=self.left,
+            files=files(self.dataset, listed(self.left)),
             labels=self.labels,
             bytes=sum(map(_bytes, self.paths)),
             archived=len(self.archive.ids()) if self.archive else 0,

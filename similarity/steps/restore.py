@@ -10,13 +10,14 @@ import fiftyone as fo
 from .. import runs
 from .. import samples as sm
 from ..embeddings import FieldNames
+from ..files import files
 from ..locks import lock
 from ..options import RestoreOptions
 from ..progress import Report, silent
 from ..removal import archive as ar
 from ..removal import plan as removal
 from ..removal import seals
-from ..result import Result, Skipped, count, skipped_lines, skipped_table, view_field
+from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table, view_field
 
 _TWICE = "the dataset has a sample of this id, brought back by hand; this one stays in the archive"
 _CHANGED = "it changed while it was copied; run restore_removed again"
@@ -32,6 +33,7 @@ class RestoreResult(Result):
         restored: how many samples came back
         restored_ids: their ids
         left: sample id -> why it stays in the archive
+        files: sample id -> file, of the first of them
         archived: how many samples are in the archive still
         archive: name of the archive dataset; None if it is not needed any more and was deleted
         notes: what a person should know
@@ -42,6 +44,7 @@ class RestoreResult(Result):
     restored: int
     restored_ids: list[str]
     left: Skipped
+    files: dict[str, str]
     archived: int
     archive: str | None
     notes: list[str]
@@ -60,7 +63,7 @@ class RestoreResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The samples that stay in the archive although they were asked for."""
-        rows = skipped_table(self.left).get("skipped")
+        rows = skipped_table(self.left, self.files).get("skipped")
         return {"left_in_archive": rows} if rows else {}
 
 
@@ -140,12 +143,14 @@ class _Restoring:
         for stale, ids in groups.items():
             self._give_back(ids, stale, missing)
         archived = len(archive.ids())
+        named = files(archive.store, listed(self.left))
         notes, closed = self._notes(archived), archive.close()
         return RestoreResult(
             run_key=archive.run_key,
             restored=len(self.restored),
             restored_ids=self.restored,
             left=self.left,
+            files=named,
             archived=archived,
             archive=None if closed else archive.name,
             notes=notes,

@@ -12,6 +12,7 @@ from .. import load_index, saved_views
 from .. import samples as sm
 from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
+from ..files import files, short_names
 from ..locks import lock
 from ..options import SortOptions
 from ..progress import Report, silent
@@ -27,6 +28,8 @@ _NARROWING = (
     fos.MatchTags,
     fos.SortBy,
 )
+
+LISTED = 25  # of the found samples, in the table
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class SortResult(Result):
         query: what was searched for: sample ids, or the picture's path
         similarity_field: the field with the percentages
         neighbors: the found samples, the most similar first
+        files: sample id -> file, of the first of them
         view: the same as a view, in that order
     """
 
@@ -53,6 +57,7 @@ class SortResult(Result):
     query: list[str]
     similarity_field: str
     neighbors: list[Neighbor]
+    files: dict[str, str]
     view: fo.DatasetView | None = view_field()
 
     def summary(self) -> str:
@@ -67,9 +72,11 @@ class SortResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The nearest samples."""
-        return {
-            "nearest": [{"sample": n.id, "similarity": f"{n.similarity:.2f} %"} for n in self.neighbors[:25]]
-        }
+        names = short_names(self.files)
+        rows = [
+            {"picture": names[n.id], "similarity": f"{n.similarity:.2f} %"} for n in self.neighbors[:LISTED]
+        ]
+        return {"nearest": rows}
 
 
 def sort(
@@ -126,6 +133,7 @@ def _sort(
         else [picture if isinstance(picture, str) else "uploaded picture"],
         similarity_field=options.similarity_field,
         neighbors=neighbors,
+        files=files(dataset, [neighbor.id for neighbor in neighbors[:LISTED]]),
     )
     view = samples.select([neighbor.id for neighbor in neighbors], ordered=True)
     return dataclasses.replace(result, view=view)

@@ -1,7 +1,7 @@
 """What every threshold would give: the sweep, a suggestion, and the pairs that a threshold decides about."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import fiftyone as fo
@@ -12,9 +12,10 @@ from .. import sweeps
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
 from ..engine.suggest import eps_for_target, suggest
+from ..files import files
 from ..options import SweepOptions
 from ..progress import Report, silent
-from ..result import Result, Skipped, count, percent, skipped_table
+from ..result import Result, Skipped, count, listed, percent, skipped_table
 
 CURVE = 400  # points of the curve that people see
 _LEAST = 1e-300  # eps must be above 0, where exact copies are at 0
@@ -62,6 +63,7 @@ class SweepResult(Result):
         embeddings_field, metric, min_samples: as in the options
         samples: number of samples with a vector
         skipped: sample id -> why it has none
+        files: sample id -> file, of the first of them
         key: digest of the vectors and their order
         ids: the samples, in the order that decides who is first
         sweep: the exact counts at every eps
@@ -78,6 +80,7 @@ class SweepResult(Result):
     min_samples: int
     samples: int
     skipped: Skipped
+    files: dict[str, str]
     key: str
     ids: list[str]
     sweep: engine_sweep.Sweep
@@ -172,7 +175,7 @@ class SweepResult(Result):
             }
             for t in self.few()
         ]
-        return {"thresholds": rows} | skipped_table(self.skipped)
+        return {"thresholds": rows} | skipped_table(self.skipped, self.files)
 
 
 def sweep(
@@ -194,7 +197,7 @@ def sweep(
     found = sweeps.stored(dataset, vectors, options.metric, options.min_samples, report)
     found = sweeps.with_cover(dataset, found, vectors, _grid(found.sweep), report)
     sweeps.note_latest(dataset, options, found.key)
-    return result_of(found, options)
+    return replace(result_of(found, options), files=files(dataset, listed(found.skipped)))
 
 
 def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:
@@ -260,6 +263,7 @@ def result_of(found: sweeps.StoredSweep, options: SweepOptions) -> SweepResult:
         min_samples=options.min_samples,
         samples=len(found.ids),
         skipped=found.skipped,
+        files={},
         key=found.key,
         ids=found.ids,
         sweep=found.sweep,

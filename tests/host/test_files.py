@@ -6,6 +6,9 @@ from tests import support
 from tests.deduplicated import cluster, keep_first
 from tests.vectors import directions
 
+import fiftyone as fo  # isort: skip
+import fiftyone.operators as foo  # isort: skip
+
 files = support.plugin("similarity.files")
 
 
@@ -42,3 +45,28 @@ def test_the_worst_pairs_are_listed_by_file_name_and_keep_their_ids_in_the_resul
         (ids[1], ids[0]),
     ]
     assert result.to_dict()["files"][ids[3]] == "/night/one.jpg"
+
+
+def test_other_tables_name_files_too(vector_dataset):
+    made = vector_dataset(directions(0, 1, 40, 42))
+    made.set_values("filepath", ["/day/one.jpg", "/day/two.jpg", "/day/three.jpg", "/night/one.jpg"])
+    made.add_sample(fo.Sample(filepath="/night/empty.jpg"))
+    made.set_values("truth", ["a", "a", "b", "c", None])
+    first = made.first().id
+
+    def table(name, title, **options):
+        return foo.get_operator(support.uri(name))(made, **options).tables()[title]
+
+    empty = [{"file": "/night/empty.jpg", "reason": "no embedding: run compute_embeddings"}]
+    assert table("cluster_duplicates", "skipped", eps=0.01) == empty
+    assert table("keep_first_per_cluster", "skipped")[0]["file"] == "/night/empty.jpg"
+    assert table("compare_samples", "skipped") == empty
+    assert [tuple(row.values())[:2] for row in table("compare_samples", "pairs")][2] == (
+        "day/one.jpg",
+        "night/one.jpg",
+    )
+    [confused] = table("evaluate_clusters", "confusing_pairs", groups_field="truth")
+    assert (confused["picture"], confused["other picture"]) == ("three.jpg", "one.jpg")
+    assert table("build_similarity_index", "skipped") == table("sweep_thresholds", "skipped") == empty
+    nearest = table("sort_by_similarity", "nearest", selected=[first], k=2)
+    assert [row["picture"] for row in nearest] == ["one.jpg", "two.jpg"]

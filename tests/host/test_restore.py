@@ -207,6 +207,7 @@ def test_a_sample_brought_back_by_hand_is_not_touched(removable):
     made.select(by_hand).tag_samples("by hand")
     result = call("restore_removed", made)
     assert set(result.left) == {by_hand}
+    assert [row["file"] for row in result.tables()["left_in_archive"]] == [made[by_hand].filepath]
     assert "by hand" in made[by_hand].tags
     assert archive.values("id") == [by_hand]
     assert result.restored == DROPPED - 1

@@ -28,6 +28,8 @@ def assert_left(made, before, result, ids, reason: str) -> None:
     assert set(result.left) == set(ids)
     assert all(reason in text for text in result.left.values())
     assert reason in result.summary()
+    assert [row["file"] for row in result.tables()["left_in_place"]] == list(result.files.values())
+    assert result.files == dict(zip(*made.select(ids).values(["id", "filepath"]), strict=True))
     here = samples(made)
     archived = samples(fo.load_dataset(result.archive), omit=["onlyone_removal"]) if result.archive else {}
     assert set(ids) <= set(here)
