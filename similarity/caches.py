@@ -1,12 +1,15 @@
 """Files that can be computed again from a dataset, such as its indexes: when a dataset is deleted, they go too, later."""
 
-import functools
+import contextlib
+import hashlib
 import shutil
 from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.odm as odm
 from bson import ObjectId
+from pymongo import ReadPreference
+from pymongo.errors import PyMongoError
 
 from .home import home
 
@@ -14,26 +17,29 @@ KINDS = INDEXES, SWEEPS = "indexes", "sweeps"
 
 
 def folder(kind: str, dataset: fo.Dataset) -> Path:
-    """Return ``$ONLYONE_HOME/<kind>/<database id>/<dataset id>``; it may not exist."""
-    return home() / kind / _database() / str(dataset._doc.id)
+    """Return ``$ONLYONE_HOME/<kind>/<database>/<dataset id>``; it may not exist."""
+    return _of_database(kind) / str(dataset._doc.id)
 
 
-def discard_orphans() -> None:
-    """Delete the files of datasets that are not in the database any more; FiftyOne says nothing when it deletes one."""
-    folders = [
-        path
-        for kind in KINDS
-        for path in (home() / kind / _database()).glob("*")
-        if ObjectId.is_valid(path.name)
-    ]
-    # After the folders are listed: a dataset that is made from now on has none of them.
-    datasets = {str(found) for found in odm.get_db_conn().datasets.distinct("_id")}
-    for path in folders:
-        if path.name not in datasets:
-            shutil.rmtree(path, ignore_errors=True)  # Windows, where a reader has it open
+def discard_orphans(dataset: fo.Dataset) -> None:
+    """Delete the files of datasets that are not in the database any more; FiftyOne says nothing when it deletes one.
+
+    Args:
+        dataset: one that is in it: a database that does not know it is not the one meant, or is just being restored
+    """
+    with contextlib.suppress(OSError, PyMongoError):  # what has just been written is not to fail for this
+        folders = [
+            path for kind in KINDS for path in _of_database(kind).glob("*") if ObjectId.is_valid(path.name)
+        ]
+        # After the folders are listed: a dataset that is made from now on has none of them.
+        documents = odm.get_db_conn().get_collection("datasets", read_preference=ReadPreference.PRIMARY)
+        known = {str(found) for found in documents.distinct("_id")}
+        for path in folders if str(dataset._doc.id) in known else ():
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)  # Windows, where a reader has it open
 
 
-@functools.cache
-def _database() -> str:
-    """The id that FiftyOne gave the database: several databases may share ``$ONLYONE_HOME``."""
-    return str(odm.get_db_conn().config.find_one({}, ["_id"], sort=[("_id", -1)])["_id"])
+def _of_database(kind: str) -> Path:
+    """The folder of this database, named after its place: copies of a database have the same ids in them."""
+    place = f"{fo.config.database_uri or fo.config.database_dir} {fo.config.database_name}"
+    return home() / kind / hashlib.sha256(place.encode()).hexdigest()[:24]

@@ -16,7 +16,14 @@ def files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str]:
     return dict(zip(*sm.everything(dataset).select(ids).values(["id", "filepath"]), strict=True))
 
 
-def short_names(paths: Mapping[str, str]) -> dict[str, str]:
+class Names(dict[str, str]):
+    """Sample id -> how people read it; a sample that is gone is read by its id."""
+
+    def __missing__(self, sample_id: str) -> str:
+        return sample_id
+
+
+def short_names(paths: Mapping[str, str]) -> Names:
     """Sample id -> its file's name, with as many of the folders above as tell it from the other files'."""
     parts = {path: PurePath(path).parts for path in paths.values()}
     shown = dict.fromkeys(parts, 1)
@@ -25,6 +32,6 @@ def short_names(paths: Mapping[str, str]) -> dict[str, str]:
         times = Counter(names.values())
         alike = [path for path, name in names.items() if times[name] > 1 and shown[path] < len(parts[path])]
         if not alike:
-            return {sample_id: names[path] for sample_id, path in paths.items()}
+            return Names({sample_id: names[path] for sample_id, path in paths.items()})
         for path in alike:
             shown[path] += 1

@@ -96,6 +96,7 @@ def load(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> Stored
 def note_latest(dataset: fo.Dataset, options: SweepOptions, key: str) -> None:
     """Note which sweep was looked at last, so that it is found without reading the vectors."""
     path = _note(dataset, options)
+    path.parent.mkdir(parents=True, exist_ok=True)  # a sweep that is remembered needs no file
     beside = path.with_suffix(".new")
     beside.write_text(key, encoding="utf-8")
     beside.replace(path)
@@ -146,6 +147,7 @@ def _keep(dataset: fo.Dataset, found: StoredSweep) -> None:
     path = _path(dataset, found.key, found.sweep.metric, found.sweep.min_samples)
     _save(path, found)
     _remember(path, found)
+    caches.discard_orphans(dataset)
 
 
 def _remember(path: Path, found: StoredSweep) -> None:
@@ -189,4 +191,3 @@ def _save(path: Path, found: StoredSweep) -> None:
     by_age = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in by_age[_MOST_FILES:]:
         old.unlink(missing_ok=True)
-    caches.discard_orphans()

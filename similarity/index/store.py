@@ -1,6 +1,6 @@
 """The files of a similarity index: beside the forest, which sample each row is.
 
-An index has a folder, ``$ONLYONE_HOME/indexes/<database id>/<dataset id>/<brain key>``. Its ``index.json`` names the other
+An index has a folder, ``$ONLYONE_HOME/indexes/<database>/<dataset id>/<brain key>``. Its ``index.json`` names the other
 files, which are named after their content. All are written beside and renamed, ``index.json`` last, so that
 several processes may read and build at once and nobody sees half an index. Any of them may be deleted at any
 time: the index is then built again from the field.
@@ -165,7 +165,8 @@ class IndexFolder:
         )
         manifest = self._write(grown.facts, settings, fingerprint, reading)
         self._prune(grown.facts, json.loads(manifest)["samples"])
-        caches.discard_orphans()
+        if self._dataset is not None:
+            caches.discard_orphans(self._dataset)
         return Base(grown, _text(reading.ids), reading.stamps, reading.unusable, fingerprint, manifest)
 
     def _write(

@@ -63,7 +63,7 @@ class SweepResult(Result):
         embeddings_field, metric, min_samples: as in the options
         samples: number of samples with a vector
         skipped: sample id -> why it has none
-        files: sample id -> file, of the first of them
+        files: sample id -> file, of the first of them; empty where the sweep was recalled
         key: digest of the vectors and their order
         ids: the samples, in the order that decides who is first
         sweep: the exact counts at every eps

@@ -1,5 +1,8 @@
 """Files that belong to a dataset and can be computed again: they go after the dataset has gone, and no others do."""
 
+import shutil
+
+import fiftyone as fo
 import fiftyone.brain as fob
 import pytest
 
@@ -45,10 +48,41 @@ def test_files_of_another_database_and_of_other_names_stay(vector_dataset):
         path.mkdir(parents=True)
         (path / "index.json").write_text("{}")
 
-    caches.discard_orphans()
+    caches.discard_orphans(made)
 
     assert (another / "index.json").is_file()
     assert (notes / "index.json").is_file()
+
+
+def test_a_copy_of_the_database_has_files_of_its_own_and_leaves_these(vector_dataset, monkeypatch):
+    made = vector_dataset(directions(0, 1, 40, 42))
+    run("build_similarity_index", made)
+    ours = caches.folder(caches.INDEXES, made)
+    monkeypatch.setattr(fo.config, "database_name", "a_copy")
+    assert caches.folder(caches.INDEXES, made) != ours
+
+    caches.discard_orphans(made)
+
+    assert ours.is_dir()
+
+
+def test_nothing_goes_while_the_database_does_not_know_the_dataset_itself(vector_dataset):
+    made, other = vector_dataset(directions(0, 1)), vector_dataset(directions(0, 1))
+    run("build_similarity_index", other)
+    of_other = caches.folder(caches.INDEXES, other)
+    for dataset in (other, made):
+        dataset.delete()
+
+    caches.discard_orphans(made)
+
+    assert of_other.is_dir()
+
+
+def test_a_sweep_that_is_remembered_needs_no_folder(vector_dataset):
+    made = vector_dataset(directions(0, 1, 40, 42))
+    first = run("sweep_thresholds", made)
+    shutil.rmtree(caches.folder(caches.SWEEPS, made))
+    assert run("sweep_thresholds", made).eps == first.eps
 
 
 def test_an_index_of_a_deleted_run_goes_at_once(vector_dataset):

@@ -28,6 +28,10 @@ def test_a_file_is_shown_by_as_much_of_its_path_as_tells_it_apart(paths, names):
     assert list(shown.values()) == names
 
 
+def test_a_sample_that_is_gone_is_shown_by_its_id():
+    assert files.short_names({"1": "/a/x.jpg"})["2"] == "2"
+
+
 def test_the_worst_pairs_are_listed_by_file_name_and_keep_their_ids_in_the_result(vector_dataset):
     made = vector_dataset(directions(0, 1, 40, 42))
     made.set_values("filepath", ["/day/one.jpg", "/day/two.jpg", "/day/three.jpg", "/night/one.jpg"])

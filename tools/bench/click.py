@@ -16,16 +16,16 @@ from tools.bench.measure import serve
 K = 25
 
 
-def click(n: int, clicks: int) -> dict[str, float]:
-    """Median milliseconds of a click, and of the first one, for both backends on the same vectors."""
+def click(n: int, clicks: int, builtin: bool) -> dict[str, float]:
+    """Median milliseconds of a click, and of the first one, for one or both backends on the same vectors."""
     import fiftyone.brain as fob
 
     dataset, plugin = tasks.dataset([f"{number}.jpg" for number in range(n)])
     ids = dataset.values("id")
-    vectors = data.vectors(n)
-    dataset.set_values("vectors", dict(zip(ids, vectors, strict=True)), key_field="id", progress=False)
+    tasks.write_vectors(dataset, ids, data.vectors(n))
     plugin("similarity").register_backend()
-    for key, backend in (("ours", "annoy"), ("builtin", "sklearn")):
+    backends = {"ours": "annoy"} | ({"builtin": "sklearn"} if builtin else {})
+    for key, backend in backends.items():
         fob.compute_similarity(dataset, embeddings="vectors", brain_key=key, backend=backend)
     with tempfile.TemporaryDirectory() as folder, _app(Path(folder) / "app.log") as address:
         _post(
@@ -33,7 +33,7 @@ def click(n: int, clicks: int) -> dict[str, float]:
         )  # which loads the plugins, as the App's first
         found = {
             f"{key}_{name}": value
-            for key in ("ours", "builtin")
+            for key in backends
             for name, value in _clicks(address, dataset.name, ids, key, clicks).items()
         }
         return found | {"page_kb": _page(address, dataset.name) / 1000}

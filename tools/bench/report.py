@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 UNITS = {
-    "seconds": ("seconds", "{:.3g}"),
+    "seconds": ("seconds", "{}"),
     "per_second": ("pictures/s", "{:.1f}"),
     "peak_mb": ("peak memory, MB", "{:,.0f}"),
     "load_ms": ("load and first search, ms", "{:,.0f}"),
@@ -17,13 +17,13 @@ UNITS = {
     "builtin_ms": ("built-in, ms", "{:,.0f}"),
     "builtin_first_ms": ("built-in, first click, ms", "{:,.0f}"),
     "page_kb": ("a page of 20 samples, kB", "{:,.0f}"),
-    "read_seconds": ("read vectors, s", "{:.2f}"),
+    "read_seconds": ("read vectors, s", "{}"),
     "read_commands": ("commands", "{:,.0f}"),
-    "cluster_seconds": ("cluster_duplicates, s", "{:.2f}"),
+    "cluster_seconds": ("cluster_duplicates, s", "{}"),
     "cluster_commands": ("commands", "{:,.0f}"),
-    "keep_seconds": ("keep_first_per_cluster, s", "{:.2f}"),
+    "keep_seconds": ("keep_first_per_cluster, s", "{}"),
     "keep_commands": ("commands", "{:,.0f}"),
-    "set_values_seconds": ("FiftyOne's set_values of one number, s", "{:.2f}"),
+    "set_values_seconds": ("FiftyOne's set_values of one number, s", "{}"),
     "set_values_commands": ("commands", "{:,.0f}"),
 }
 TITLES = {
@@ -35,7 +35,7 @@ TITLES = {
     "index": "Annoy index",
     "fiftyone": "FiftyOne reads and writes",
     "growth": "How cost grows",
-    "million": "A million vectors",
+    "million": "A million ready vectors",
 }
 
 Figures = dict[str, dict[str, Any]]
@@ -67,18 +67,28 @@ def _table(section: Figures) -> list[str]:
     columns = [key for key in UNITS if any(key in run for run in section.values())]
     lines = ["| | " + " | ".join(UNITS[key][0] for key in columns) + " |", "|---|" + "--:|" * len(columns)]
     for name, run in section.items():
-        cells = [UNITS[key][1].format(run[key]) if key in run else "" for key in columns]
         if "failed" in run:
-            cells[0] = run["failed"]
+            lines.append(f"| {name} | {run['failed']} |")
+            continue
+        cells = [_cell(key, run[key]) if key in run else "" for key in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _cell(key: str, value: float) -> str:
+    return UNITS[key][1].format(_digits(value) if key.endswith("seconds") else value)
+
+
+def _digits(value: float) -> str:
+    """A number with three digits that count, or without a fraction."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _growth(section: Figures) -> list[str]:
     sizes = list(next(iter(section.values()))["seconds"])
     lines = ["| seconds at | " + " | ".join(sizes) + " | exponent |", "|---|" + "--:|" * (len(sizes) + 1)]
     for name, run in section.items():
-        spent = " | ".join(f"{run['seconds'][size]:.3g}" for size in sizes)
+        spent = " | ".join(_digits(run["seconds"][size]) for size in sizes)
         lines.append(f"| {name} | {spent} | {run['exponent']:.2f} |")
     return lines
 
@@ -174,5 +184,5 @@ def _clustering(found: Figures) -> Iterator[Row]:
 
 def _click(found: Figures) -> Iterator[Row]:
     for name, run in found.items():
-        if "ours_ms" in run:
+        if "ours_ms" in run and "builtin_ms" in run:
             yield f"a click among {name}: built-in / ours", run["builtin_ms"] / run["ours_ms"], "20"

@@ -169,7 +169,7 @@ def steps(n: int) -> dict[str, float]:
     monitoring.register(commands)
     made, plugin = dataset([f"{number}.jpg" for number in range(n)])
     ids = made.values("id")
-    made.set_values("vectors", dict(zip(ids, data.vectors(n), strict=True)), key_field="id", progress=False)
+    write_vectors(made, ids, data.vectors(n))
     options, found = plugin("similarity.options"), {}
     made.add_sample_field("plain", fo.IntField)
     for name, step, chosen in (
@@ -204,8 +204,15 @@ def dataset(paths: list[str]):
     foo.list_operators()
     fo.config.show_progress_bars = False
     made = fo.Dataset()
-    made.add_samples([fo.Sample(filepath=path) for path in paths])
+    made.add_samples(fo.Sample(filepath=path) for path in paths)  # not all in memory at once
     return made, lambda name: importlib.import_module(f"fiftyone.plugins.orgs.onlyone.dedup.{name}")
+
+
+def write_vectors(made, ids: list[str], vectors: np.ndarray, part: int = 50_000) -> None:
+    """Write vectors into the field ``vectors``."""
+    for start in range(0, len(ids), part):
+        values = dict(zip(ids[start : start + part], vectors[start : start + part], strict=True))
+        made.set_values("vectors", values, key_field="id", progress=False)
 
 
 def _plain_keras_model(predict: bool):
