@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Skipped = dict[str, str]  # sample id -> reason
+_LISTED = 20
 
 
 def view_field() -> Any:
@@ -63,9 +64,9 @@ def percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
-def listed(skipped: Skipped, most: int = 20) -> list[str]:
+def listed(skipped: Skipped) -> list[str]:
     """The ids of the skipped samples that a table lists."""
-    return list(skipped)[:most]
+    return list(skipped)[:_LISTED]
 
 
 def skipped_table(skipped: Skipped, files: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:

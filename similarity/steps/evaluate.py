@@ -180,7 +180,7 @@ class _Evaluating:
         self.truth = truth.read(self.samples, self.options.groups_field, run_key)
         result = self._compare(report)
         runs.own(self.dataset, run_key, owned)
-        view = views.save_confusing(self.dataset, self.names, _ids(result.confusing))
+        view = views.save_confusing(self.dataset, self.names, _pair_ids(result.confusing))
         return dataclasses.replace(result, view=view)
 
     def _compare(self, report: Report) -> EvaluateResult:
@@ -205,7 +205,7 @@ class _Evaluating:
             groups=every_group,
             mixed=self.truth.mixed(),
             lost=[group.name for group in every_group if not group.kept],
-            files=files(self.dataset, [i for ids in _ids(over_eps["confusing"]) for i in ids]),
+            files=files(self.dataset, [i for ids in _pair_ids(over_eps["confusing"]) for i in ids]),
             **over_eps,
         )
 
@@ -248,7 +248,7 @@ class _Evaluating:
         ]
 
 
-def _ids(pairs: list[Confusion]) -> list[tuple[str, str]]:
+def _pair_ids(pairs: list[Confusion]) -> list[tuple[str, str]]:
     return [(pair.id, pair.other_id) for pair in pairs]
 
 

@@ -162,12 +162,10 @@ def keeping(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, An
 
 def click(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
     """Sort by similarity over HTTP, and what a page of the grid weighs; the largest without the built-in index."""
-    asked = {
-        n: {"n": n, "clicks": sizes.clicks, "builtin": n == sizes.many}
-        for n in (sizes.many, sizes.million)
-        if n
-    }
-    tasks = {f"{n:,} samples": Task("click", of_n, module="tools.bench.click") for n, of_n in asked.items()}
+    tasks = {}
+    for n in filter(None, (sizes.many, sizes.million)):
+        asked = {"n": n, "clicks": sizes.clicks, "builtin": n == sizes.many}
+        tasks[f"{n:,} samples"] = Task("click", asked, module="tools.bench.click")
     found = in_turns(tasks, 1)
     for run in found.values():
         run.pop("peak_mb", None)  # of the process that asks; another one answers
