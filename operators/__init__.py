@@ -3,7 +3,8 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, evaluation, exports, panel, removal, search, thresholds
+    from . import clusters, embeddings, evaluation, exports, removal, search, thresholds
+    from .panel import panel
 
     for operator in (
         clusters.FindUniqueSamples,

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ..similarity.data.locks import Busy
 from ..similarity.engine.vgg16 import WeightsUnavailable
-from ..similarity.locks import Busy
 from ..similarity.options import Options
 from ..similarity.progress import Report, throttled
 from ..similarity.result import Result

@@ -7,8 +7,9 @@ import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import fiftyone.operators.types as types
 
-from ..similarity import runs, truth
-from ..similarity import samples as sm
+from ..similarity import truth
+from ..similarity.data import runs
+from ..similarity.data import samples as sm
 from ..similarity.declare import REQUIRED, Option, OptionError, Options
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
 

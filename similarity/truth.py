@@ -7,8 +7,8 @@ import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import numpy as np
 
-from . import runs
-from . import samples as sm
+from .data import runs
+from .data import samples as sm
 from .engine import evaluation as ev
 from .engine.clusters import NOISE
 from .engine.evaluation import UNKNOWN

@@ -22,7 +22,7 @@ def the_plugin_loads():
 
 @pytest.fixture(scope="session")
 def plugin():
-    """``plugin("similarity.runs")``: a module of the plugin under its real name."""
+    """``plugin("similarity.data.runs")``: a module of the plugin under its real name."""
     return support.plugin
 
 

@@ -54,7 +54,7 @@ def _labelled(n: int, vector: np.ndarray | None) -> fo.Sample:
 
 def _declare_embeddings(made: fo.Dataset) -> None:
     """Make the vectors look as if compute_embeddings had made them."""
-    samples = support.plugin("similarity.samples")
+    samples = support.plugin("similarity.data.samples")
     info = {"model": "vgg16", "layer": "block5", "weights": "untrained", "precision": "float32"}
     samples.declare_field(made, FIELD, fo.VectorField, "VGG16 embeddings", info)
     for ending in ("digest", "file", "error"):
@@ -105,7 +105,7 @@ def mark_embedded(made: fo.Dataset, ids) -> None:
     """Write, as compute_embeddings does, which file the vectors are of."""
     digest, mark = (
         support.plugin("similarity.engine.images").digest,
-        support.plugin("similarity.embeddings").file_mark,
+        support.plugin("similarity.data.embeddings").file_mark,
     )
     paths = {i: made[i].filepath for i in ids}
     made.set_values(f"{FIELD}_digest", {i: digest(path) for i, path in paths.items()}, key_field="id")

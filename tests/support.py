@@ -25,7 +25,7 @@ def uri(name: str) -> str:
 
 
 def plugin(name: str = "") -> ModuleType:
-    """Return a module of the plugin under its real name, e.g. ``plugin("similarity.runs")``."""
+    """Return a module of the plugin under its real name, e.g. ``plugin("similarity.data.runs")``."""
     foo.list_operators()
     return importlib.import_module(f"{PACKAGE}.{name}" if name else PACKAGE)
 

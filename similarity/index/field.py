@@ -13,7 +13,7 @@ import fiftyone.core.media as fom
 import numpy as np
 from fiftyone import ViewField as F
 
-from .. import stored_vectors
+from ..data import stored_vectors
 from ..engine import vectors as vec
 
 ABSENT = ""

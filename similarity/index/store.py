@@ -21,11 +21,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .. import caches
+from ..data import caches
+from ..data.home import home
+from ..data.locks import Busy, lock
 from ..engine import forest
 from ..engine.forest_files import Beside, ForestFacts
-from ..home import home
-from ..locks import Busy, lock
 from .field import Fingerprint, Stamp, VectorField
 
 _VERSION = 1

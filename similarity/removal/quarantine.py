@@ -8,11 +8,12 @@ from pathlib import Path
 
 import fiftyone.core.utils as fou
 
-from ..embeddings import file_mark
-from ..output.targets import refuse_served, size
+from ..data import seals
+from ..data.archive import REMOVAL, Archive
+from ..data.embeddings import file_mark
+from ..exports.targets import refuse_served, size
 from ..progress import Report
-from . import journal, media_use, seals
-from .archive import REMOVAL, Archive
+from . import journal, media_use
 from .journal import Journal
 
 _SPARE = 2**20  # bytes left free beside the files: journal and folders

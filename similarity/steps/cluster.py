@@ -8,19 +8,18 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from .. import runs, sweeps
-from .. import samples as sm
+from ..data import runs, sweeps, views
+from ..data import samples as sm
+from ..data.files import files
+from ..data.locks import lock
 from ..engine import clusters as engine_clusters
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
 from ..engine.suggest import eps_for_target, suggest
 from ..engine.vectors import percent as similarity_percent
-from ..files import files
-from ..locks import lock
 from ..options import AUTO, ClusterOptions
 from ..progress import Report, about, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
-from . import views
 
 STEP = "cluster"
 MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all

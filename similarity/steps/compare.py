@@ -7,10 +7,10 @@ from itertools import combinations
 import fiftyone as fo
 import numpy as np
 
-from .. import samples as sm
+from ..data import samples as sm
+from ..data.files import files, short_names
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
-from ..files import files, short_names
 from ..options import CompareOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table

@@ -8,11 +8,11 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from .. import embeddings
-from .. import samples as sm
-from ..embeddings import FieldNames
+from ..data import embeddings
+from ..data import samples as sm
+from ..data.embeddings import FieldNames
+from ..data.locks import lock
 from ..engine import images, vgg16
-from ..locks import lock
 from ..options import EmbedOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table

@@ -7,17 +7,18 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from .. import runs, sweeps, truth
-from .. import samples as sm
+from .. import truth
+from ..data import runs, sweeps, views
+from ..data import samples as sm
+from ..data.files import files, short_names
+from ..data.locks import lock
 from ..engine import evaluation as ev
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
-from ..files import files, short_names
-from ..locks import lock
 from ..options import EvaluateOptions
 from ..progress import Report, silent
 from ..result import Result, count, view_field
-from . import cluster, views
+from . import cluster
 
 CONFUSING = 50  # pairs of either kind that are listed, and shown in the saved view
 CURVE = 200  # points of the curve that people see

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from .. import runs
-from .. import samples as sm
-from ..locks import lock
+from ..data import runs
+from ..data import samples as sm
+from ..data.locks import lock
+from ..exports import formats, manifest, media, targets
+from ..exports.report import write_report
 from ..options import ExportOptions
-from ..output import formats, manifest, media, targets
-from ..output.report import write_report
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
 from . import cluster, keep

@@ -5,13 +5,13 @@ from pathlib import Path, PurePosixPath
 
 import fiftyone as fo
 
-from .. import runs
-from .. import samples as sm
+from ..data import runs
+from ..data import samples as sm
+from ..data.locks import lock
 from ..engine.clusters import NOISE
-from ..locks import lock
+from ..exports import manifest, media, targets
+from ..exports.manifest import KEPT, SKIPPED, Row
 from ..options import FoldersOptions
-from ..output import manifest, media, targets
-from ..output.manifest import KEPT, SKIPPED, Row
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 from . import cluster, keep

@@ -7,9 +7,9 @@ import fiftyone as fo
 import fiftyone.brain as fob
 
 from .. import load_index, register_backend
-from .. import samples as sm
-from ..files import files
-from ..locks import lock
+from ..data import samples as sm
+from ..data.files import files
+from ..data.locks import lock
 from ..options import IndexOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table

@@ -7,18 +7,17 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from .. import runs
-from .. import samples as sm
+from ..data import runs, seals, views
+from ..data import samples as sm
+from ..data.files import files, short_names
+from ..data.locks import lock
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
-from ..files import files, short_names
-from ..locks import lock
 from ..options import KeepOptions
 from ..progress import Report, about, silent
-from ..removal import seals
 from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
-from . import cluster, views
+from . import cluster
 from .order import keep_order, protected
 
 STEP = "keep"

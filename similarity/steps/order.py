@@ -9,7 +9,7 @@ import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import numpy as np
 
-from .. import samples as sm
+from ..data import samples as sm
 from ..engine import keepers as engine_keepers
 from ..options import MEDOID, PIXELS, VIEW_ORDER, KeepOptions
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import fiftyone as fo
 
-from ..locks import lock
+from ..data import archive as ar
+from ..data.locks import lock
+from ..exports.targets import size
 from ..options import QuarantineOptions
-from ..output.targets import size
 from ..progress import Report, silent
-from ..removal import archive as ar
 from ..removal import quarantine as qu
 from ..removal.relocate import Occupied, clean, relocate
 from ..result import Result, count

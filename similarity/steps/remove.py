@@ -9,16 +9,16 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 
-from .. import runs
-from .. import samples as sm
-from ..files import files
-from ..locks import lock
+from ..data import archive as ar
+from ..data import plan as removal
+from ..data import runs
+from ..data import samples as sm
+from ..data.files import files
+from ..data.locks import lock
+from ..data.seals import json_digest
+from ..exports.targets import size
 from ..options import RemoveOptions
-from ..output.targets import size
 from ..progress import Report, silent
-from ..removal import archive as ar
-from ..removal import plan as removal
-from ..removal.seals import json_digest
 from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
 from . import keep
 

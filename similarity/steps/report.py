@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import fiftyone as fo
 
-from .. import runs
-from .. import samples as sm
-from ..locks import lock
+from ..data import runs
+from ..data import samples as sm
+from ..data.locks import lock
+from ..exports import manifest, targets
+from ..exports.report import write_report
 from ..options import ReportOptions
-from ..output import manifest, targets
-from ..output.report import write_report
 from ..progress import Report, silent
 from ..result import Result, percent
 from . import cluster, keep

@@ -7,16 +7,15 @@ from typing import Any
 
 import fiftyone as fo
 
-from .. import runs
-from .. import samples as sm
-from ..embeddings import FieldNames
-from ..files import files
-from ..locks import lock
+from ..data import archive as ar
+from ..data import plan as removal
+from ..data import runs, seals
+from ..data import samples as sm
+from ..data.embeddings import FieldNames
+from ..data.files import files
+from ..data.locks import lock
 from ..options import RestoreOptions
 from ..progress import Report, silent
-from ..removal import archive as ar
-from ..removal import plan as removal
-from ..removal import seals
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table, view_field
 
 _TWICE = "the dataset has a sample of this id, brought back by hand; this one stays in the archive"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from ..locks import lock
+from ..data import archive as ar
+from ..data.locks import lock
+from ..exports.targets import size
 from ..options import RestoreMediaOptions
-from ..output.targets import size
 from ..progress import Report, silent
-from ..removal import archive as ar
 from ..removal import journal as jn
 from ..removal import quarantine as qu
 from ..removal.relocate import Occupied, clean, relocate

@@ -8,12 +8,13 @@ import fiftyone as fo
 import fiftyone.core.stages as fos
 import numpy as np
 
-from .. import load_index, saved_views
-from .. import samples as sm
+from .. import load_index
+from ..data import samples as sm
+from ..data import saved_views
+from ..data.files import files, short_names
+from ..data.locks import lock
 from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
-from ..files import files, short_names
-from ..locks import lock
 from ..options import SortOptions
 from ..progress import Report, silent
 from ..result import Result, count, view_field

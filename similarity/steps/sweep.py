@@ -7,12 +7,12 @@ from functools import lru_cache
 import fiftyone as fo
 import numpy as np
 
-from .. import samples as sm
-from .. import sweeps
+from ..data import samples as sm
+from ..data import sweeps
+from ..data.files import files
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
 from ..engine.suggest import eps_for_target, suggest
-from ..files import files
 from ..options import SweepOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_table

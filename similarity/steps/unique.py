@@ -5,7 +5,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from .. import samples as sm
+from ..data import samples as sm
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, view_field

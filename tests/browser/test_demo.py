@@ -32,7 +32,7 @@ def demo(tmp_path_factory):
 
 def wait_until_free(dataset, plugin):
     """Wait until nobody embeds into the dataset's field any more."""
-    locks = plugin("similarity.locks")
+    locks = plugin("similarity.data.locks")
     deadline = time.monotonic() + RUN_MS / 1000
     while True:
         try:

@@ -77,7 +77,7 @@ def test_the_form_of_the_clustering_holds_the_threshold_chosen_in_the_panel(app,
     opened.result()
 
     made.reload()
-    step = plugin("similarity.runs").load(made, "other")["steps"]["cluster"]
+    step = plugin("similarity.data.runs").load(made, "other")["steps"]["cluster"]
     assert f"{step['eps']:.4g}" == chosen
     assert step["options"]["min_samples"] == 3
 

@@ -49,7 +49,7 @@ def indexed(vector_dataset, data):
 
 @pytest.fixture
 def folder(plugin):
-    caches = plugin("similarity.caches")
+    caches = plugin("similarity.data.caches")
 
     def of(dataset, key=KEY):
         return caches.folder(caches.INDEXES, dataset) / key
@@ -537,11 +537,11 @@ def test_a_clone_of_the_dataset_has_an_index_of_its_own(indexed, folder):
 def test_home_inside_the_plugin_is_refused(plugin, monkeypatch):
     monkeypatch.setenv("ONLYONE_HOME", str(ROOT / "similarity" / "cache"))
     with pytest.raises(ValueError, match="serves"):
-        plugin("similarity.home").home()
+        plugin("similarity.data.home").home()
 
 
 def test_home_is_beside_fiftyones_configuration_unless_named(plugin, monkeypatch, tmp_path):
-    home = plugin("similarity.home").home
+    home = plugin("similarity.data.home").home
     monkeypatch.setenv("ONLYONE_HOME", str(tmp_path / "named"))
     assert home() == tmp_path / "named"
     monkeypatch.delenv("ONLYONE_HOME")

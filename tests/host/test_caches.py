@@ -9,7 +9,7 @@ import pytest
 from tests import support
 from tests.vectors import directions
 
-caches = support.plugin("similarity.caches")
+caches = support.plugin("similarity.data.caches")
 
 
 def run(name, made):

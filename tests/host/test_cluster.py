@@ -13,7 +13,7 @@ import fiftyone as fo  # isort: skip
 step = support.plugin("similarity.steps.cluster")
 keep_step = support.plugin("similarity.steps.keep")
 options = support.plugin("similarity.options")
-runs = support.plugin("similarity.runs")
+runs = support.plugin("similarity.data.runs")
 engine = support.plugin("similarity.engine.clusters")
 
 THREE_GROUPS = directions(0, 1, 2, 40, 41, 90)

@@ -12,7 +12,7 @@ cluster_step = support.plugin("similarity.steps.cluster")
 keep_step = support.plugin("similarity.steps.keep")
 embed_step = support.plugin("similarity.steps.embed")
 options = support.plugin("similarity.options")
-sm = support.plugin("similarity.samples")
+sm = support.plugin("similarity.data.samples")
 
 THREE_GROUPS = directions(0, 1, 2, 40, 41, 90)
 
@@ -248,5 +248,5 @@ def test_embedding_clustering_and_keeping_in_one_go(dataset, pictures, tmp_path)
 
 def test_a_view_sorted_by_id_backwards_keeps_its_order(dataset):
     made = dataset([f"{number}.jpg" for number in range(4)])
-    flat = support.plugin("similarity.samples").flat
+    flat = support.plugin("similarity.data.samples").flat
     assert flat(made.sort_by("id", reverse=True)).values("id") == made.values("id")[::-1]

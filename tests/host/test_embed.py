@@ -18,7 +18,7 @@ import fiftyone as fo  # isort: skip
 
 step = support.plugin("similarity.steps.embed")
 options = support.plugin("similarity.options")
-locks = support.plugin("similarity.locks")
+locks = support.plugin("similarity.data.locks")
 
 FIELDS = ("vgg16", "vgg16_digest", "vgg16_file", "vgg16_error")
 

@@ -8,7 +8,7 @@ from tests.vectors import NEAR, directions
 import fiftyone as fo  # isort: skip
 
 options = support.plugin("similarity.options")
-runs = support.plugin("similarity.runs")
+runs = support.plugin("similarity.data.runs")
 cluster_step = support.plugin("similarity.steps.cluster")
 keep_step = support.plugin("similarity.steps.keep")
 step = support.plugin("similarity.steps.evaluate")

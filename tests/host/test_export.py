@@ -254,7 +254,7 @@ def test_the_active_slice_of_a_grouped_dataset_is_exported(dataset, pictures, ta
 
 
 def test_names_stay_apart_without_case_and_extension_and_fit_the_file_system():
-    names = support.plugin("similarity.output.media").UniqueNames()
+    names = support.plugin("similarity.exports.media").UniqueNames()
     given = [
         "a.jpg",
         "A.jpg",

@@ -173,7 +173,7 @@ export(fo.load_dataset({made.name!r}), options.ExportOptions(export_dir={str(tar
 
 
 def test_a_living_exports_folder_is_not_removed_by_another(tmp_path):
-    targets = support.plugin("similarity.output.targets")
+    targets = support.plugin("similarity.exports.targets")
     with (
         targets.target(str(tmp_path / "one")).writing() as one,
         targets.target(str(tmp_path / "two")).writing(),

@@ -9,7 +9,7 @@ from tests.vectors import directions
 import fiftyone as fo  # isort: skip
 import fiftyone.operators as foo  # isort: skip
 
-files = support.plugin("similarity.files")
+files = support.plugin("similarity.data.files")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import fiftyone as fo  # isort: skip
 cluster_step = support.plugin("similarity.steps.cluster")
 step = support.plugin("similarity.steps.keep")
 options = support.plugin("similarity.options")
-runs = support.plugin("similarity.runs")
+runs = support.plugin("similarity.data.runs")
 engine_clusters = support.plugin("similarity.engine.clusters")
 engine_keepers = support.plugin("similarity.engine.keepers")
 engine_vectors = support.plugin("similarity.engine.vectors")

@@ -63,7 +63,7 @@ def mortals():
 def bases(precious):
     """The datasets that trials begin with: before embedding, before clustering, and before removal."""
     vectors = precious.clone(f"base-{uuid.uuid4().hex[:10]}")
-    support.plugin("similarity.runs").delete(vectors, "dedup")
+    support.plugin("similarity.data.runs").delete(vectors, "dedup")
     pictures = vectors.clone(f"base-{uuid.uuid4().hex[:10]}")
     pictures.delete_sample_fields([name for name in pictures.get_field_schema() if name.startswith(FIELD)])
     yield {"precious": precious, "vectors": vectors, "pictures": pictures}

@@ -15,7 +15,7 @@ import fiftyone as fo  # isort: skip
 import fiftyone.operators as foo  # isort: skip
 
 options = support.plugin("similarity.options")
-runs = support.plugin("similarity.runs")
+runs = support.plugin("similarity.data.runs")
 output = support.plugin("operators.output")
 
 DIFFERING = ("created_at", "last_modified_at", "_dataset_id", "filepath", "vgg16_file")

@@ -17,7 +17,7 @@ import fiftyone.operators as foo  # isort: skip
 @pytest.fixture
 def overview():
     """``overview(dataset)``: of the run ``dedup`` and the vectors ``vgg16``."""
-    module = support.plugin("similarity.overview")
+    module = support.plugin("similarity.steps.overview")
 
     def look(dataset, run_key="dedup", field="vgg16"):
         return module.overview(dataset, run_key, field)

@@ -50,9 +50,9 @@ class Tab:
 
     def forget_server(self) -> None:
         """The App's server starts again."""
-        support.plugin("similarity.sweeps")._REMEMBERED.clear()
+        support.plugin("similarity.data.sweeps")._REMEMBERED.clear()
         support.plugin("similarity.steps.sweep").result_of.cache_clear()
-        support.plugin("operators.panel_parts")._pictures.clear()
+        support.plugin("operators.panel.parts")._pictures.clear()
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def find_traces(shown) -> list[dict]:
 
 
 def test_the_place_a_slider_is_drawn_at_is_no_choice(tab):
-    scale = support.plugin("operators.panel_state").Scale
+    scale = support.plugin("operators.panel.state").Scale
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
     tab.send("on_slider", value=scale.of(swept.curve()).place(swept.eps))
     assert tab.state["eps"] is None
@@ -196,7 +196,7 @@ def test_an_empty_dataset_and_one_of_videos_say_what_to_do(dataset, tmp_path):
 
 
 def test_many_samples_are_left_to_the_operator(tab, monkeypatch):
-    monkeypatch.setattr(support.plugin("operators.panel"), "_AT_ONCE", 5)
+    monkeypatch.setattr(support.plugin("operators.panel.panel"), "_AT_ONCE", 5)
     other = Tab(tab.dataset)
     tab.dataset.delete_samples(tab.dataset.exists("vgg16").limit(1).values("id"))
     assert "Look at every threshold" in other.send("on_load").text

@@ -85,7 +85,7 @@ def test_the_page_holds_all_it_needs(deduplicated, target):
 
 @pytest.mark.parametrize("sizes", [[(4, 6)], [(1, 3), (2, 3)]], ids=["one bar", "two bars"])
 def test_no_label_of_the_chart_stands_upright_where_it_would_be_cut(sizes):
-    page = support.plugin("similarity.output.report_page")
+    page = support.plugin("similarity.exports.report_page")
     chart = page._chart([{"size": size, "clusters": many, "kept": many} for size, many in sizes])
     assert "pictures in a cluster" in chart
     assert "rotate(-90" not in chart

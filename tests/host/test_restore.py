@@ -178,7 +178,7 @@ def test_a_run_done_again_meanwhile_does_not_mix_with_the_restored(removable):
 def test_a_run_deleted_meanwhile_leaves_no_field_of_its_own_behind(removable):
     made = removable()
     remove(made)
-    support.plugin("similarity.runs").delete(made, "dedup")
+    support.plugin("similarity.data.runs").delete(made, "dedup")
     call("restore_removed", made)
     assert not [name for name in made.get_field_schema() if name.startswith("dedup_")]
     assert not [tag for tag in made.distinct("tags") if tag.startswith("dedup:")]
@@ -189,7 +189,7 @@ def test_vectors_of_another_model_by_now_do_not_mix_with_the_restored(removable)
     made = removable()
     wanted = dropped(made)
     remove(made)
-    declare = support.plugin("similarity.samples").declare_field
+    declare = support.plugin("similarity.data.samples").declare_field
     declare(made, "vgg16", fo.VectorField, "VGG16 embeddings", {"model": "vgg16", "layer": "fc1"})
     result = call("restore_removed", made)
     assert "vectors of another model now" in result.summary()
@@ -216,7 +216,7 @@ def test_a_sample_brought_back_by_hand_is_not_touched(removable):
 def test_what_an_interrupted_removal_left_in_both_comes_down_to_one(removable):
     made = removable()
     before, wanted = state(made), dropped(made)
-    archives = support.plugin("similarity.removal.archive")
+    archives = support.plugin("similarity.data.archive")
     archive = archives.create(made, "dedup")
     archives._copy(made, archive.store, [made[i]._id for i in wanted[:3]], {}, "replace")
     made.set_values("note", {wanted[0]: "edited since"}, key_field="id")

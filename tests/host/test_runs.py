@@ -12,8 +12,8 @@ import fiftyone as fo  # isort: skip
 cluster_step = support.plugin("similarity.steps.cluster")
 keep_step = support.plugin("similarity.steps.keep")
 options = support.plugin("similarity.options")
-runs = support.plugin("similarity.runs")
-locks = support.plugin("similarity.locks")
+runs = support.plugin("similarity.data.runs")
+locks = support.plugin("similarity.data.locks")
 
 VECTORS = [*directions(0, 1, 2, 40, 41, 90), None]
 

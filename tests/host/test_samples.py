@@ -6,7 +6,7 @@ from tests.vectors import directions, documents
 
 import fiftyone as fo  # isort: skip
 
-sm = support.plugin("similarity.samples")
+sm = support.plugin("similarity.data.samples")
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_fields_with_vectors_are_offered(dataset):
 def test_a_stored_vector_is_read_as_fiftyone_reads_it(value):
     field = fo.VectorField()
     stored = value if isinstance(value, list) else field.to_mongo(value)
-    ours, theirs = support.plugin("similarity.stored_vectors").decode(stored), field.to_python(stored)
+    ours, theirs = support.plugin("similarity.data.stored_vectors").decode(stored), field.to_python(stored)
     assert ours.dtype == theirs.dtype
     np.testing.assert_array_equal(ours, theirs)
 

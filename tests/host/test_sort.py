@@ -70,7 +70,7 @@ def test_a_picture_is_refused_where_the_weights_are_not_those_of_the_vectors(vec
         "weights_source": "untrained",
         "weights_digest": "another",
     }
-    support.plugin("similarity.samples").declare_field(made, "vgg16", fo.VectorField, "vectors", info)
+    support.plugin("similarity.data.samples").declare_field(made, "vgg16", fo.VectorField, "vectors", info)
     support.foo.get_operator(support.uri("build_similarity_index"))(made)
 
     with pytest.raises(ValueError, match=r"made with weights_digest 'another'.*recompute=True"):

@@ -245,7 +245,10 @@ def test_a_removal_at_the_same_time_is_refused_and_loses_nothing(removable):
     made = removable()
     before, entered, leave = samples(made), threading.Event(), threading.Event()
     options = support.plugin("similarity.options").RemoveOptions(confirm=True)
-    step, busy = support.plugin("similarity.steps.remove").remove, support.plugin("similarity.locks").Busy
+    step, busy = (
+        support.plugin("similarity.steps.remove").remove,
+        support.plugin("similarity.data.locks").Busy,
+    )
 
     def wait(what, done, total):
         entered.set()
@@ -267,7 +270,7 @@ def test_a_sample_edited_while_it_is_removed_stays_as_it_was_edited(removable, m
     """The edit comes between the check and the deletion: the narrowest moment there is."""
     made = removable()
     victim = dropped(made)[0]
-    archive = support.plugin("similarity.removal.archive")
+    archive = support.plugin("similarity.data.archive")
     copy = archive._copy
 
     def edit_then_copy(origin, *arguments):

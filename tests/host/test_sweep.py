@@ -76,7 +76,7 @@ def test_cover_is_counted_once_and_kept_with_the_sweep(vector_dataset, step, opt
 
     swept = step.sweep(made, options())
     forget(step)
-    monkeypatch.delattr(support.plugin("similarity.sweeps"), "kept_with_cover")
+    monkeypatch.delattr(support.plugin("similarity.data.sweeps"), "kept_with_cover")
     assert step.sweep(made, options()).covered() == swept.covered() != []
 
 
@@ -143,7 +143,7 @@ def test_a_damaged_file_is_computed_again(vector_dataset, step, options, plugin)
     made = vector_dataset(vectors())
     swept = step.sweep(made, options())
     forget(step)
-    caches = plugin("similarity.caches")
+    caches = plugin("similarity.data.caches")
     for file in caches.folder(caches.SWEEPS, made).glob("*.npz"):
         file.write_bytes(file.read_bytes()[:200])
 
@@ -161,7 +161,7 @@ def test_sweeping_writes_nothing_to_the_dataset(vector_dataset, step, options):
 
 def forget(step) -> None:
     """Forget what the process remembers, as a new process would."""
-    support.plugin("similarity.sweeps")._REMEMBERED.clear()
+    support.plugin("similarity.data.sweeps")._REMEMBERED.clear()
     step.result_of.cache_clear()
 
 

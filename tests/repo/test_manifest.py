@@ -54,7 +54,7 @@ def test_the_readme_has_the_options_as_they_are():
 
 def test_the_versions_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    runs = support.plugin("similarity.runs")
+    runs = support.plugin("similarity.data.runs")
     assert MANIFEST["version"] == project["version"] == runs.VERSION
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

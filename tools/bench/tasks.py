@@ -174,7 +174,7 @@ def steps(n: int) -> dict[str, float]:
     made.add_sample_field("plain", fo.IntField)
     for name, step, chosen in (
         ("set_values", lambda made, _: made.set_values("plain", dict.fromkeys(ids, 1), key_field="id"), None),
-        ("read", lambda made, _: plugin("similarity.samples").read_vectors(made, "vectors"), None),
+        ("read", lambda made, _: plugin("similarity.data.samples").read_vectors(made, "vectors"), None),
         (
             "cluster",
             plugin("similarity.steps.cluster").cluster,

@@ -6,9 +6,9 @@ from typing import Any
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from . import runs
-from . import samples as sm
-from .result import count
+from ..data import runs
+from ..data import samples as sm
+from ..result import count
 
 DONE, STALE, MISSING, READY = "done", "stale", "missing", "ready"
 ALWAYS_CHECKED = 20_000  # so many samples' vectors are compared with the run's digest at every look

@@ -9,8 +9,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from .. import runs
-from .. import samples as sm
+from ..data import runs
+from ..data import samples as sm
 from ..engine.clusters import NOISE
 
 KEPT, DROPPED, SKIPPED, UNDECIDED = "kept", "dropped", "skipped", "undecided"

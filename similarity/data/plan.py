@@ -9,12 +9,11 @@ from typing import Any
 
 import fiftyone as fo
 
-from .. import runs
-from .. import samples as sm
-from ..embeddings import FieldNames, file_mark
 from ..engine import images
-from . import seals
+from . import runs, seals
+from . import samples as sm
 from .archive import Document
+from .embeddings import FieldNames, file_mark
 
 _READERS = 8  # files read at once: enough to keep a disk busy
 

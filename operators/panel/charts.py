@@ -6,8 +6,8 @@ from typing import Any
 import fiftyone.operators.types as types
 import numpy as np
 
-from ..similarity.steps.sweep import SweepResult, Threshold
-from .panel_state import Scale
+from ...similarity.steps.sweep import SweepResult, Threshold
+from .state import Scale
 
 LEFT, RIGHT = 52, 16  # pixels beside a chart
 CHOSEN, SUGGESTED, RUN = "#ff6d04", "#8f8f8f", "#3fa7d6"

@@ -7,9 +7,9 @@ from typing import Any
 
 import fiftyone as fo
 
+from ..engine import vgg16
 from . import runs
 from . import samples as sm
-from .engine import vgg16
 
 
 @dataclass(frozen=True)

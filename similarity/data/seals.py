@@ -16,9 +16,9 @@ import fiftyone.core.fields as fof
 import numpy as np
 from bson import ObjectId
 
-from .. import runs
-from .. import samples as sm
-from ..embeddings import FieldNames, file_mark
+from . import runs
+from . import samples as sm
+from .embeddings import FieldNames, file_mark
 
 _NOT_WRITTEN_BY_PEOPLE = {"id", "filepath", "metadata", "created_at", "last_modified_at"}
 

@@ -17,7 +17,7 @@ import fiftyone.core.labels as fol
 import fiftyone.utils.data as foud
 import yaml
 
-from .. import samples as sm
+from ..data import samples as sm
 from ..options import ExportOptions
 from ..progress import Report
 from .cvat import write_cvat

@@ -4,10 +4,10 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..similarity.overview import BARS, ClusterRow, Overview
-from . import panel_charts as charts
-from . import panel_parts as parts
-from .panel_state import Shown
+from ...similarity.steps.overview import BARS, ClusterRow, Overview
+from . import charts as charts
+from . import parts as parts
+from .state import Shown
 
 _COLUMNS = {
     "number": "Cluster",

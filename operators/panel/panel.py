@@ -7,15 +7,15 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
 
-from ..similarity import runs
-from ..similarity import samples as sm
-from ..similarity.files import files
-from ..similarity.options import RunOptions, SweepOptions
-from ..similarity.overview import Overview, overview
-from ..similarity.steps.sweep import SweepResult, find, recall, sweep
-from ..similarity.steps_done import ALWAYS_CHECKED
-from . import panel_state as ps
-from . import panel_view
+from ...similarity.data import runs
+from ...similarity.data import samples as sm
+from ...similarity.data.files import files
+from ...similarity.options import RunOptions, SweepOptions
+from ...similarity.steps.overview import Overview, overview
+from ...similarity.steps.states import ALWAYS_CHECKED
+from ...similarity.steps.sweep import SweepResult, find, recall, sweep
+from . import state as ps
+from . import view as panel_view
 
 _URI = "@onlyone/dedup/"
 _STILL = 0.01  # hundredths of the slider's way

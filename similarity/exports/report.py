@@ -8,11 +8,11 @@ from typing import Any
 
 import fiftyone as fo
 
-from .. import runs
-from .. import samples as sm
+from ..data import runs
+from ..data import samples as sm
+from ..data.files import files
 from ..engine.clusters import NOISE
 from ..engine.neighbors import reach
-from ..files import files
 from ..options import ReportOptions
 from ..progress import Report
 from . import manifest, report_page

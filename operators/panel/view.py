@@ -4,12 +4,13 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..similarity.overview import Overview
-from ..similarity.result import percent
-from ..similarity.steps_done import DONE, MISSING, READY, STALE
-from . import panel_clusters, panel_threshold
-from . import panel_parts as parts
-from .panel_state import Shown
+from ...similarity.result import percent
+from ...similarity.steps.overview import Overview
+from ...similarity.steps.states import DONE, MISSING, READY, STALE
+from . import clusters as panel_clusters
+from . import parts as parts
+from . import threshold as panel_threshold
+from .state import Shown
 
 _COLORS = {DONE: "success", STALE: "warning", MISSING: "default", READY: "info"}
 _LABELS = {

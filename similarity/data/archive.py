@@ -18,7 +18,7 @@ import fiftyone.core.utils as fou
 from bson import ObjectId
 from pymongo import DeleteOne, UpdateOne
 
-from .. import samples as sm
+from . import samples as sm
 from .seals import documents
 
 MARK = "onlyone_archive"

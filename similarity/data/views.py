@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from .. import samples as sm
-from .. import saved_views
-from ..runs import Names
+from . import samples as sm
+from . import saved_views
+from .runs import Names
 
 CONFUSING = "confusing"
 _SKIPPED = "Samples that are neither kept nor left out"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from ..home import PLUGIN
+from ..data.home import PLUGIN
 
 try:
     import fcntl

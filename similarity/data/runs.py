@@ -15,9 +15,9 @@ import fiftyone.core.fields as fof
 import fiftyone.core.utils as fou
 import gridfs
 
+from ..declare import Options
 from . import samples as sm
 from . import saved_views
-from .declare import Options
 from .locks import lock
 
 VERSION = "0.1.0"

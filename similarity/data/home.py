@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-PLUGIN = Path(__file__).resolve().parents[1]
+PLUGIN = Path(__file__).resolve().parents[2]
 
 
 def home() -> Path:

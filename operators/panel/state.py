@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..similarity.overview import Overview
-from ..similarity.steps.sweep import SweepResult, Threshold
+from ...similarity.steps.overview import Overview
+from ...similarity.steps.sweep import SweepResult, Threshold
 
 RUN, FIELD, PRICE = "choices.run", "choices.field", "numbers.below.price"
 FOUND, SWEPT, EPS, MOVES = "found", "swept", "eps", "moves"

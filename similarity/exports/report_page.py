@@ -26,7 +26,7 @@ def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> st
     """The page.
 
     Args:
-        figures: what :func:`~similarity.output.report.figures` returns
+        figures: what :func:`~similarity.exports.report.figures` returns
         members: the samples of the clusters that it shows, in the order to show them
     """
     environment = jinja2.Environment(

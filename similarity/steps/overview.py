@@ -5,12 +5,12 @@ from typing import Any
 
 import fiftyone as fo
 
-from . import runs, steps_done
-from . import samples as sm
-from .files import files, short_names
-from .options import SweepOptions
-from .removal import archive
-from .steps_done import StepState
+from ..data import archive, runs
+from ..data import samples as sm
+from ..data.files import files, short_names
+from ..options import SweepOptions
+from . import states as steps_done
+from .states import StepState
 
 LARGEST, BARS, WORST = 20, 200, 6  # clusters in the table, clusters in the chart, pairs as pictures
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..similarity.files import short_names
-from ..similarity.output.thumbnails import thumbnails
+from ...similarity.data.files import short_names
+from ...similarity.exports.thumbnails import thumbnails
 
 Style = dict[str, Any]
 

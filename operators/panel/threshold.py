@@ -2,11 +2,11 @@
 
 import fiftyone.operators.types as types
 
-from ..similarity.result import count, percent
-from ..similarity.steps.sweep import Merge, Threshold
-from . import panel_charts as charts
-from . import panel_parts as parts
-from .panel_state import Scale, Shown, slider
+from ...similarity.result import count, percent
+from ...similarity.steps.sweep import Merge, Threshold
+from . import charts as charts
+from . import parts as parts
+from .state import Scale, Shown, slider
 
 
 def draw(panel: types.Object, shown: Shown) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
+from ..engine import vectors as engine_vectors
+from ..result import Skipped
 from . import stored_vectors
-from .engine import vectors as engine_vectors
 from .pictures import flat as flat
-from .result import Skipped
 
 CHUNK = 10_000  # ids in one database operation: far below MongoDB's 16 MB even with 40 bytes an id
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
+from ..engine.cover import kept_with_cover
+from ..engine.sweep import Sweep, sweep
+from ..engine.vectors import between, percent
+from ..options import SweepOptions
+from ..progress import Report, about
+from ..result import Skipped
 from . import caches
 from . import samples as sm
-from .engine.cover import kept_with_cover
-from .engine.sweep import Sweep, sweep
-from .engine.vectors import between, percent
-from .options import SweepOptions
-from .progress import Report, about
-from .result import Skipped
 
 _MOST_FILES = 8  # sweeps of one dataset: a few fields and views
 _MOST_REMEMBERED = 4

@@ -1,0 +1,1 @@
+"""The panel "Deduplication": its state, and its parts."""
