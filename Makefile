@@ -19,8 +19,8 @@ setup:  ## make .venv with everything the plugin needs (PYTHON=... names the Pyt
 setup-dev:  ## the same, and what the tests need
 	@$(or $(PYTHON),python3) tools/setup.py --dev
 
-demo: setup  ## 500 pictures become 28, then the App opens on them (APP=0: without the App)
-	@$(PY) -m tools.demo $(if $(filter 0,$(APP)),--no-app)
+demo: setup  ## 500 pictures become 28, then the App opens on them (APP=0: without the App, WEIGHTS=a weights file)
+	@$(PY) -m tools.demo $(if $(filter 0,$(APP)),--no-app) $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 open: setup  ## open the App on the demo's dataset again
 	@$(PY) -m tools.demo --open
@@ -31,8 +31,8 @@ quality: setup  ## measure on real pictures, write docs/quality.md (DATA=folder,
 test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no Chromium)
 	$(PY) -m pytest
 
-torture: setup-dev  ## kill every step at fifty moments each, and run it again; takes long
-	MOMENTS=50 $(PY) -m pytest tests/host/test_kill.py
+torture: setup-dev  ## kill every step at fifty moments each, and run it again; the demo by nine seeds; takes long
+	MOMENTS=50 SEEDS=9 $(PY) -m pytest tests/host/test_kill.py tests/engine/test_scenes.py
 
 bench: setup  ## measure side by side, and write docs/benchmarks.md (QUICK=1, DATA=folder, ONLY=sections)
 	$(PY) -m tools.bench $(if $(filter 1,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only $(ONLY))

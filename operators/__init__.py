@@ -3,7 +3,7 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, evaluation, exports, removal, search, thresholds
+    from . import clusters, embeddings, exports, removal, search, thresholds
     from .panel import panel
 
     for operator in (
@@ -15,7 +15,6 @@ def register(plugin):
         thresholds.SweepThresholds,
         clusters.ClusterDuplicates,
         clusters.KeepFirstPerCluster,
-        evaluation.EvaluateClusters,
         exports.ExportDeduplicated,
         exports.GroupIntoFolders,
         exports.WriteReport,

@@ -7,7 +7,6 @@ import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import fiftyone.operators.types as types
 
-from ..similarity import truth
 from ..similarity.data import runs
 from ..similarity.data import samples as sm
 from ..similarity.declare import REQUIRED, Option, OptionError, Options
@@ -129,5 +128,4 @@ _PROPOSALS: dict[str, Callable[[Any], list[str]]] = {
     "brain": _brain_keys,
     "numbers": _numbers,
     "labels": _label_fields,
-    "groups": truth.candidates,
 }

@@ -6,7 +6,7 @@ from .base import StepOperator
 
 
 class SweepThresholds(StepOperator):
-    """What every threshold would keep, and a suggestion; changes nothing in the dataset."""
+    """What every threshold would keep; changes nothing in the dataset."""
 
     name = "sweep_thresholds"
     label = "Sweep thresholds"

@@ -32,7 +32,7 @@ class Spec:
         pattern_help (None): the same in words
         auto (False): whether the word "auto" stands beside a number
         picks (None): what forms offer for free text: ``"vectors"``, ``"numbers"``, ``"labels"``, ``"brain"``,
-            ``"run"``, ``"folder"``, ``"picture"``, ``"tags"`` or ``"groups"``
+            ``"run"``, ``"folder"``, ``"picture"`` or ``"tags"``
         advanced (False): whether forms show it under "more options"
     """
 

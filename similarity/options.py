@@ -8,7 +8,7 @@ from typing import Any
 
 from .declare import AUTO, REQUIRED, OptionError, Options, option
 from .engine.vectors import METRICS
-from .engine.vgg16 import LAYERS, PRECISIONS
+from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
 __all__ = ["AUTO", "REQUIRED", "OptionError", "Options"]
 
@@ -53,8 +53,8 @@ class EmbedOptions(VectorsOptions):
 
     embeddings_field: str = _written()
     layer: str = option(
-        "block5",
-        "VGG16 layer: block5 (global average of block5_pool, 512 values), block5_max (its maximum), fc1 or fc2 (4,096)",
+        DEFAULT_LAYER,
+        "VGG16 layer whose values are compared; the default tells best which pictures show the same",
         choices=tuple(LAYERS),
     )
     weights: str = option(
@@ -138,8 +138,8 @@ class ClusterOptions(RunOptions, SweepOptions):
 
     eps: float | str = option(
         AUTO,
-        "Largest distance between two neighboring samples of a cluster: a number (0.1 = 90 % similar, a usual start for "
-        'ImageNet weights and block5), or "auto": suggested from the data. It is not the diameter of a cluster',
+        "Largest distance between two neighboring samples of a cluster: a number (0.03 = 97 % similar), or auto: the "
+        "threshold that was measured for these weights and this layer. It is not the diameter of a cluster",
         above=0,
         auto=True,
     )
@@ -152,6 +152,14 @@ class ClusterOptions(RunOptions, SweepOptions):
     tag_clusters: bool = option(
         True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
     )
+
+    def __post_init__(self) -> None:
+        """Refuse two ways to choose the threshold at once."""
+        super().__post_init__()
+        if self.target is not None and self.eps != AUTO:
+            raise OptionError(
+                f"eps ({self.eps}) and target ({self.target!r}) both choose the threshold: give one of them"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +183,9 @@ class KeepOptions(RunOptions):
         None, "Tags: samples with one of them are always kept, and preferred", picks="tags", advanced=True
     )
     cover: bool = option(
-        False,
-        "Keep more than one sample of a cluster where needed, so that each dropped one is within eps of a kept one",
+        True,
+        "Keep more than one sample of a cluster where needed, so that each dropped one is within eps of a kept one; off: "
+        "the first of each cluster only",
     )
 
 
@@ -284,16 +293,4 @@ class RestoreMediaOptions(RunOptions):
         "Quarantine folder to empty; only needed where the archive dataset that names it is gone",
         picks="folder",
         advanced=True,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(RunOptions):
-    """Options of ``evaluate_clusters``."""
-
-    groups_field: str = option(
-        REQUIRED,
-        "Field with the true group of each sample: a text, a whole number or a classification, the same for samples that "
-        "show the same; empty where it is not known",
-        picks="groups",
     )

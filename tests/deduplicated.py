@@ -59,8 +59,8 @@ def cluster(samples, **options):
 
 
 def keep_first(samples, **options):
-    """Keep the first of each cluster."""
-    chosen = support.plugin("similarity.options").KeepOptions(**options)
+    """Keep the first of each cluster, and no more."""
+    chosen = support.plugin("similarity.options").KeepOptions(**{"cover": False, **options})
     return support.plugin("similarity.steps.keep").keep(samples, chosen)
 
 

@@ -55,7 +55,7 @@ def _labelled(n: int, vector: np.ndarray | None) -> fo.Sample:
 def _declare_embeddings(made: fo.Dataset) -> None:
     """Make the vectors look as if compute_embeddings had made them."""
     samples = support.plugin("similarity.data.samples")
-    info = {"model": "vgg16", "layer": "block5", "weights": "untrained", "precision": "float32"}
+    info = {"model": "vgg16", "layer": "block5_mean", "weights": "untrained", "precision": "float32"}
     samples.declare_field(made, FIELD, fo.VectorField, "VGG16 embeddings", info)
     for ending in ("digest", "file", "error"):
         name = f"{FIELD}_{ending}"

@@ -4,6 +4,10 @@ from hashlib import blake2b
 
 import numpy as np
 
+from tests import support
+
+import fiftyone as fo  # isort: skip
+
 NEAR = 1 - np.cos(np.radians(1.5))
 """A cosine distance within which two directions are neighbors that are at most 1.5 degrees apart."""
 
@@ -12,6 +16,13 @@ def directions(*degrees):
     """Unit vectors ``(n, 2)`` in these directions, in float32."""
     radians = np.radians(degrees)
     return np.column_stack([np.cos(radians), np.sin(radians)]).astype(np.float32)
+
+
+def declare_as_ours(dataset, field="vgg16", **changes):
+    """Let a field's vectors look as if compute_embeddings had made them with untrained weights."""
+    samples, vgg16 = (support.plugin(f"similarity.{name}") for name in ("data.samples", "engine.vgg16"))
+    told = vgg16.provenance(weights="untrained", precision="float32") | changes
+    samples.declare_field(dataset, field, fo.VectorField, "vectors", told)
 
 
 def documents(dataset, *, without=("last_modified_at",)):

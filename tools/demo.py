@@ -34,11 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--open", action="store_true", help="only open the App on the demo's dataset")
     parser.add_argument("--no-app", action="store_true", help="do not open the App")
+    parser.add_argument(
+        "--weights", default="", help="a weights file, or untrained; by default ImageNet's, if to be had"
+    )
     arguments = parser.parse_args()
     home = demo_folder()
     sandbox.enter(home)
     if not arguments.open:
-        deduplicate(home)
+        deduplicate(home, arguments.weights)
     if not arguments.no_app:
         open_app(home)
 
@@ -49,13 +52,14 @@ def demo_folder() -> Path:
     return Path(home).expanduser().absolute() / "demo"
 
 
-def deduplicate(home: Path) -> None:
+def deduplicate(home: Path, weights: str) -> None:
     """Do the whole job and print what came of it."""
     made = make_pictures(home)
-    weights = choose_weights()
+    weights = weights or choose_weights()
     dataset = load_dataset(home / "pictures", weights, anew=made)
-    result = operator("find_unique_samples")(dataset, weights=weights, run_key=RUN_KEY)
-    print(f"\n{result.summary()}\n{window(result)}\n", flush=True)
+    find = operator("find_unique_samples")
+    result = find(dataset, weights=weights, cover=False, run_key=RUN_KEY)
+    print(f"\n{result.summary()}\n{with_cover(result)}\n", flush=True)
     build_index(dataset, changed=result.embedding.embedded > 0)
     export(dataset, home / "export")
     print(f"\n{scene_check(dataset, home / 'truth.csv')}")
@@ -105,10 +109,12 @@ def load_dataset(pictures: Path, weights: str, anew: bool) -> Any:
     return dataset
 
 
-def window(result: Any) -> str:
-    """Say for which eps the same number of pictures is kept."""
-    low, high = result.eps_window
-    return f"The same {result.kept} are kept for every eps from {low:.4f} to {high:.4f}."
+def with_cover(result: Any) -> str:
+    """Say how many the operator keeps by default, and why."""
+    return (
+        f"This is the literal recipe, the first of each cluster (cover=False). With cover, the default, "
+        f"{result.keeping.kept_with_cover} are kept: then every dropped picture is within the threshold of a kept one."
+    )
 
 
 def build_index(dataset: Any, changed: bool) -> None:

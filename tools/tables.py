@@ -16,7 +16,6 @@ STEPS = (
     ("sweep_thresholds", declared.SweepOptions),
     ("cluster_duplicates", declared.ClusterOptions),
     ("keep_first_per_cluster", declared.KeepOptions),
-    ("evaluate_clusters", declared.EvaluateOptions),
     ("export_deduplicated", declared.ExportOptions),
     ("group_into_folders", declared.FoldersOptions),
     ("write_report", declared.ReportOptions),

@@ -10,7 +10,7 @@ from ...similarity.steps.sweep import SweepResult, Threshold
 from .state import Scale
 
 LEFT, RIGHT = 52, 16  # pixels beside a chart
-CHOSEN, SUGGESTED, RUN = "#ff6d04", "#8f8f8f", "#3fa7d6"
+CHOSEN, MEASURED, RUN = "#ff6d04", "#8f8f8f", "#3fa7d6"
 _CLEAR = "rgba(0,0,0,0)"
 _POINTS = 240
 _MOST_TICKS = 8
@@ -125,7 +125,7 @@ def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
 
 def similar(eps: float, metric: str) -> str:
     """A threshold as a similarity, to stand behind it; nothing where the metric has none."""
-    return f" ({100 * (1 - eps):.2f} % similar)" if metric == "cosine" else ""
+    return f" ({100 * (1 - eps):.4g} % similar)" if metric == "cosine" else ""
 
 
 def _with_cover(threshold: Threshold) -> str:
@@ -147,7 +147,7 @@ def _mark(name: str, eps: float, top: float, color: str, dash: str) -> dict[str,
 def _corner(words: str) -> dict[str, Any]:
     """The axis's name inside the chart, where the curve never is: below the axis stands the slider."""
     place = {"xref": "paper", "yref": "paper", "x": 0.01, "y": 0.02, "xanchor": "left", "yanchor": "bottom"}
-    return {"text": words, "showarrow": False, "font": {"size": 12, "color": SUGGESTED}, **place}
+    return {"text": words, "showarrow": False, "font": {"size": 12, "color": MEASURED}, **place}
 
 
 def _ticks(scale: Scale) -> list[float]:

@@ -5,8 +5,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...similarity.steps.overview import BARS, ClusterRow, Overview
-from . import charts as charts
-from . import parts as parts
+from . import charts, parts
 from .state import Shown
 
 _COLUMNS = {

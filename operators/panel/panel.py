@@ -101,7 +101,7 @@ class DeduplicationPanel(foo.Panel):
         if swept is None:
             return
         scale, place = ps.Scale.of(swept.curve()), float(ctx.params["value"])
-        shown = scale.place(swept.eps if state.eps is None else state.eps)
+        shown = scale.place(ps.start(swept) if state.eps is None else state.eps)
         if abs(place - shown) > _STILL:  # the App also reports the place that a slider is first drawn at
             ctx.panel.state.set(ps.EPS, scale.at(place))
 
@@ -119,8 +119,8 @@ class DeduplicationPanel(foo.Panel):
         except ValueError as error:
             ctx.ops.notify(str(error), variant="error")
 
-    def use_suggestion(self, ctx) -> None:
-        """Move the threshold back to the suggestion."""
+    def use_measured(self, ctx) -> None:
+        """Move the threshold back to the measured one."""
         _place(ctx, _swept(ctx), None)
 
     def sweep(self, ctx) -> None:
@@ -131,7 +131,7 @@ class DeduplicationPanel(foo.Panel):
     def cluster(self, ctx) -> None:
         """Open the form of the clustering with the chosen threshold."""
         state, swept = ps.PanelState.of(ctx.panel), _swept(ctx)
-        eps = swept.eps if state.eps is None else state.eps
+        eps = ps.start(swept) if state.eps is None else state.eps
         params = state.found.sweep_options.to_dict() | {"run_key": state.run_key, "eps": repr(eps)}
         self._prompt(ctx, "cluster_duplicates", params)
 
@@ -201,7 +201,7 @@ def _swept(ctx) -> SweepResult | None:
 
 
 def _place(ctx, swept: SweepResult | None, eps: float | None) -> None:
-    """Set the threshold that the panel talks about, None for the suggestion, and the slider with it."""
+    """Set the threshold that the panel talks about, None for the measured one, and the slider with it."""
     state = ps.PanelState.of(ctx.panel)
     known = swept is not None and eps is not None
     ctx.panel.state.set(ps.EPS, ps.Scale.of(swept.curve()).clip(eps) if known else None)

@@ -19,7 +19,7 @@ class PanelState:
     Attributes:
         run_key, field: chosen; None before the first look
         price: of a picture; 0 if none is given
-        eps: the chosen threshold; None = the suggested one
+        eps: the chosen threshold; None = the measured one
         moves: how often the threshold was moved otherwise than by the slider
         swept: key of the sweep that is shown; None if there is none
         found: what was seen at the last look
@@ -84,6 +84,11 @@ class Scale:
         return self.low * (self.high / self.low) ** (min(max(place, 0.0), 100.0) / 100)
 
 
+def start(swept: SweepResult) -> float:
+    """Return the threshold to begin with: the measured one; where none is known, the middle of the scale."""
+    return Scale.of(swept.curve()).at(50) if swept.eps is None else swept.eps
+
+
 @dataclass(frozen=True)
 class Shown:
     """All that the panel draws.
@@ -105,4 +110,4 @@ class Shown:
     @property
     def eps(self) -> float:
         """The threshold that the panel talks about; there must be a sweep."""
-        return self.swept.eps if self.state.eps is None else self.state.eps
+        return start(self.swept) if self.state.eps is None else self.state.eps

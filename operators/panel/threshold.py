@@ -4,8 +4,7 @@ import fiftyone.operators.types as types
 
 from ...similarity.result import count, percent
 from ...similarity.steps.sweep import Merge, Threshold
-from . import charts as charts
-from . import parts as parts
+from . import charts, parts
 from .state import Scale, Shown, slider
 
 
@@ -38,7 +37,7 @@ def _offer(section: types.Object, shown: Shown) -> None:
 
 def _curve(section: types.Object, shown: Shown) -> None:
     found, swept = shown.found, shown.swept
-    marks = [("suggested", swept.eps, charts.SUGGESTED, "dot")]
+    marks = [] if swept.eps is None else [("measured", swept.eps, charts.MEASURED, "dot")]
     if found.eps is not None and found.run_field == swept.embeddings_field:
         marks.append((f"run {found.run_key}", found.eps, charts.RUN, "dash"))
     marks.append(("chosen", shown.eps, charts.CHOSEN, "solid"))
@@ -75,7 +74,7 @@ def _words(section: types.Object, shown: Shown) -> None:
     swept, eps = shown.swept, shown.eps
     row = swept.at(eps)
     words = parts.column(section, "words", gap=0.5)
-    which = "Suggested" if shown.state.eps is None else "Chosen"
+    which = "Measured" if shown.state.eps is None and swept.eps is not None else "Chosen"
     parts.text(
         words,
         "at",
@@ -90,9 +89,12 @@ def _words(section: types.Object, shown: Shown) -> None:
         f"{count(row.clusters, 'cluster')}, the largest of {count(row.largest, 'sample')}; "
         f"{count(row.noise, 'sample')} unlike any other.{_covered(row)}",
     )
-    unsure = "" if swept.eps_clear else "No clear gap: look at the pairs below before you decide. "
-    reason = f"{unsure}Suggested: {swept.eps:.4g}, {swept.eps_reason}."
-    parts.text(words, "reason", reason, color="text.secondary")
+    known = (
+        "No threshold was measured for these vectors: look at the pairs below before you decide."
+        if swept.eps is None
+        else f"The threshold measured for these vectors is {swept.eps:.4g}{charts.similar(swept.eps, swept.metric)}."
+    )
+    parts.text(words, "reason", known, color="text.secondary")
 
 
 def _covered(row: Threshold) -> str:
@@ -114,8 +116,8 @@ def _choose(section: types.Object, shown: Shown) -> None:
     parts.button(line, "cluster", f"Cluster with eps {shown.eps:.4g}", events.cluster, main=True)
     if not shown.swept.covered():  # the sweep is another step's
         parts.button(line, "cover", "Count with cover", events.sweep)
-    if shown.state.eps is not None:
-        parts.button(line, "suggestion", "Back to the suggestion", events.use_suggestion)
+    if shown.state.eps is not None and shown.swept.eps is not None:
+        parts.button(line, "measured", "Back to the measured threshold", events.use_measured)
 
 
 def _examples(section: types.Object, shown: Shown) -> None:

@@ -8,7 +8,7 @@ from ...similarity.result import percent
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.states import DONE, MISSING, READY, STALE
 from . import clusters as panel_clusters
-from . import parts as parts
+from . import parts
 from . import threshold as panel_threshold
 from .state import Shown
 

@@ -61,7 +61,7 @@ class Names:
         return f"{self.run_key}:{word}"
 
     def view(self, word: str) -> str:
-        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst``, ``skipped`` or ``confusing``."""
+        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst`` or ``skipped``."""
         return f"{self.run_key}-{word}"
 
     @property

@@ -119,6 +119,11 @@ def _holds_vectors(field: fof.Field) -> bool:
     )
 
 
+def holds_others_vectors(collection: fo.core.collections.SampleCollection, field: str) -> bool:
+    """Return whether a field holds vectors that OnlyOne did not make."""
+    return field in vector_fields(collection) and "weights_digest" not in provenance(collection, field)
+
+
 def check_vector_field(collection: fo.core.collections.SampleCollection, field: str) -> None:
     """Refuse a field that is missing or holds no vectors.
 

@@ -1,6 +1,6 @@
 """The saved views of a run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import fiftyone as fo
 from fiftyone import ViewField as F
@@ -9,7 +9,6 @@ from . import samples as sm
 from . import saved_views
 from .runs import Names
 
-CONFUSING = "confusing"
 _SKIPPED = "Samples that are neither kept nor left out"
 
 
@@ -53,22 +52,6 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> No
             "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
         },
     )
-
-
-def save_confusing(dataset: fo.Dataset, names: Names, pairs: Iterable[tuple[str, str]]) -> fo.DatasetView:
-    """Save the view of the pairs that an evaluation found wrong, in place of an earlier one, and return it.
-
-    Args:
-        pairs: ids; of those that share a sample only the first is shown, since a view has a sample once
-    """
-    shown: dict[str, None] = {}
-    for pair in pairs:
-        if not shown.keys() & set(pair):
-            shown |= dict.fromkeys(pair)
-    view = sm.everything(dataset).select(list(shown), ordered=True)
-    told = "Pairs that the clusters join or part wrongly, each side by side"
-    saved_views.save(dataset, names.view(CONFUSING), view, told)
-    return dataset.load_saved_view(names.view(CONFUSING))
 
 
 def _save(dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]) -> None:

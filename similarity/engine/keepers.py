@@ -89,6 +89,14 @@ def keep(
     return _keepers(vectors, metric, kept, kept_index)
 
 
+def first_per_cluster(labels: Labels, protected: NDArray[np.bool_]) -> int:
+    """Return how many samples :func:`keep` keeps without ``cover``: noise, protected ones, else one of each cluster."""
+    clustered = labels != NOISE
+    guarded = np.unique(labels[clustered & protected])
+    alone = np.setdiff1d(labels[clustered], guarded)
+    return int(np.count_nonzero(~clustered | protected)) + len(alone)
+
+
 def medoid_rank(
     vectors: Vectors, labels: Labels, *, metric: str = "cosine", progress: Progress = None
 ) -> Floats:

@@ -129,6 +129,35 @@ def sweep(
     return Sweep(*counts, n, min_samples, metric, float(limit), *pairs)
 
 
+def eps_for_target(sweep: Sweep, kept: int) -> tuple[float, int]:
+    """Return the eps whose number kept is nearest to ``kept``, and that number; of two, the larger.
+
+    Not every number can be had: samples at the same distance merge together, and copies at any eps.
+
+    Raises:
+        ValueError: if ``kept`` is below 1 or above the number of samples
+    """
+    if not 1 <= kept <= max(1, sweep.n):
+        raise ValueError(f"the number to keep must be between 1 and {sweep.n}, got {kept}")
+    low, high, numbers = _windows(sweep)
+    best = int(np.lexsort((-numbers, np.abs(numbers - kept)))[0])
+    return _inside(float(low[best]), float(high[best])), int(numbers[best])
+
+
+def _windows(sweep: Sweep) -> tuple[Floats, Floats, Indices]:
+    """Stretches ``[low, high)`` of eps over which the number kept is the same, ascending."""
+    change = np.flatnonzero(np.diff(sweep.kept, prepend=-1))
+    low = sweep.eps[change]
+    return low, np.append(low[1:], sweep.eps_max), sweep.kept[change]
+
+
+def _inside(low: float, high: float) -> float:
+    """The middle of a window on a log scale."""
+    if np.isinf(high):
+        return max(low, neighbors.FLOOR) * 1.001
+    return float(np.sqrt(max(low, min(neighbors.FLOOR, high / 2)) * high))
+
+
 def _events(
     space: Space, weights: Indices, min_samples: int, limit: float, progress: Progress
 ) -> tuple[list[Event], Tree]:

@@ -8,7 +8,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,21 +15,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import weights as weights_files
+from .precision import PRECISIONS as PRECISIONS
+from .precision import resolve
 from .untrained import BLOCKS, IMAGENET_MEAN
 from .weights import WeightsUnavailable as WeightsUnavailable
 
 Vectors = NDArray[np.float32]
 
-LAYERS = {"block5": 512, "block5_max": 512, "fc1": 4096, "fc2": 4096}
-"""Layers that give vectors, and how many values: ``block5`` is the average of Keras's ``block5_pool`` over
-the picture, ``block5_max`` its maximum; ``fc1`` and ``fc2`` are the dense layers after their ReLU."""
+LAYERS = {
+    "block5_conv1": 512,
+    "block4": 512,
+    "block5": 512,
+    "block5_mean": 512,
+    "block5_max": 512,
+    "fc1": 4096,
+    "fc2": 4096,
+}
+"""Layers that give vectors, and how many values.
 
-PRECISIONS = ("auto", "float32")
-"""What may be chosen; ``auto`` is ``bfloat16`` where the CPU computes with it and no GPU does the work."""
+- ``block5_conv1``, ``block4``: the mean over the 14 x 14 places of Keras's ``block5_conv1`` or ``block4_pool``, each
+  place scaled to length 1 before. Its cosine says how much of the same structure two pictures have, wherever it is.
+- ``block5``: the square root of the same mean over the 7 x 7 places of ``block5_pool``. Its cosine is the Hellinger
+  kernel (Arandjelović & Zisserman, CVPR 2012), so that no few strong channels decide.
+- ``block5_mean``, ``block5_max``: the plain mean and the maximum over the places of ``block5_pool``.
+- ``fc1``, ``fc2``: the dense layers after their ReLU.
+"""
 
-_DENSE = {"block5": 0, "block5_max": 0, "fc1": 1, "fc2": 2}
+DEFAULT_LAYER = "block5_conv1"
+MODEL = "VGG16"
+
+_DENSE = {"fc1": 1, "fc2": 2}
+_CONVOLUTIONS = {"block4": 10, "block5_conv1": 11}  # that are computed; of the other layers all thirteen
 _SHAPE = (224, 224, 3)
-_VERSION = "1"  # to be raised with every change of this module that changes vectors
+VERSION = "2"  # to be raised with every change of this module that changes vectors
 _PREPROCESSING = "stretched to 224x224, BGR, ImageNet mean subtracted"
 _LOADED_MODELS = 2
 _REMEMBERED_BYTES = 256 << 20
@@ -47,14 +64,14 @@ _P = TypeVar("_P", bound=_Picture)
 
 
 def provenance(
-    *, layer: str = "block5", weights: str | Path = "imagenet", precision: str = "auto"
+    *, layer: str = DEFAULT_LAYER, weights: str | Path = "imagenet", precision: str = "auto"
 ) -> dict[str, str]:
     """Everything that decides a vector, apart from the picture; equal provenance means comparable vectors.
 
     Does not import TensorFlow, and reads a weights file once for as long as it does not change.
 
     Args:
-        layer ("block5"): one of :data:`LAYERS`
+        layer (DEFAULT_LAYER): one of :data:`LAYERS`
         weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
         precision ("auto"): one of :data:`PRECISIONS`, or ``bfloat16`` to insist on what ``auto`` once gave
 
@@ -66,13 +83,13 @@ def provenance(
         raise ValueError(f"Unsupported layer {layer!r}. Supported values are {', '.join(LAYERS)}.")
     named = weights in (weights_files.IMAGENET, weights_files.UNTRAINED)
     return {
-        "model": "VGG16",
+        "model": MODEL,
         "layer": layer,
         "weights": str(weights) if named else Path(weights).name,
-        "weights_digest": weights_files.digest(weights, _DENSE[layer]),
-        "precision": _resolve(precision),
+        **weights_files.digests(weights, _DENSE.get(layer, 0)),
+        "precision": resolve(precision),
         "preprocessing": _PREPROCESSING,
-        "version": _VERSION,
+        "version": VERSION,
     }
 
 
@@ -80,7 +97,7 @@ class Vgg16:
     """The network up to one layer, ready to embed; may be used from several threads.
 
     Args:
-        layer ("block5"): one of :data:`LAYERS`
+        layer (DEFAULT_LAYER): one of :data:`LAYERS`
         weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
         precision ("auto"): as for :func:`provenance`
         batch_size (16): how many pictures go through the network at once; vectors do not depend on it
@@ -94,7 +111,7 @@ class Vgg16:
     def __init__(
         self,
         *,
-        layer: str = "block5",
+        layer: str = DEFAULT_LAYER,
         weights: str | Path = "imagenet",
         precision: str = "auto",
         batch_size: int = 16,
@@ -104,7 +121,7 @@ class Vgg16:
         self.provenance = provenance(layer=layer, weights=weights, precision=precision)
         self.dimension = LAYERS[layer]
         self.batch_size = batch_size
-        arrays = weights_files.load(weights, _DENSE[layer])
+        arrays = weights_files.load(weights, _DENSE.get(layer, 0))[: _CONVOLUTIONS.get(layer)]
         bfloat16 = self.provenance["precision"] == "bfloat16"
         self._session, self._pixels, self._vectors = _start(layer, arrays, batch_size, bfloat16)
 
@@ -136,7 +153,7 @@ _models_lock = threading.Lock()
 
 def load(
     *,
-    layer: str = "block5",
+    layer: str = DEFAULT_LAYER,
     weights: str | Path = "imagenet",
     precision: str = "auto",
     batch_size: int = 16,
@@ -218,14 +235,20 @@ def _start(
 
 
 def _network(tf: Any, pixels: Any, pairs: list[tuple[Any, Any]], layer: str) -> Any:
-    remaining = iter(pairs)
+    """The vectors of a batch; convolutions stop where the pairs do."""
+    remaining = list(pairs)
     x = tf.cast(pixels, tf.float32)[..., ::-1] - tf.constant(IMAGENET_MEAN, tf.float32)
     for count, _ in BLOCKS:
-        for _ in range(count):
-            kernel, bias = next(remaining)
+        here = [remaining.pop(0) for _ in range(min(count, len(remaining)))]
+        for kernel, bias in here:
             x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
-        x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+        if len(here) == count:
+            x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+    if layer in ("block4", "block5_conv1"):
+        return _mean_of_places(tf, x)
     if layer == "block5":
+        return tf.sqrt(_mean_of_places(tf, x))
+    if layer == "block5_mean":
         return tf.reduce_mean(x, (1, 2))
     if layer == "block5_max":
         return tf.reduce_max(x, (1, 2))
@@ -233,6 +256,11 @@ def _network(tf: Any, pixels: Any, pairs: list[tuple[Any, Any]], layer: str) -> 
     for kernel, bias in remaining:
         x = tf.nn.relu(tf.nn.bias_add(tf.linalg.matmul(x, kernel), bias))
     return x
+
+
+def _mean_of_places(tf: Any, x: Any) -> Any:
+    """Each place scaled to length 1, so that a few bright ones do not decide; then their mean."""
+    return tf.reduce_mean(tf.math.l2_normalize(x, axis=-1), (1, 2))
 
 
 def _session_config(tf: Any, bfloat16: bool) -> Any:
@@ -244,38 +272,6 @@ def _session_config(tf: Any, bfloat16: bool) -> Any:
         rewrites.auto_mixed_precision_onednn_bfloat16 = rewrites.ON
         config.device_count["GPU"] = 0  # what the provenance promises was decided for the CPU
     return config
-
-
-def _resolve(precision: str) -> str:
-    if precision == "auto":
-        return "bfloat16" if _cpu_has_bfloat16() and not _gpu_visible() else "float32"
-    if precision == "float32":
-        return precision
-    if precision != "bfloat16":
-        raise ValueError(
-            f"Unsupported precision {precision!r}. Supported values are {', '.join(PRECISIONS)}."
-        )
-    if not _cpu_has_bfloat16():
-        raise ValueError("These vectors are bfloat16, and this CPU cannot compute with it: embed again here.")
-    return precision
-
-
-@lru_cache(maxsize=1)
-def _cpu_has_bfloat16() -> bool:
-    """Whether oneDNN computes with bfloat16 in hardware; emulated, it would be slower than float32."""
-    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
-        return False
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return False
-    return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
-
-
-def _gpu_visible() -> bool:
-    """Whether there is an NVIDIA GPU that the process may use, told without TensorFlow."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def _tensorflow() -> Any:

@@ -1,13 +1,18 @@
 """Where VGG16's numbers come from: Keras's ImageNet file, a file of one's own, or generated ones.
 
 Weights are a list of ``(kernel, bias)`` float32 arrays in the order of the network: thirteen convolutions
-``(3, 3, in, out)``, then as many of ``fc1`` and ``fc2`` ``(in, out)`` as are asked for.
+``(3, 3, in, out)``, then as many of ``fc1`` and ``fc2`` ``(in, out)`` as are asked for. Files are read as HDF5: no
+Keras backend is needed, and no code of a model is run.
 """
 
+import io
 import os
-from collections.abc import Iterable
-from functools import lru_cache, partial
-from hashlib import blake2b, file_digest, md5
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import file_digest, md5
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -22,50 +27,64 @@ Weights = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 IMAGENET = "imagenet"
 UNTRAINED = "untrained"
 
+IMAGENET_DIGEST = "ac51411dc6e978715b2bfd07c256ec6b"
+"""Digest of Keras's ImageNet convolutions, as :func:`~.untrained.fingerprint` computes it."""
+
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
 # Name and MD5 as Keras publishes them in keras/src/applications/vgg16.py.
 _WITHOUT_TOP = ("vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc")
 _WITH_TOP = ("vgg16_weights_tf_dim_ordering_tf_kernels.h5", "64373286793e3c8b2b4e3219cbf3544b")
-_REACH_SECONDS = 5
+_SECONDS = 5  # without a byte, after which the network counts as out of reach
 
 _CONVOLUTIONS = tuple(
     f"block{block}_conv{number}"
     for block, (count, _) in enumerate(untrained.BLOCKS, start=1)
     for number in range(1, count + 1)
 )
+_DENSE = ("fc1", "fc2")
+
+_NUMBERED = re.compile(r"/(conv2d|dense)(?:_(\d+))?/vars/[01]$")
+_HOLDS_A_MODEL = "model.weights.h5"  # the member of a .keras archive
 
 
 class WeightsUnavailable(RuntimeError):
     """The weights asked for are not on this machine; the message says how to get them there."""
 
 
-def digest(weights: str | Path, dense: int) -> str:
-    """Hex digest that names the weights' content, without TensorFlow and without loading them.
+def digests(weights: str | Path, dense: int) -> dict[str, str]:
+    """Digests that name the weights' content: of the convolutions, and of ``fc1`` and ``fc2`` apart.
 
-    A file's digest is kept until its size or modification time changes.
+    The same arrays have the same digests in whichever kind of file. A file is read once until its size or modification
+    time changes. ImageNet's dense layers are named by their published file.
 
     Args:
         weights: ``imagenet``, ``untrained`` or a path
-        dense: how many of ``fc1`` and ``fc2`` are needed; ImageNet's come in another file
+        dense: how many of ``fc1`` and ``fc2`` are needed
+
+    Returns:
+        ``weights_digest``, and ``dense_digest`` where ``dense`` is not 0
 
     Raises:
         WeightsUnavailable: if the path names no file
+        ValueError: if the file holds no VGG16
     """
     if weights == IMAGENET:
-        return _imagenet_file(dense)[1]
-    if weights == UNTRAINED:
-        return untrained.DIGEST
-    path = _existing(weights)
-    status = path.stat()
-    return _file_digest(path, status.st_size, status.st_mtime_ns)
+        found = (IMAGENET_DIGEST, _WITH_TOP[1])
+    elif weights == UNTRAINED:
+        found = (untrained.DIGEST, untrained.DIGEST)
+    else:
+        path = _existing(weights)
+        status = path.stat()
+        found = _file_digests(path, dense, status.st_size, status.st_mtime_ns)
+    return dict(zip(("weights_digest", "dense_digest"), found[: 1 + bool(dense)], strict=False))
 
 
 def load(weights: str | Path, dense: int) -> Weights:
     """The arrays themselves.
 
     Args:
-        weights: ``imagenet`` (downloaded once and checked), ``untrained``, or the path of a file that Keras
-            saved of a VGG16: ``.weights.h5``, ``.h5`` or ``.keras``
+        weights: ``imagenet`` (downloaded once and checked), ``untrained``, or the path of a file that Keras saved of a
+            VGG16, or of a model with one in it: ``.weights.h5``, ``.h5`` or ``.keras``
         dense: how many of ``fc1`` and ``fc2`` to append
 
     Raises:
@@ -74,8 +93,7 @@ def load(weights: str | Path, dense: int) -> Weights:
     """
     if weights == UNTRAINED:
         return untrained.generate(dense)
-    path = _download(*_imagenet_file(dense)) if weights == IMAGENET else _existing(weights)
-    return _read(path, dense)
+    return _read(_download(*_imagenet_file(dense)) if weights == IMAGENET else _existing(weights), dense)
 
 
 def _imagenet_file(dense: int) -> tuple[str, str]:
@@ -93,29 +111,29 @@ def _existing(weights: str | Path) -> Path:
 
 
 @lru_cache(maxsize=8)
-def _file_digest(path: Path, size: int, mtime_ns: int) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, partial(blake2b, digest_size=16)).hexdigest()
+def _file_digests(path: Path, dense: int, size: int, mtime_ns: int) -> tuple[str, str]:
+    arrays = _read(path, dense)
+    here = len(_CONVOLUTIONS)
+    return untrained.fingerprint(arrays[:here]), untrained.fingerprint(arrays[here:])
 
 
 def _download(name: str, expected_md5: str) -> Path:
     """Keras's file in Keras's cache; the network is touched only where the right file is not there yet."""
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-    path = home / "models" / name
+    path = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models" / name
     if _has_md5(path, expected_md5):
         return path
+    beside = path.with_name(f"{name}.{os.getpid()}.part")
     try:
-        # Keras waits as long as the system does, for minutes where packets vanish: so ask first.
-        with urlopen(Request(_URL + name, method="HEAD"), timeout=_REACH_SECONDS):
-            pass
         path.parent.mkdir(parents=True, exist_ok=True)
-        _keras().utils.get_file(
-            name, _URL + name, cache_subdir="models", cache_dir=str(home), file_hash=expected_md5
-        )
-    except ImportError:
-        raise
-    except Exception as error:  # Keras raises a bare Exception where its download fails
+        with urlopen(Request(_URL + name), timeout=_SECONDS) as source, beside.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        if not _has_md5(beside, expected_md5):
+            raise OSError("the file that was sent is not the published one")
+        beside.replace(path)
+    except OSError as error:
         raise WeightsUnavailable(_how_to_get(path, error)) from error
+    finally:
+        beside.unlink(missing_ok=True)
     return path
 
 
@@ -135,57 +153,64 @@ def _how_to_get(path: Path, error: Exception) -> str:
 
 
 def _read(path: Path, dense: int) -> Weights:
-    model = _saved_model(path) if path.suffix == ".keras" else _loaded_model(path, dense)
-    found = {layer.name: layer.get_weights() for layer in model.layers}
-    missing = [name for name in _needed(dense) if len(found.get(name, ())) != 2]
+    names = (*_CONVOLUTIONS, *_DENSE[:dense])
+    try:
+        found = _layers(path)
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name} cannot be read as a file of Keras ({_first_line(error)}).") from error
+    missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(f"{path.name} holds no VGG16 that fits: it lacks the layers {', '.join(missing)}.")
-    return _checked(path, (found[name] for name in _needed(dense)))
-
-
-def _needed(dense: int) -> tuple[str, ...]:
-    return (*_CONVOLUTIONS, *("fc1", "fc2")[:dense])
-
-
-def _saved_model(path: Path) -> Any:
-    try:
-        return _keras().models.load_model(path, compile=False)
-    except Exception as error:  # whatever the file's content provokes in Keras
-        raise ValueError(f"Keras cannot load a model from {path.name}: {_first_line(error)}") from error
-
-
-def _loaded_model(path: Path, dense: int) -> Any:
-    """VGG16 filled from a weights file, without the top where the file has none and none is needed."""
-    failures = []
-    for top in (False, True)[bool(dense) :]:
-        model = _keras().applications.VGG16(include_top=top, weights=None)
-        try:
-            model.load_weights(path)
-        except Exception as error:  # whatever the file's content provokes in Keras and HDF5
-            failures.append(f"{'with' if top else 'without'} top: {_first_line(error)}")
-        else:
-            return model
-    raise ValueError(f"{path.name} does not fit VGG16 as Keras defines it ({'; '.join(failures)}).")
-
-
-def _checked(path: Path, pairs: Iterable[Any]) -> Weights:
-    """The pairs, if their shapes are VGG16's: a saved model may use these names for anything."""
-    weights = [(np.asarray(kernel, np.float32), np.asarray(bias, np.float32)) for kernel, bias in pairs]
-    shapes = [kernel.shape for kernel, _ in weights]
-    expected = untrained.kernel_shapes(len(weights) - len(_CONVOLUTIONS))
-    if shapes != expected:
+    weights = [found[name] for name in names]
+    shapes, expected = [kernel.shape for kernel, _ in weights], untrained.kernel_shapes(dense)
+    if shapes != expected or any(bias.shape != kernel.shape[-1:] for kernel, bias in weights):
         raise ValueError(f"{path.name} holds no VGG16: its kernels are {shapes} instead of {expected}.")
     return weights
 
 
+def _layers(path: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """VGG16's layers in a file, by name; those of a nested model too."""
+    import h5py
+
+    source: Any = path
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            source = io.BytesIO(archive.read(_HOLDS_A_MODEL))
+    with h5py.File(source, "r") as file:
+        found: dict[str, dict[bool, Any]] = {}
+        for name, array in _arrays(file):
+            found.setdefault(name, {}).setdefault(array.ndim > 1, array)
+        return {
+            name: (np.asarray(pair[True], np.float32), np.asarray(pair[False], np.float32))
+            for name, pair in found.items()
+            if len(pair) == 2
+        }
+
+
+def _arrays(file: Any) -> Iterator[tuple[str, Any]]:
+    """The arrays of VGG16's layers, each with its layer's name; what the optimizer stores is left out."""
+    items: list[Any] = []
+    file.visititems(lambda _, item: items.append(item))
+    for item in items:
+        if hasattr(item, "dtype") and not item.name.startswith("/optimizer"):
+            layer = _layer_of(item)
+            if layer is not None:
+                yield layer, item
+
+
+def _layer_of(item: Any) -> str | None:
+    """The name of an array's layer: Keras 2 names groups after it; Keras 3 numbers them, and notes it in an attribute."""
+    named = (*item.name.split("/"), str(item.parent.attrs.get("name", "")))
+    for name in reversed((*_CONVOLUTIONS, *_DENSE)):
+        if name in named:
+            return name
+    numbered = _NUMBERED.search(item.name)  # its first versions noted nothing
+    if numbered is None or named[-1]:
+        return None
+    names: tuple[str, ...] = _CONVOLUTIONS if numbered[1] == "conv2d" else _DENSE
+    number = int(numbered[2] or 0)
+    return names[number] if number < len(names) else None
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0] or type(error).__name__
-
-
-def _keras() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        import keras
-    except ImportError as error:
-        raise ImportError("Reading weights needs Keras: install it with `pip install tensorflow`.") from error
-    return keras

@@ -1,21 +1,21 @@
 """Near-duplicate clusters: DBSCAN labels into a field, tags and the run record."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
-from ..data import runs, sweeps, views
+from ..data import runs, sweeps, thresholds, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
 from ..engine import clusters as engine_clusters
+from ..engine.calibration import ALIKE, usual_distance
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
-from ..engine.suggest import eps_for_target, suggest
+from ..engine.sweep import eps_for_target
 from ..engine.vectors import percent as similarity_percent
 from ..options import AUTO, ClusterOptions
 from ..progress import Report, about, silent
@@ -36,13 +36,10 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Choice:
-    """The eps that is used, why, and, where it was suggested, its window and whether the gap is clear."""
+    """The eps that is used, and why."""
 
     eps: float
     reason: str
-    low: float | None = None
-    high: float | None = None
-    clear: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +56,6 @@ class ClusterResult(Result):
         skipped: sample id -> why it has no usable vector
         files: sample id -> file, of the first of them
         eps: the distance used, and ``eps_reason`` why
-        eps_low, eps_high: the window of eps with the same number kept, where eps was suggested; else None. No upper end
-            is None too
-        eps_clear: whether the data show a clear gap there; None where eps was given
         metric, min_samples: as in the options
         unique: clusters and noise samples together: how many samples remain if one of each cluster is kept
         largest_share: share of the samples in the largest cluster, in [0, 1]
@@ -79,9 +73,6 @@ class ClusterResult(Result):
     files: dict[str, str]
     eps: float
     eps_reason: str
-    eps_low: float | None
-    eps_high: float | None
-    eps_clear: bool | None
     metric: str
     min_samples: int
     unique: int
@@ -104,7 +95,7 @@ class ClusterResult(Result):
 
     def eps_sentence(self) -> str:
         """The distance used, as similarity, and the reason."""
-        near = f" ({similarity_percent(self.eps):.2f} % similar)" if self.metric == "cosine" else ""
+        near = f" ({similarity_percent(self.eps):.4g} % similar)" if self.metric == "cosine" else ""
         return f"Two samples are neighbors within {self.metric} distance {self.eps:.6g}{near}: {self.eps_reason}."
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
@@ -150,16 +141,16 @@ def _choose_eps(
     options: ClusterOptions,
     report: Report,
 ) -> Choice:
-    if options.target is None and options.eps != AUTO:
-        return Choice(float(options.eps), "as given")
-    swept = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, report)
     if options.target is not None:
+        swept = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, report)
         wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
         return Choice(eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}")
-    found = suggest(swept)
-    high = found.high if math.isfinite(found.high) else None
-    return Choice(found.eps, found.reason, found.low, high, found.clear)
+    if options.eps != AUTO:
+        return Choice(float(options.eps), "as given")
+    found = thresholds.require(samples, options.embeddings_field, options.metric)
+    measured = "measured for these weights and this layer"
+    return Choice(found.eps, measured if found.measured else "measured for ImageNet's weights, not for these")
 
 
 @dataclass
@@ -234,15 +225,21 @@ class _Writing:
             files=files(self.dataset, listed(self.vectors.skipped)),
             eps=self.choice.eps,
             eps_reason=self.choice.reason,
-            eps_low=self.choice.low,
-            eps_high=self.choice.high,
-            eps_clear=self.choice.clear,
             metric=self.options.metric,
             min_samples=self.options.min_samples,
             unique=len(members) + len(noise),
             largest_share=largest,
-            warnings=_warnings(largest, self.choice.clear),
+            warnings=self._warnings(largest, len(members)),
         )
+
+    def _warnings(self, largest: float, clusters: int) -> list[str]:
+        usual = usual_distance(self.vectors.matrix, self.options.metric)
+        warnings = [large_cluster_warning(largest)] if largest > ALARMING_SHARE else []
+        if usual < ALIKE * self.choice.eps:
+            warnings.append(alike_warning(usual, self.options.metric))
+        if not clusters and len(self.vectors.ids) > 1:
+            warnings.append("NOTE: no two samples are within eps of each other, so every sample is kept.")
+        return warnings
 
 
 def _owned(run_key: str) -> dict[str, list[str]]:
@@ -263,13 +260,13 @@ def _members(labels: np.ndarray, ids: np.ndarray) -> list[Cluster]:
     return sorted(found, key=lambda cluster: (-cluster.size, cluster.number))
 
 
-def _warnings(largest: float, clear: bool | None) -> list[str]:
-    warnings = []
-    if largest > ALARMING_SHARE:
-        warnings.append(large_cluster_warning(largest))
-    if clear is False:
-        warnings.append("NOTE: the data show no clear gap between near-duplicates and different pictures.")
-    return warnings
+def alike_warning(usual: float, metric: str) -> str:
+    """Return the warning that eps may not tell these samples apart, from the distance of two samples taken at random."""
+    near = f"{similarity_percent(usual):.1f} %" if metric == "cosine" else f"within distance {usual:.3g},"
+    return (
+        f"WARNING: half of all pairs of these samples are {near} or more alike. Either they show one scene, or VGG16 "
+        "hardly tells pictures of this kind apart: look at the worst pairs, and give a smaller eps if they differ."
+    )
 
 
 def large_cluster_warning(share: float) -> str:

@@ -9,103 +9,20 @@ import numpy as np
 
 from ..data import runs, seals, views
 from ..data import samples as sm
-from ..data.files import files, short_names
+from ..data.files import files
 from ..data.locks import lock
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
 from ..options import KeepOptions
 from ..progress import Report, about, silent
-from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
+from ..result import Skipped, count, listed
 from . import cluster
+from .keep_result import Dropped, KeepResult, side_by_side, worst_of_each
 from .order import keep_order, protected
 
 STEP = "keep"
 NOT_IN_RUN = "not in the run: run cluster_duplicates again"
-WORST = 100  # pairs in the saved view of the worst ones
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """One sample that is left out, and the kept one that stands for it."""
-
-    id: str
-    kept_id: str
-    distance: float
-    similarity: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeepResult(Result):
-    """What ``keep_first_per_cluster`` decided.
-
-    Attributes:
-        run_key: the run
-        samples: number of samples asked for: kept + dropped + skipped
-        clusters, noise: how many of each are among them
-        kept, dropped: how many
-        kept_ids: ids of the kept samples, in the keep order
-        duplicates: each dropped sample with its nearest kept one of the same cluster
-        skipped: sample id -> why it is neither kept nor dropped
-        protected: how many samples are kept because they are protected
-        eps, metric: of the clustering
-        worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst`` and the first of the skipped ones
-        worst_similarity: the smallest similarity in percent; None where nothing is dropped
-        beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
-        spreads: cluster number -> largest distance of a member to its kept one
-        largest_share: share of the samples in the largest cluster, in [0, 1]
-        warnings: what a person should look at first
-        notes: what a person should know
-        view: the kept samples
-    """
-
-    run_key: str
-    samples: int
-    clusters: int
-    noise: int
-    kept: int
-    dropped: int
-    kept_ids: list[str]
-    duplicates: list[Dropped]
-    skipped: Skipped
-    protected: int
-    eps: float
-    metric: str
-    worst: list[Dropped]
-    files: dict[str, str]
-    worst_similarity: float | None
-    beyond_eps: int
-    spreads: dict[int, float]
-    largest_share: float
-    warnings: list[str]
-    notes: list[str]
-    view: fo.DatasetView | None = view_field()
-
-    def summary(self) -> str:
-        """The result in words."""
-        lines = [
-            *self.warnings,
-            f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
-            f"{percent(self.kept, self.samples)} to annotate. {self.dropped:,} dropped, {len(self.skipped):,} skipped.",
-        ]
-        if self.worst_similarity is not None:
-            lines.append(
-                f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
-            )
-        lines += self.notes
-        if self.skipped:
-            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
-
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The dropped samples least similar to their kept one."""
-        names = short_names(self.files)
-        rows = [
-            {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
-            for pair in self.worst[:20]
-        ]
-        return {"worst_pairs": rows} | skipped_table(self.skipped, self.files)
 
 
 def keep(
@@ -180,25 +97,42 @@ class _Keeping:
         in_run = self.samples.exists(self.names.cluster)
         rank = keep_order(in_run, self.ids, self.matrix, self.labels, self.options, metric)
         guarded = protected(in_run, self.ids, self.options)
-        found = engine_keepers.keep(
+        found = self._choose(rank, guarded, self.options.cover, report)
+        proof = certify(self.labels, found, vectors=self.matrix, eps=self.eps, metric=metric)
+        covering = found if self.options.cover else self._choose(rank, guarded, True, report)
+        numbers = {
+            "kept_with_cover": int(covering.kept.sum()),
+            "kept_without_cover": engine_keepers.first_per_cluster(self.labels, guarded),
+        }
+        return self._result(found, proof, rank, int(guarded.sum()), numbers)
+
+    def _choose(
+        self, rank: np.ndarray, guarded: np.ndarray, cover: bool, report: Report
+    ) -> engine_keepers.Keepers:
+        return engine_keepers.keep(
             self.matrix,
             self.labels,
             eps=self.eps,
-            metric=metric,
+            metric=self.clustering["options"]["metric"],
             rank=rank,
             protected=guarded,
-            cover=self.options.cover,
-            progress=about(report, "Choosing what is kept"),
+            cover=cover,
+            progress=about(
+                report, "Choosing what is kept" if cover == self.options.cover else "Counting with cover"
+            ),
         )
-        proof = certify(self.labels, found, vectors=self.matrix, eps=self.eps, metric=metric)
-        return self._result(found, proof, rank, int(guarded.sum()), metric)
 
     def _result(
-        self, found: engine_keepers.Keepers, proof: Certificate, rank: np.ndarray, guarded: int, metric: str
+        self,
+        found: engine_keepers.Keepers,
+        proof: Certificate,
+        rank: np.ndarray,
+        guarded: int,
+        numbers: dict[str, int],
     ) -> KeepResult:
         by_rank = np.argsort(rank, kind="stable")
         duplicates = [self._dropped(found, int(i)) for i in by_rank if not found.kept[i]]
-        worst = _worst(duplicates)
+        worst = worst_of_each(duplicates)
         return KeepResult(
             run_key=self.options.run_key,
             samples=len(self.ids) + len(self.skipped),
@@ -206,25 +140,41 @@ class _Keeping:
             noise=int((self.labels == NOISE).sum()),
             kept=int(found.kept.sum()),
             dropped=len(duplicates),
+            **numbers,
             kept_ids=[self.ids[i] for i in by_rank if found.kept[i]],
             duplicates=duplicates,
             skipped=self.skipped,
             protected=guarded,
             eps=self.eps,
-            metric=metric,
+            metric=self.clustering["options"]["metric"],
             worst=worst,
-            files=files(self.dataset, [*_side_by_side(worst), *listed(self.skipped)]),
+            files=files(self.dataset, [*side_by_side(worst), *listed(self.skipped)]),
             worst_similarity=proof.worst_similarity if duplicates else None,
             beyond_eps=proof.beyond_eps,
             spreads={spread.label: spread.spread for spread in proof.spreads},
             largest_share=proof.largest_share,
             warnings=[cluster.large_cluster_warning(proof.largest_share)] if proof.alarm else [],
-            notes=_notes(proof),
+            notes=self._notes(proof, numbers),
         )
 
     def _dropped(self, found: engine_keepers.Keepers, i: int) -> Dropped:
         kept_id = self.ids[int(found.kept_index[i])]
         return Dropped(self.ids[i], kept_id, float(found.distance[i]), float(found.similarity[i]))
+
+    def _notes(self, proof: Certificate, numbers: dict[str, int]) -> list[str]:
+        with_cover, without = numbers["kept_with_cover"], numbers["kept_without_cover"]
+        if with_cover == without:
+            return []
+        if self.options.cover:
+            return [
+                f"Every dropped sample is within eps of a kept one. One of each cluster (cover=False) would be {without:,}, "
+                "and some dropped samples farther than eps from every kept one."
+            ]
+        far = count(proof.beyond_eps, "dropped sample is", "dropped samples are")
+        return [
+            f"{far} farther than eps from every kept one, linked to it by look-alikes in between: look at the worst pairs. "
+            f"With cover, {with_cover:,} are kept and none is."
+        ]
 
     def _seals(self, result: KeepResult) -> dict[str, Any]:
         field, dropped = self.clustering["options"]["embeddings_field"], [d.id for d in result.duplicates]
@@ -255,7 +205,7 @@ class _Keeping:
             names.tag("skipped"): [*result.skipped, *(i for i in self.unusable if i not in result.skipped)],
         }
         sm.retag(self.dataset, None, {tag: ids for tag, ids in tags.items() if ids})
-        views.save_decision(self.dataset, names, _side_by_side(result.worst))
+        views.save_decision(self.dataset, names, side_by_side(result.worst))
 
     def _columns(self, result: KeepResult) -> dict[str, dict[str, Any]]:
         kept, duplicates, names = result.kept_ids, result.duplicates, self.names
@@ -273,26 +223,3 @@ class _Keeping:
             "skipped": len(result.skipped),
             "beyond_eps": result.beyond_eps,
         }
-
-
-def _worst(duplicates: list[Dropped]) -> list[Dropped]:
-    """The worst pair of each kept sample, so that a view can show each pair side by side."""
-    worst: dict[str, Dropped] = {}
-    for dropped in duplicates:
-        known = worst.get(dropped.kept_id)
-        if known is None or dropped.distance > known.distance:
-            worst[dropped.kept_id] = dropped
-    return sorted(worst.values(), key=lambda pair: -pair.distance)[:WORST]
-
-
-def _side_by_side(pairs: list[Dropped]) -> list[str]:
-    return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
-
-
-def _notes(proof: Certificate) -> list[str]:
-    if not proof.beyond_eps:
-        return []
-    return [
-        f"{count(proof.beyond_eps, 'dropped sample is', 'dropped samples are')} farther than eps from every kept one, "
-        "linked to it by look-alikes in between: look at the worst pairs, or keep more with cover=True."
-    ]

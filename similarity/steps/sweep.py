@@ -1,6 +1,5 @@
-"""What every threshold would give: the sweep, a suggestion, and the pairs that a threshold decides about."""
+"""What every threshold would give: the sweep, the measured threshold, and the pairs that a threshold decides about."""
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -8,11 +7,11 @@ import fiftyone as fo
 import numpy as np
 
 from ..data import samples as sm
-from ..data import sweeps
+from ..data import sweeps, thresholds
 from ..data.files import files
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
-from ..engine.suggest import eps_for_target, suggest
+from ..engine.sweep import eps_for_target
 from ..options import SweepOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_table
@@ -70,9 +69,7 @@ class SweepResult(Result):
         similarities: ``(t,)`` percent, of the sweep's pairs
         cover_eps, cover_kept: ``(g,)`` eps, ascending, and the number kept there with ``cover``; none where the sweep was
             made by another step
-        eps: the suggested eps; ``eps_low`` and ``eps_high`` bound the window with the same number kept (None: no upper end),
-            ``eps_clear`` says whether the data show a gap, ``eps_reason`` why, ``confidence`` how sure it is, in [0, 1]
-        kept: number kept at the suggested eps
+        eps: the threshold that was measured for these vectors, and ``kept`` the number kept there; None where none is known
     """
 
     embeddings_field: str
@@ -87,13 +84,8 @@ class SweepResult(Result):
     similarities: np.ndarray
     cover_eps: np.ndarray
     cover_kept: np.ndarray
-    eps: float
-    eps_low: float
-    eps_high: float | None
-    eps_clear: bool
-    eps_reason: str
-    confidence: float
-    kept: int
+    eps: float | None
+    kept: int | None
 
     def at(self, eps: float) -> Threshold:
         """What clustering gives at ``eps``."""
@@ -120,8 +112,8 @@ class SweepResult(Result):
         return [self._at(eps) for eps in _curve(self.sweep).tolist()]
 
     def few(self) -> list[Threshold]:
-        """About twenty thresholds, evenly spaced in rank, and the suggested one."""
-        return [self._at(eps) for eps in np.union1d(_few(self.sweep), self.eps).tolist()]
+        """About twenty thresholds, evenly spaced in rank, and the measured one."""
+        return [self._at(eps) for eps in np.union1d(_few(self.sweep), _known(self.eps)).tolist()]
 
     def covered(self) -> list[Threshold]:
         """The thresholds at which it was counted what is kept with ``cover``.
@@ -154,11 +146,13 @@ class SweepResult(Result):
 
     def summary(self) -> str:
         """The result in words."""
-        sure = "clear" if self.eps_clear else "not clear"
-        return (
-            f"{count(self.samples, 'sample')}. Suggested eps {self.eps:.6g}: {self.eps_reason}. It keeps {self.kept:,} "
-            f"({percent(self.kept, self.samples)}); the gap in the data is {sure} (confidence {self.confidence:.2f})."
-        )
+        told = "No threshold was measured for these vectors: look at the pairs that each one joins."
+        if self.eps is not None and self.kept is not None:
+            told = (
+                f"The threshold measured for these vectors is eps {self.eps:.6g}: it keeps {self.kept:,} "
+                f"({percent(self.kept, self.samples)})."
+            )
+        return f"{count(self.samples, 'sample')}. {told}"
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """A few thresholds."""
@@ -195,15 +189,16 @@ def sweep(
     vectors = sm.read_vectors(samples, options.embeddings_field)
     dataset = samples._dataset
     found = sweeps.stored(dataset, vectors, options.metric, options.min_samples, report)
-    found = sweeps.with_cover(dataset, found, vectors, _grid(found.sweep), report)
+    known = _eps(dataset, options)
+    found = sweeps.with_cover(dataset, found, vectors, _grid(found.sweep, known), report)
     sweeps.note_latest(dataset, options, found.key)
-    return replace(result_of(found, options), files=files(dataset, listed(found.skipped)))
+    return replace(result_of(found, options, known), files=files(dataset, listed(found.skipped)))
 
 
 def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:
     """The result with a key, without reading the vectors; None if its file is gone."""
     found = sweeps.load(dataset, key, options.metric, options.min_samples)
-    return result_of(found, options) if found is not None else None
+    return result_of(found, options, _eps(dataset, options)) if found is not None else None
 
 
 def find(
@@ -220,7 +215,8 @@ def find(
     samples = sm.flat(samples)
     if samples.count() > trust_over:
         found = sweeps.latest(samples._dataset, options)
-        return result_of(found, options) if found and _is_of(found, samples, options) else None
+        of_these = found and _is_of(found, samples, options)
+        return result_of(found, options, _eps(samples._dataset, options)) if of_these else None
     vectors = sm.read_vectors(samples, options.embeddings_field)
     return recall(samples._dataset, options, sweeps.row_digest(vectors))
 
@@ -246,17 +242,26 @@ def _few(swept: engine_sweep.Sweep) -> np.ndarray:
     return curve[np.unique(np.linspace(0, len(curve) - 1, _ROWS).astype(int))]
 
 
-def _grid(swept: engine_sweep.Sweep) -> np.ndarray:
+def _eps(dataset: fo.Dataset, options: SweepOptions) -> float | None:
+    """The threshold measured for the vectors."""
+    found = thresholds.of_field(dataset, options.embeddings_field, options.metric)
+    return found.eps if found is not None else None
+
+
+def _known(eps: float | None) -> list[float]:
+    return [] if eps is None else [eps]
+
+
+def _grid(swept: engine_sweep.Sweep, eps: float | None) -> np.ndarray:
     """The eps at which is counted what cover keeps."""
     merges = _curve(swept)[1:]
     spaced = np.geomspace(merges[0], merges[-1], _SPACED) if len(merges) else merges
-    return np.unique(np.concatenate([_few(swept), spaced, [suggest(swept).eps]]))
+    return np.unique(np.concatenate([_few(swept), spaced, _known(eps)]))
 
 
 @lru_cache(maxsize=4)  # the panel asks at every move of the threshold
-def result_of(found: sweeps.StoredSweep, options: SweepOptions) -> SweepResult:
-    """A sweep and its suggestion as the step's result."""
-    suggestion = suggest(found.sweep)
+def result_of(found: sweeps.StoredSweep, options: SweepOptions, eps: float | None) -> SweepResult:
+    """A sweep as the step's result, with the threshold measured for its vectors."""
     return SweepResult(
         embeddings_field=options.embeddings_field,
         metric=options.metric,
@@ -270,11 +275,6 @@ def result_of(found: sweeps.StoredSweep, options: SweepOptions) -> SweepResult:
         similarities=found.similarities,
         cover_eps=found.cover_eps,
         cover_kept=found.cover_kept,
-        eps=suggestion.eps,
-        eps_low=suggestion.low,
-        eps_high=suggestion.high if math.isfinite(suggestion.high) else None,
-        eps_clear=suggestion.clear,
-        eps_reason=suggestion.reason,
-        confidence=suggestion.confidence,
-        kept=suggestion.kept,
+        eps=eps,
+        kept=found.sweep.at(eps).kept if eps is not None else None,
     )

@@ -19,11 +19,12 @@ class UniqueResult(Result):
     """What ``find_unique_samples`` found: the results of its three steps.
 
     Attributes:
-        embedding, clustering, keeping: what each step did
+        embedding: what ``compute_embeddings`` did; None where the field holds vectors of another origin
+        clustering, keeping: what the other steps did
         view: the kept samples
     """
 
-    embedding: EmbedResult
+    embedding: EmbedResult | None
     clustering: ClusterResult
     keeping: KeepResult
     view: fo.DatasetView | None = view_field()
@@ -68,16 +69,15 @@ class UniqueResult(Result):
         """Why this distance."""
         return self.clustering.eps_reason
 
-    @property
-    def eps_window(self) -> tuple[float | None, float | None]:
-        """The window of distances with the same number kept; (None, None) where eps was given."""
-        return self.clustering.eps_low, self.clustering.eps_high
-
     def summary(self) -> str:
         """The result in words."""
+        embedded = ["", self.embedding.summary()] if self.embedding else []
         return "\n".join(
-            [self.keeping.summary(), self.clustering.eps_sentence(), "", self.embedding.summary()]
+            [self.keeping.summary(), *self._warnings(), self.clustering.eps_sentence(), *embedded]
         )
+
+    def _warnings(self) -> list[str]:
+        return [words for words in self.clustering.warnings if words not in self.keeping.warnings]
 
     def numbers(self) -> dict[str, Any]:
         """The single values of clustering and keeping."""
@@ -85,13 +85,16 @@ class UniqueResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The tables of clustering and keeping, and the files that could not be read."""
-        return {**self.clustering.tables(), **self.keeping.tables(), **self.embedding.tables()}
+        unread = self.embedding.tables() if self.embedding else {}
+        return {**self.clustering.tables(), **self.keeping.tables(), **unread}
 
 
 def find_unique(
     samples: fo.core.collections.SampleCollection, options: UniqueOptions, report: Report = silent
 ) -> UniqueResult:
     """Embed, cluster and keep; each step as on its own, and resumed like it.
+
+    A field with vectors that OnlyOne did not make is used as it is.
 
     Raises:
         ValueError, Busy, WeightsUnavailable: as the steps do
@@ -104,7 +107,8 @@ def find_unique(
     samples = sm.settled(
         sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:", options.embeddings_field
     )
-    embedding = embed(samples, options.pick(EmbedOptions), numbered(1))
+    others = sm.holds_others_vectors(samples, options.embeddings_field)
+    embedding = None if others else embed(samples, options.pick(EmbedOptions), numbered(1))
     clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))
     keeping = keep(samples, options.pick(KeepOptions), numbered(3))
     return UniqueResult(embedding=embedding, clustering=clustering, keeping=keeping, view=keeping.view)

@@ -24,7 +24,7 @@ def test_options_import_neither_fiftyone_nor_tensorflow():
 def test_the_defaults_people_rely_on():
     assert EmbedOptions().to_dict() | ClusterOptions().to_dict() | KeepOptions().to_dict() == {
         "embeddings_field": "vgg16",
-        "layer": "block5",
+        "layer": "block5_conv1",
         "weights": "imagenet",
         "precision": "auto",
         "recompute": False,
@@ -38,7 +38,7 @@ def test_the_defaults_people_rely_on():
         "descending": False,
         "protect_fields": None,
         "protect_tags": None,
-        "cover": False,
+        "cover": True,
     }
 
 
@@ -134,10 +134,10 @@ def test_the_steps_that_write_vectors_say_so():
 
 
 def test_the_options_of_all_steps_together_are_handed_on_to_each():
-    every = UniqueOptions(eps=0.2, weights="untrained", cover=True, run_key="night")
+    every = UniqueOptions(eps=0.2, weights="untrained", cover=False, run_key="night")
     assert every.pick(ClusterOptions) == ClusterOptions(eps=0.2, run_key="night")
     assert every.pick(EmbedOptions) == EmbedOptions(weights="untrained")
-    assert every.pick(KeepOptions) == KeepOptions(cover=True, run_key="night")
+    assert every.pick(KeepOptions) == KeepOptions(cover=False, run_key="night")
 
 
 def test_a_required_option_asks_for_a_value():
@@ -148,3 +148,8 @@ def test_a_required_option_asks_for_a_value():
     for missing in ({}, {"folder": None}, {"folder": ""}):
         with pytest.raises(OptionError, match=r"folder must not be empty: give one \(Where to\)"):
             Needs.of(missing)
+
+
+def test_two_ways_to_choose_the_threshold_are_refused():
+    with pytest.raises(OptionError, match=r"eps .*target"):
+        ClusterOptions(eps=0.2, target="10 %")

@@ -9,7 +9,7 @@ from itertools import repeat
 import numpy as np
 import pytest
 
-from similarity.engine import untrained, vgg16
+from similarity.engine import precision, untrained, vgg16
 
 HAS_BFLOAT16 = vgg16.provenance(weights="untrained")["precision"] == "bfloat16"
 
@@ -53,13 +53,18 @@ def test_each_layer_equals_kerass_own_network(layer, keras_vgg16):
     import keras
 
     images = pictures(2)
-    output = keras_vgg16.get_layer("block5_pool" if layer.startswith("block5") else layer).output
+    stops = {"block4": "block4_pool", "block5_conv1": "block5_conv1", "fc1": "fc1", "fc2": "fc2"}
+    output = keras_vgg16.get_layer(stops.get(layer, "block5_pool")).output
     reference = keras.Model(keras_vgg16.input, output)
     expected = reference.predict(
         keras.applications.vgg16.preprocess_input(images.astype(np.float32)), verbose=0
     )
-    if layer.startswith("block5"):
+    if layer in ("block4", "block5_conv1", "block5"):
+        expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
+    if layer.startswith("block"):
         expected = expected.max((1, 2)) if layer == "block5_max" else expected.mean((1, 2))
+    if layer == "block5":
+        expected = np.sqrt(expected)
     ours = vgg16.Vgg16(layer=layer, weights="untrained", precision="float32", batch_size=2)
     vectors = ours.embed(images)
     assert vectors.dtype == np.float32
@@ -156,7 +161,7 @@ def test_a_model_carries_the_provenance_it_was_asked_for(model):
 
 
 def test_bfloat16_is_refused_where_the_cpu_has_none(monkeypatch):
-    monkeypatch.setattr(vgg16, "_cpu_has_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
     assert vgg16.provenance(weights="untrained")["precision"] == "float32"
     with pytest.raises(ValueError, match="cannot compute with it"):
         vgg16.provenance(weights="untrained", precision="bfloat16")
@@ -165,10 +170,7 @@ def test_bfloat16_is_refused_where_the_cpu_has_none(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"layer": "block4"},
-            "Unsupported layer 'block4'. Supported values are block5, block5_max, fc1, fc2",
-        ),
+        ({"layer": "block6"}, "Unsupported layer 'block6'. Supported values are block5_conv1"),
         ({"precision": "float16"}, "Unsupported precision 'float16'. Supported values are auto, float32"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     ],

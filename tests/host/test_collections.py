@@ -19,7 +19,7 @@ THREE_GROUPS = directions(0, 1, 2, 40, 41, 90)
 
 def deduplicate(samples):
     cluster_step.cluster(samples, options.ClusterOptions(eps=NEAR))
-    return keep_step.keep(samples, options.KeepOptions())
+    return keep_step.keep(samples, options.KeepOptions(cover=False))
 
 
 def embed(samples):
@@ -244,6 +244,17 @@ def test_embedding_clustering_and_keeping_in_one_go(dataset, pictures, tmp_path)
     assert np.array_equal(made.values("dedup_kept").count(True), 3)
     again = unique.find_unique(made.load_saved_view("dedup-kept"), given)
     assert (again.samples, again.kept, again.embedding.up_to_date) == (3, 3, 3)
+
+
+def test_vectors_of_another_origin_are_used_as_they_are_and_need_a_threshold(vector_dataset):
+    unique = support.plugin("similarity.steps.unique")
+    made = vector_dataset(THREE_GROUPS, field="clip")
+    result = unique.find_unique(made, options.UniqueOptions(embeddings_field="clip", eps=NEAR, cover=False))
+    assert (result.embedding, result.kept) == (None, 3)
+    assert result.summary()
+    assert not made.has_sample_field("vgg16")
+    with pytest.raises(ValueError, match=r"'clip'.*eps.*target"):
+        unique.find_unique(made, options.UniqueOptions(embeddings_field="clip"))
 
 
 def test_a_view_sorted_by_id_backwards_keeps_its_order(dataset):

@@ -86,7 +86,7 @@ def test_every_picture_gets_a_vector_and_its_provenance(embedded):
     assert [(v.shape, v.dtype) for v in found] == [((512,), np.float32)] * 4
     assert len({v.tobytes() for v in found}) == 4
     info = dataset.get_field("vgg16").info["onlyone"]
-    assert (info["model"], info["layer"], info["weights"]) == ("VGG16", "block5", "untrained")
+    assert (info["model"], info["layer"], info["weights"]) == ("VGG16", "block5_conv1", "untrained")
     assert info["dimension"] == 512
     assert {"weights_digest", "precision", "preprocessing", "version", "onlyone_version"} <= set(info)
 

@@ -55,7 +55,6 @@ def test_other_tables_name_files_too(vector_dataset):
     made = vector_dataset(directions(0, 1, 40, 42))
     made.set_values("filepath", ["/day/one.jpg", "/day/two.jpg", "/day/three.jpg", "/night/one.jpg"])
     made.add_sample(fo.Sample(filepath="/night/empty.jpg"))
-    made.set_values("truth", ["a", "a", "b", "c", None])
     first = made.first().id
 
     def table(name, title, **options):
@@ -69,8 +68,6 @@ def test_other_tables_name_files_too(vector_dataset):
         "day/one.jpg",
         "night/one.jpg",
     )
-    [confused] = table("evaluate_clusters", "confusing_pairs", groups_field="truth")
-    assert (confused["picture"], confused["other picture"]) == ("three.jpg", "one.jpg")
     assert table("build_similarity_index", "skipped") == table("sweep_thresholds", "skipped") == empty
     nearest = table("sort_by_similarity", "nearest", selected=[first], k=2)
     assert [row["picture"] for row in nearest] == ["one.jpg", "two.jpg"]

@@ -29,7 +29,7 @@ def cluster(samples, **given):
 
 
 def keep(samples, report=None, **given):
-    return step.keep(samples, options.KeepOptions(**given), *([report] if report else []))
+    return step.keep(samples, options.KeepOptions(**{"cover": False, **given}), *([report] if report else []))
 
 
 @pytest.fixture
@@ -114,10 +114,11 @@ def test_a_chain_is_reported_and_cover_keeps_more_of_it(clustered):
     made = clustered(directions(0, 1, 2, 3, 4, 5))
     result = keep(made)
     assert (result.kept, result.beyond_eps) == (1, 4)
-    assert "cover=True" in result.notes[0]
     assert result.worst[0].id == made.last().id
     covered = keep(made, cover=True)
-    assert (covered.kept, covered.beyond_eps, covered.notes) == (3, 0, [])
+    assert (covered.kept, covered.beyond_eps) == (3, 0)
+    for told in (result, covered):
+        assert (told.kept_with_cover, told.kept_without_cover) == (3, 1)
     assert all(d.distance <= covered.eps for d in covered.duplicates)
 
 
@@ -419,11 +420,11 @@ def test_any_decision_on_a_dataset_keeps_its_promises_and_reconciles(vector_data
     assert documents(made) == before
 
 
-def test_the_result_says_in_words_that_dropped_samples_lie_beyond_eps(vector_dataset):
+def test_by_default_every_dropped_sample_is_within_eps_of_a_kept_one(vector_dataset):
     angles = np.arange(0, 40) * 2.0
     made = vector_dataset(np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1))
     support.foo.get_operator(support.uri("cluster_duplicates"))(made, embeddings_field="vgg16", eps=0.001)
     result = support.foo.get_operator(support.uri("keep_first_per_cluster"))(made)
-    assert result.beyond_eps > 0
-    assert "farther than eps from every kept one" in str(result)
-    assert "cover=True" in str(result)
+    assert result.beyond_eps == 0
+    assert all(pair.distance <= 0.001 for pair in result.duplicates)
+    assert result.kept == result.kept_with_cover > result.kept_without_cover == 1

@@ -43,7 +43,6 @@ OPERATORS = {
     "cluster_duplicates": ({"eps": "0.01"}, []),
     "keep_first_per_cluster": ({"cover": True, "order_by": "medoid"}, [CLUSTER]),
     "find_unique_samples": ({"weights": "untrained", "run_key": "night"}, []),
-    "evaluate_clusters": ({"groups_field": "scene"}, [CLUSTER]),
     "export_deduplicated": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "group_into_folders": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "write_report": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
@@ -190,7 +189,7 @@ def test_a_delegated_run_does_the_same_and_its_record_keeps_what_is_shown(copy, 
         ("cluster_duplicates", {"run_key": "My run"}, "run_key must be a lower-case identifier"),
         ("cluster_duplicates", {"min_samples": 0}, "min_samples"),
         ("build_similarity_index", {"n_trees": 0}, "n_trees"),
-        ("compute_embeddings", {"layer": "block4"}, "layer"),
+        ("compute_embeddings", {"layer": "block6"}, "layer"),
     ],
 )
 def test_wrong_options_are_told_by_the_form_and_by_the_call_before_anything_runs(

@@ -8,7 +8,8 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from tests import support
-from tests.deduplicated import DROPPED, KEPT, SKIPPED
+from tests.deduplicated import DROPPED, KEPT, SKIPPED, vectors
+from tests.vectors import declare_as_ours
 
 import fiftyone as fo  # isort: skip
 import fiftyone.operators as foo  # isort: skip
@@ -58,17 +59,27 @@ class Tab:
 @pytest.fixture
 def tab(deduplicated):
     """A tab with the panel open on a finished run."""
-    return Tab(deduplicated()).send("on_load")
+    made = deduplicated()
+    declare_as_ours(made, dimension=8)
+    return Tab(made).send("on_load")
 
 
-def test_it_shows_the_run_and_the_suggestion(tab):
+def test_it_shows_the_run_and_the_measured_threshold(tab):
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
     row = swept.at(swept.eps)
-    assert f"Suggested: eps {swept.eps:.4g}" in tab.text
+    assert f"Measured: eps {swept.eps:.4g}" in tab.text
     assert f"keeps {row.kept:,} of {swept.samples:,}" in tab.text
     for label, value in (("Kept", KEPT), ("Dropped", DROPPED), ("Skipped", SKIPPED)):
         assert f'"title": "{label}"' in tab.text
         assert f'"title": "{value}"' in tab.text
+
+
+def test_where_no_threshold_was_measured_the_pairs_are_shown_and_no_mark_is_drawn(tab, vector_dataset):
+    other = Tab(vector_dataset(vectors())).send("on_load")
+    assert "No threshold was measured" in other.text
+    names = [trace["name"] for trace in find_traces(other.asked("show_panel_output"))]
+    assert "chosen" in names
+    assert "measured" not in names
 
 
 def test_moving_the_threshold_tells_what_clustering_would_give(tab):
@@ -79,7 +90,7 @@ def test_moving_the_threshold_tells_what_clustering_would_give(tab):
         assert f"keeps {found.unique:,} of {swept.samples:,}" in tab.text
 
 
-def test_what_cover_keeps_is_drawn_where_it_was_counted_and_said_for_the_suggestion(tab):
+def test_what_cover_keeps_is_drawn_where_it_was_counted_and_said_for_the_measured_threshold(tab):
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
     traces = {trace["name"]: trace for trace in find_traces(tab.asked("show_panel_output"))}
     drawn = dict(zip(traces["kept with cover"]["x"], traces["kept with cover"]["y"], strict=True))
@@ -201,10 +212,10 @@ def test_many_samples_are_left_to_the_operator(tab, monkeypatch):
     tab.dataset.delete_samples(tab.dataset.exists("vgg16").limit(1).values("id"))
     assert "Look at every threshold" in other.send("on_load").text
     asked = other.send("sweep").asked("prompt_user_for_operation")
-    foo.get_operator(support.uri("cluster_duplicates"))(other.dataset, run_key="trial")
+    foo.get_operator(support.uri("cluster_duplicates"))(other.dataset, target="5", run_key="trial")
     assert "Count with cover" in other.send("refresh").text
     assert "kept with cover" not in other.text
     foo.get_operator(asked["operator_uri"])(other.dataset)
-    assert "Suggested: eps" in other.send("refresh").text
+    assert "Measured: eps" in other.send("refresh").text
     assert "kept with cover" in other.text
     assert "Count with cover" not in other.text

@@ -66,7 +66,7 @@ def test_a_picture_is_refused_where_the_weights_are_not_those_of_the_vectors(vec
     made = vector_dataset(directions(0, 1))
     embed = support.plugin("similarity.engine.vgg16").provenance
     info = {
-        **embed(layer="block5", weights="untrained"),
+        **embed(layer="block5_mean", weights="untrained"),
         "weights_source": "untrained",
         "weights_digest": "another",
     }

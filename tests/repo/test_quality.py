@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from similarity.engine import clusters
 from tools.quality import hashes, measure, page, peers, sets
 
 ROOT = Path(__file__).resolve().parents[2]
+EPS = 0.05
 KINDS = ("original", "near", "crop", "frame_static")
 
 
@@ -31,21 +33,33 @@ def vectors(pictures):
 
 
 def test_a_set_that_the_vectors_tell_apart_is_kept_once_each_and_its_crops_apart(pictures, vectors):
-    found = measure.measure(pictures, vectors)
-    assert (found.chosen.kept, found.chosen.mixed, found.chosen.recall, found.chosen.precision) == (
-        40,
-        0,
-        1,
-        1,
-    )
+    found = measure.measure(pictures, vectors, EPS)
+    assert found.at(EPS) == measure.Outcome(kept=40, mixed=0, precision=1, recall=1, missed=0)
     assert (found.found("near"), found.found("crop")) == ((20, 20), (0, 20))
-    assert found.best.f1 == 1
+    assert found.kept_of("group 0") == (2, 2)
     assert found.clean.recall == 1
+    assert found.reaching(1.0) < EPS < found.first_mix
+    assert found.wrong() == []
+
+
+def test_what_mixes_is_told_at_the_threshold_where_it_begins(pictures, vectors):
+    vectors[4] = vectors[0] + 1e-3
+    found = measure.measure(pictures, vectors, EPS)
+    assert found.at(found.first_mix).mixed == 1
+    assert found.at(found.first_mix / 2).mixed == 0
+    assert {path.split("/")[1].split("-")[0] for path in found.wrong()[0][:2]} == {"0", "1"}
+
+
+def test_outcomes_are_those_of_the_engine(pictures, vectors):
+    for eps in (0.001, EPS, 0.2, 0.6):
+        labels = clusters.dbscan(vectors, eps=eps)
+        found = measure.measure(pictures, vectors, eps).at(eps)
+        assert found.kept == len(set(labels) - {-1}) + (labels == -1).sum()
 
 
 def test_what_cannot_be_read_is_left_out(pictures, vectors):
     vectors[0] = np.nan
-    assert len(measure.measure(pictures, vectors).pictures) == len(pictures) - 1
+    assert len(measure.measure(pictures, vectors, EPS).pictures) == len(pictures) - 1
 
 
 def test_hashes_are_as_far_apart_as_their_bits_differ():
@@ -59,37 +73,38 @@ def test_every_picture_is_in_the_set_of_everything(pictures):
     assert all(sets.SETS[-1].holds(picture) for picture in pictures)
 
 
-def test_the_page_names_every_set_and_says_that_weights_are_untrained(pictures, vectors):
-    report = {"block5": measure.measure(pictures, vectors)}
-    layers = dict.fromkeys((chosen.name for chosen in sets.SETS), report)
-    told = page.render(page.Results(weights="untrained", layers=layers, hashes={}))
-    assert all(f"### {chosen.title}" in told for chosen in sets.SETS)
-    assert "These figures are for untrained weights" in told
-    trained = page.render(page.Results(weights="imagenet", layers=layers, hashes={}))
-    assert "untrained weights" not in trained
+def results(pictures, vectors, **changes):
+    measured = measure.measure(pictures, vectors, EPS)
+    report = dict.fromkeys((chosen.name for chosen in sets.SETS), measured)
+    candidates = {"block5_conv1": page.Candidate(512, report)}
+    given = {"trained": candidates, "untrained": candidates, "unmeasured": {}, "decoding": "", "hashes": {}}
+    return page.Results(layer="block5_conv1", **{**given, **changes})
+
+
+def test_the_page_has_every_set_and_untrained_weights_as_an_appendix_only(pictures, vectors):
+    told = page.render(results(pictures, vectors))
+    assert all(f"| {chosen.title}" in told for chosen in sets.SETS)
+    assert told.index("ImageNet") < told.index("## Appendix: untrained weights")
+    alone = page.render(results(pictures, vectors, trained={}))
+    assert "with untrained weights: good for a trial" in alone
 
 
 def test_the_page_says_what_other_tools_make_of_the_pictures_and_why_one_could_not_be_measured(
     pictures, vectors
 ):
     found = peers.Peer(vectors, "cosine", 0.04, "96 % similar")
-    report = {"block5": measure.measure(pictures, vectors)}
-    made = page.Results(
-        weights="imagenet",
-        layers=dict.fromkeys((chosen.name for chosen in sets.SETS), report),
-        hashes={},
+    made = results(
+        pictures,
+        vectors,
         peers=peers.Peers({"other": found}, {"another": "its weights are nowhere"}),
-        measured={chosen.name: {"other": report["block5"]} for chosen in sets.SETS},
+        peer_figures={
+            chosen.name: {"other": measure.measure(pictures, vectors, 0.04)} for chosen in sets.SETS
+        },
     )
     told = page.render(made)
-    assert "other, 96 % similar | other, our suggested eps |" in told
+    assert "other, 96 % similar |" in told
     assert "- another: `its weights are nowhere`" in told
-
-
-def test_other_tools_are_measured_only_where_asked_for(pictures, vectors):
-    report = {"block5": measure.measure(pictures, vectors)}
-    layers = dict.fromkeys((chosen.name for chosen in sets.SETS), report)
-    assert "Not measured: `PEERS=1`" in page.render(page.Results(weights="x", layers=layers, hashes={}))
+    assert "Not measured: `PEERS=1`" in page.render(results(pictures, vectors))
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,29 @@
-"""What a way to tell pictures apart does on a set: at a threshold, and at the best there is."""
+"""What a way to tell pictures apart does on a set: at a threshold, and where it would begin to fail."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+from scipy.cluster.hierarchy import cophenet, fcluster, linkage
+from scipy.spatial.distance import pdist, squareform
 
-from similarity.engine import evaluation as ev
 from similarity.engine.clusters import NOISE, dbscan
 from similarity.engine.keepers import keep
-from similarity.engine.suggest import suggest
-from similarity.engine.sweep import Sweep, sweep
 
 from .sets import EASY, Picture
 
-Choose = Callable[[Sweep], tuple[float, bool]]
-"""A sweep -> a threshold, and whether it is clear."""
+MARGIN = 1.1
+"""A threshold must mix nothing at so many times its value either."""
 
-_TINY = 1e-9  # eps must be above 0
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one threshold gives.
+    """What one threshold gives, with one picture kept of each cluster.
 
     Attributes:
-        eps: the threshold
         kept: clusters, and pictures unlike any other
         mixed: clusters of several groups
         precision: share of the joined pairs that are of one group
@@ -32,129 +31,138 @@ class Outcome:
         missed: number of those that are not
     """
 
-    eps: float
     kept: int
     mixed: int
     precision: float
     recall: float
     missed: int
 
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall: both are read together."""
-        return 2 * self.precision * self.recall / ((self.precision + self.recall) or 1.0)
-
 
 @dataclass(frozen=True)
 class Measured:
-    """One way to tell pictures apart, on one set.
+    """One way to tell pictures apart, on one set, at one threshold.
 
     Attributes:
         pictures: those that could be read
-        outcomes: at every eps, ascending
-        chosen: at the threshold that was chosen, by default the engine's suggestion
-        clear: whether the engine called it clear
-        labels: the clusters there
-        covering: which pictures are kept there with cover, so that each dropped one is within eps of a kept one
-        wrong: the links there between two groups: two paths and their distance, the nearest first
+        matrix: ``(n, d)`` their vectors
+        metric: ``cosine`` or ``euclidean``
+        eps: the threshold
     """
 
     pictures: list[Picture]
-    outcomes: list[Outcome]
-    chosen: Outcome
-    clear: bool
-    labels: np.ndarray
-    covering: np.ndarray
-    wrong: list[tuple[str, str, float]]
+    matrix: np.ndarray = field(repr=False)
+    metric: str
+    eps: float
 
     @property
     def groups(self) -> int:
         """How many of the pictures differ."""
-        return len({picture.group for picture in self.pictures})
+        return len(set(self._group.tolist()))
 
-    @property
-    def best(self) -> Outcome:
-        """The outcome of the highest F1 that a single eps could have."""
-        return max(self.outcomes, key=lambda outcome: outcome.f1)
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The clusters at the threshold, from the engine."""
+        return dbscan(self.matrix, eps=self.eps, metric=self.metric)
 
-    @property
-    def clean(self) -> Outcome | None:
-        """The outcome of the highest recall without a mixed cluster; None if copies mix."""
-        unmixed = [outcome for outcome in self.outcomes if not outcome.mixed]
-        return max(unmixed, key=lambda outcome: outcome.recall, default=None)
+    @cached_property
+    def covering(self) -> np.ndarray:
+        """Which pictures are kept there with cover."""
+        return keep(self.matrix, self.labels, eps=self.eps, metric=self.metric, cover=True).kept
 
     def at(self, eps: float) -> Outcome:
-        """The outcome in force at a threshold."""
-        row = int(np.searchsorted([outcome.eps for outcome in self.outcomes], eps, side="right")) - 1
-        return self.outcomes[max(0, row)]
+        """Return what a threshold gives."""
+        label = fcluster(self._tree, eps + _ROUNDING, "distance")
+        joined = self._heights <= eps + _ROUNDING
+        right, easy = joined & self._same, self._easy
+        found = int((joined & easy).sum())
+        return Outcome(
+            kept=len(set(label.tolist())),
+            mixed=len(
+                {one for one in set(label.tolist()) if len(set(self._group[label == one].tolist())) > 1}
+            ),
+            precision=float(right.sum() / (joined.sum() or 1)),
+            recall=found / (int(easy.sum()) or 1),
+            missed=int(easy.sum()) - found,
+        )
+
+    @cached_property
+    def first_mix(self) -> float:
+        """The threshold at which the first cluster mixes two groups."""
+        return float(self._heights[~self._same].min(initial=np.inf))
+
+    def reaching(self, recall: float) -> float:
+        """Return the smallest threshold with this recall; infinite where there is nothing to find."""
+        heights = np.sort(self._heights[self._easy])
+        return float(heights[int(np.ceil(recall * len(heights))) - 1]) if len(heights) else np.inf
+
+    @cached_property
+    def clean(self) -> Outcome:
+        """The outcome of the highest recall without a mixed cluster."""
+        return self.at(np.nextafter(self.first_mix, 0) - 2 * _ROUNDING)
+
+    @cached_property
+    def nearest(self) -> float:
+        """The distance of the nearest two pictures of different groups."""
+        return float(self._distances[~self._same].min(initial=np.inf))
+
+    def wrong(self, most: int = 3) -> list[tuple[str, str, float]]:
+        """Return the nearest pairs of different groups within the threshold: two paths and their distance."""
+        left, right = np.triu_indices(len(self.pictures), 1)
+        wrong = np.flatnonzero(~self._same & (self._distances <= self.eps))
+        wrong = wrong[np.argsort(self._distances[wrong], kind="stable")][:most]
+        paths = [picture.path for picture in self.pictures]
+        return [(paths[left[i]], paths[right[i]], float(self._distances[i])) for i in wrong]
 
     def found(self, kind: str) -> tuple[int, int]:
-        """How many pictures of a kind share a cluster with another one of their group, and how many there are."""
+        """Return how many pictures of a kind share a cluster with another one of their group, and how many there are."""
         rows = [row for row, picture in enumerate(self.pictures) if picture.kind == kind]
         return sum(self._has_company(row) for row in rows), len(rows)
 
     def kept_of(self, group: str) -> tuple[int, int]:
-        """Into how many pieces a group falls, so many of it stay; and how many stay with cover."""
+        """Return into how many pieces a group falls, so many of it stay; and how many stay with cover."""
         rows = [row for row, picture in enumerate(self.pictures) if picture.group == group]
         labels = self.labels[rows].tolist()
         return labels.count(NOISE) + len(set(labels) - {NOISE}), int(self.covering[rows].sum())
 
     def _has_company(self, row: int) -> bool:
-        group, label = self.pictures[row].group, self.labels[row]
-        together = np.flatnonzero(self.labels == label) if label != NOISE else []
-        return any(other != row and self.pictures[other].group == group for other in together)
+        together = (self.labels == self.labels[row]) & (self._group == self._group[row])
+        return bool(self.labels[row] != NOISE and together.sum() > 1)
+
+    @cached_property
+    def _distances(self) -> np.ndarray:
+        return np.maximum(pdist(self.matrix.astype(np.float64), self.metric), 0)
+
+    @cached_property
+    def _tree(self) -> np.ndarray:
+        # DBSCAN with min_samples 2 is single linkage, cut at eps.
+        return linkage(self._distances, "single")
+
+    @cached_property
+    def _heights(self) -> np.ndarray:
+        return cophenet(self._tree)
+
+    @cached_property
+    def _group(self) -> np.ndarray:
+        return np.unique([picture.group for picture in self.pictures], return_inverse=True)[1]
+
+    @cached_property
+    def _same(self) -> np.ndarray:
+        return squareform(self._group[:, None] == self._group, checks=False)
+
+    @cached_property
+    def _easy(self) -> np.ndarray:
+        easy = np.array([picture.kind in EASY for picture in self.pictures])
+        return self._same & squareform(easy[:, None] & easy, checks=False)
 
 
-def measure(
-    pictures: Sequence[Picture],
-    vectors: np.ndarray,
-    *,
-    metric: str = "cosine",
-    choose: Choose | None = None,
-) -> Measured:
+def measure(pictures: Sequence[Picture], vectors: np.ndarray, eps: float, metric: str = "cosine") -> Measured:
     """Measure vectors on a set.
 
     Args:
         pictures: the set
         vectors: ``(n, d)``; NaN for what could not be read, which is left out
-        metric ("cosine"): as for the sweep
-        choose (None): gives a threshold and whether it is clear; by default the engine's suggestion
+        eps: the threshold
+        metric ("cosine"): or ``euclidean``
     """
     readable = np.flatnonzero(np.isfinite(vectors).all(axis=1))
-    read, matrix = [pictures[i] for i in readable], vectors[readable]
-    swept = sweep(matrix, metric=metric)
-    links = ev.links(swept, matrix)
-    groups = ev.number([picture.group for picture in read])[0]
-    easy = np.where([picture.kind in EASY for picture in read], groups, ev.UNKNOWN)
-    eps, clear = (choose or _suggestion)(swept)
-    outcomes = _outcomes(swept, ev.curve(links, groups, metric=metric), ev.curve(links, easy, metric=metric))
-    labels = dbscan(matrix, eps=eps, metric=metric)
-    wrong = ev.wrong_links(links, groups, eps)
-    measured = Measured(
-        pictures=read,
-        outcomes=outcomes,
-        chosen=outcomes[0],
-        clear=clear,
-        labels=labels,
-        covering=keep(matrix, labels, eps=eps, metric=metric, cover=True).kept,
-        wrong=[
-            (read[i].path, read[j].path, float(length))
-            for i, j, length in zip(wrong.left, wrong.right, wrong.length, strict=True)
-        ],
-    )
-    return replace(measured, chosen=replace(measured.at(eps), eps=eps))
-
-
-def _suggestion(swept: Sweep) -> tuple[float, bool]:
-    found = suggest(swept)
-    return found.eps, found.clear
-
-
-def _outcomes(swept: Sweep, every: ev.Curve, easy: ev.Curve) -> list[Outcome]:
-    """Both curves at every eps; they come from the same links, and so have the same rows."""
-    columns = (every.eps, every.mixed, every.precision, easy.recall, easy.true - easy.right)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        Outcome(eps, swept.at(max(eps, _TINY)).kept, mixed, precision, recall, missed)
-        for eps, mixed, precision, recall, missed in rows
-    ]
+    return Measured([pictures[i] for i in readable], vectors[readable], metric, eps)

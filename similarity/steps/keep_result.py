@@ -1,0 +1,112 @@
+"""The result of ``keep_first_per_cluster``: what is kept, and the proof of what is left out."""
+
+from dataclasses import dataclass
+
+import fiftyone as fo
+
+from ..data.files import short_names
+from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+
+WORST = 100  # pairs in the saved view of the worst ones
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """One sample that is left out, and the kept one that stands for it."""
+
+    id: str
+    kept_id: str
+    distance: float
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepResult(Result):
+    """What ``keep_first_per_cluster`` decided.
+
+    Attributes:
+        run_key: the run
+        samples: number of samples asked for: kept + dropped + skipped
+        clusters, noise: how many of each are among them
+        kept, dropped: how many
+        kept_with_cover, kept_without_cover: how many are kept if each dropped sample is to be within eps of a kept
+            one, and if one of each cluster is enough; ``kept`` is one of the two
+        kept_ids: ids of the kept samples, in the keep order
+        duplicates: each dropped sample with its nearest kept one of the same cluster
+        skipped: sample id -> why it is neither kept nor dropped
+        protected: how many samples are kept because they are protected
+        eps, metric: of the clustering
+        worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
+        files: sample id -> file, of the samples in ``worst`` and the first of the skipped ones
+        worst_similarity: the smallest similarity in percent; None where nothing is dropped
+        beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
+        spreads: cluster number -> largest distance of a member to its kept one
+        largest_share: share of the samples in the largest cluster, in [0, 1]
+        warnings: what a person should look at first
+        notes: what a person should know
+        view: the kept samples
+    """
+
+    run_key: str
+    samples: int
+    clusters: int
+    noise: int
+    kept: int
+    dropped: int
+    kept_with_cover: int
+    kept_without_cover: int
+    kept_ids: list[str]
+    duplicates: list[Dropped]
+    skipped: Skipped
+    protected: int
+    eps: float
+    metric: str
+    worst: list[Dropped]
+    files: dict[str, str]
+    worst_similarity: float | None
+    beyond_eps: int
+    spreads: dict[int, float]
+    largest_share: float
+    warnings: list[str]
+    notes: list[str]
+    view: fo.DatasetView | None = view_field()
+
+    def summary(self) -> str:
+        """The result in words."""
+        lines = [
+            *self.warnings,
+            f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
+            f"{percent(self.kept, self.samples)} to annotate. {self.dropped:,} dropped, {len(self.skipped):,} skipped.",
+        ]
+        if self.worst_similarity is not None:
+            lines.append(
+                f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
+            )
+        lines += self.notes
+        if self.skipped:
+            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
+        return "\n".join(lines)
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The dropped samples least similar to their kept one."""
+        names = short_names(self.files)
+        rows = [
+            {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
+            for pair in self.worst[:20]
+        ]
+        return {"worst_pairs": rows} | skipped_table(self.skipped, self.files)
+
+
+def worst_of_each(duplicates: list[Dropped]) -> list[Dropped]:
+    """The worst pair of each kept sample, so that a view can show each pair side by side."""
+    worst: dict[str, Dropped] = {}
+    for dropped in duplicates:
+        known = worst.get(dropped.kept_id)
+        if known is None or dropped.distance > known.distance:
+            worst[dropped.kept_id] = dropped
+    return sorted(worst.values(), key=lambda pair: -pair.distance)[:WORST]
+
+
+def side_by_side(pairs: list[Dropped]) -> list[str]:
+    """Return the ids of the pairs, each dropped sample before its kept one."""
+    return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
