@@ -100,6 +100,7 @@ def ratios(sections: dict[str, Figures], cores: int) -> list[str]:
         *_memory(list(sections.get("embedding_memory", {}).items())),
         *_clustering(sections.get("clustering", {})),
         *_click(sections.get("click", {})),
+        *_auto(sections.get("fiftyone", {})),
     ]
     lines = [f"| {title} | {ratio:.2f} | {aim} |" for title, ratio, aim in rows]
     return ["| | ratio | aim |", "|---|--:|---|", *lines]
@@ -186,3 +187,10 @@ def _click(found: Figures) -> Iterator[Row]:
     for name, run in found.items():
         if "ours_ms" in run and "builtin_ms" in run:
             yield f"a click among {name}: built-in / ours", run["builtin_ms"] / run["ours_ms"], "20"
+
+
+def _auto(found: Figures) -> Iterator[Row]:
+    for name, run in found.items():
+        other = found.get(name.replace("eps auto", "eps as a number"), {})
+        if name.endswith("eps auto") and "seconds" in run and "seconds" in other:
+            yield f"{name} / as a number", run["seconds"] / other["seconds"], "at most 1.05"

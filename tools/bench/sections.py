@@ -179,7 +179,14 @@ def index(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]
 
 def fiftyone(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
     """What is read from and written to FiftyOne's database."""
-    return in_turns({f"{n:,} samples": Task("steps", {"n": n}) for n in (sizes.many, sizes.million) if n}, 1)
+    found = in_turns({f"{n:,} samples": Task("steps", {"n": n}) for n in (sizes.many, sizes.million) if n}, 1)
+    title = f"find_unique_samples, {sizes.many:,} ready vectors"
+    asked = {"n": sizes.many}
+    both = {
+        f"{title}, eps as a number": Task("unique", {**asked, "auto": False}),
+        f"{title}, eps auto": Task("unique", {**asked, "auto": True}),
+    }
+    return found | in_turns(both, sizes.repeats)
 
 
 def growth(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:

@@ -189,6 +189,32 @@ def steps(n: int) -> dict[str, float]:
     return found
 
 
+def unique(n: int, auto: bool) -> dict[str, float]:
+    """``find_unique_samples`` with ready vectors: with the measured threshold, or the same number given."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.jpg" for number in range(n)]
+        for path in paths:
+            path.touch()
+        made, plugin = dataset([str(path) for path in paths])
+        eps = _declare_ready(made, plugin)
+        options = plugin("similarity.options").UniqueOptions(weights="untrained", eps="auto" if auto else eps)
+        started = time.perf_counter()
+        found = plugin("similarity.steps.unique").find_unique(made, options)
+        return {"seconds": time.perf_counter() - started, "kept": found.kept}
+
+
+def _declare_ready(made, plugin) -> float:
+    """Let vectors look as if compute_embeddings had just written them; return their threshold."""
+    vgg16, embeddings = plugin("similarity.engine.vgg16"), plugin("similarity.data.embeddings")
+    provenance, names = vgg16.provenance(weights="untrained"), embeddings.FieldNames("vgg16")
+    embeddings.declare(made, names, provenance, "untrained")
+    ids, paths = made.values(["id", "filepath"])
+    write_vectors(made, ids, data.vectors(len(ids)), "vgg16")
+    marks = {i: embeddings.file_mark(path) for i, path in zip(ids, paths, strict=True)}
+    plugin("similarity.data.samples").write(made, {names.digest: {i: i for i in ids}, names.file: marks})
+    return plugin("similarity.engine.calibration").threshold(provenance).eps
+
+
 def gpus() -> dict[str, float]:
     """How many GPUs TensorFlow sees."""
     import tensorflow as tf
@@ -208,11 +234,13 @@ def dataset(paths: list[str]):
     return made, lambda name: importlib.import_module(f"fiftyone.plugins.orgs.onlyone.dedup.{name}")
 
 
-def write_vectors(made, ids: list[str], vectors: np.ndarray, part: int = 50_000) -> None:
-    """Write vectors into the field ``vectors``."""
+def write_vectors(
+    made, ids: list[str], vectors: np.ndarray, field: str = "vectors", part: int = 50_000
+) -> None:
+    """Write vectors into a field."""
     for start in range(0, len(ids), part):
         values = dict(zip(ids[start : start + part], vectors[start : start + part], strict=True))
-        made.set_values("vectors", values, key_field="id", progress=False)
+        made.set_values(field, values, key_field="id", progress=False)
 
 
 def _plain_keras_model(predict: bool):
