@@ -10,15 +10,19 @@ import fiftyone as fo
 from bson import DBRef, json_util
 from fiftyone.core.odm.views import SavedViewDocument
 
+from . import locks
+
 
 def save(dataset: fo.Dataset, name: str, view: fo.DatasetView, description: str) -> None:
     """Save a view under a name, in the place of one that has it."""
     delete(dataset, name)
+    locks.check()
     dataset.save_view(name, view, description)
 
 
 def delete(dataset: fo.Dataset, name: str) -> None:
     """Delete a saved view, if there is one."""
+    locks.check()
     listed = mend(dataset)
     for document in [document for document in listed if document.name == name]:
         dataset._doc.saved_views.remove(document)

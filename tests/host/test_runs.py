@@ -30,7 +30,7 @@ import importlib
 import fiftyone as fo, fiftyone.operators as foo
 foo.list_operators()
 plugin = lambda name: importlib.import_module("{support.PACKAGE}." + name)
-options, runs, locks = (plugin("similarity." + name) for name in ("options", "runs", "locks"))
+options, runs, locks = (plugin("similarity." + name) for name in ("options", "data.runs", "data.locks"))
 dataset = fo.load_dataset("{dataset.name}")
 def deduplicate(samples):
     plugin("similarity.steps.cluster").cluster(samples, options.ClusterOptions(eps={NEAR}))
