@@ -3,7 +3,7 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, evaluation, exports, removal, search, thresholds
+    from . import clusters, embeddings, evaluation, exports, removal, runs, search, thresholds
     from .panel import panel
 
     for operator in (
@@ -21,6 +21,7 @@ def register(plugin):
         exports.WriteReport,
         removal.RemoveDuplicates,
         removal.RestoreRemoved,
+        runs.DeleteRun,
         removal.QuarantineMedia,
         removal.RestoreMedia,
     ):

@@ -32,6 +32,13 @@ def delete(dataset: fo.Dataset, name: str) -> None:
     SavedViewDocument.objects(dataset_id=dataset._doc.id, name=name, id__nin=others).delete()
 
 
+def marked(dataset: fo.Dataset, mark: str) -> list[str]:
+    """Names of the saved views whose description ends with a mark."""
+    return [
+        document.name for document in mend(dataset) if (document.description or "").rstrip().endswith(mark)
+    ]
+
+
 def stages(dataset: fo.Dataset) -> list[list[dict[str, Any]]]:
     """The serialized stages of every saved view, without their uuids."""
     return [[json_util.loads(stage) for stage in document.view_stages] for document in mend(dataset)]

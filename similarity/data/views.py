@@ -67,10 +67,10 @@ def save_confusing(dataset: fo.Dataset, names: Names, pairs: Iterable[tuple[str,
             shown |= dict.fromkeys(pair)
     view = sm.everything(dataset).select(list(shown), ordered=True)
     told = "Pairs that the clusters join or part wrongly, each side by side"
-    saved_views.save(dataset, names.view(CONFUSING), view, told)
+    _save(dataset, names, {CONFUSING: (view, told)})
     return dataset.load_saved_view(names.view(CONFUSING))
 
 
 def _save(dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]) -> None:
     for word, (view, description) in views.items():
-        saved_views.save(dataset, names.view(word), view, description)
+        saved_views.save(dataset, names.view(word), view, f"{description} {names.mark}")

@@ -18,7 +18,7 @@ from ..engine.vectors import percent as similarity_percent
 from ..options import EvaluateOptions
 from ..progress import Report, silent
 from ..result import Result, count, view_field
-from . import cluster
+from ..workflow import CLUSTER
 
 CONFUSING = 50  # pairs of either kind that are listed, and shown in the saved view
 CURVE = 200  # points of the curve that people see
@@ -174,7 +174,7 @@ class _Evaluating:
     def run(self, report: Report) -> EvaluateResult:
         run_key, self.dataset = self.options.run_key, self.samples._dataset
         self.names = runs.Names(run_key)
-        self.clustering = runs.require_step(self.dataset, run_key, cluster.STEP, "cluster_duplicates")
+        self.clustering = runs.require(self.dataset, run_key, CLUSTER)
         owned = {"views": [self.names.view(views.CONFUSING)]}
         runs.refuse_foreign(self.dataset, run_key, owned)
         report("Reading the groups", 0, 2)

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tests import support
+from tests.deduplicated import delete_run
 from tests.vectors import NEAR, directions, documents, tags
 
 import fiftyone as fo  # isort: skip
@@ -68,47 +69,12 @@ def test_names_that_a_new_clustering_gives_up_are_not_owned_any_more(vector_data
     assert made.load_saved_view("dedup-kept").count() == 1
 
 
-def test_deleting_a_run_leaves_the_dataset_as_it_was_before_it(vector_dataset):
-    made = vector_dataset(VECTORS)
-    made.tag_samples(["mine", "dedup:mine"])
-    made.set_values("dedup_reviewed", [True] * 7)
-    made.save_view("dedup-mine", made.limit(1))
-    before = documents(made), made.get_field_schema().keys(), made.list_saved_views(), made.list_runs()
-    deduplicate(made)
-    runs.delete(made, "dedup")
-    assert (
-        documents(made),
-        made.get_field_schema().keys(),
-        made.list_saved_views(),
-        made.list_runs(),
-    ) == before
-
-
-def test_deleting_a_run_leaves_a_field_that_a_person_has_made_in_place_of_its_own(vector_dataset):
-    made = vector_dataset(VECTORS)
-    deduplicate(made)
-    made.delete_sample_field("dedup_kept")
-    made.set_values("dedup_kept", ["mine"] * 7)
-    runs.delete(made, "dedup")
-    assert made.values("dedup_kept") == ["mine"] * 7
-    assert not made.has_sample_field("dedup_kept_id")
-
-
-def test_deleting_what_is_no_run_of_ours_is_an_error(vector_dataset):
-    made = vector_dataset(VECTORS)
-    made.register_run("other", made.init_run(method="other"))
-    for key, message in (("dedup", "no run 'dedup'"), ("other", "not OnlyOne's")):
-        with pytest.raises(ValueError, match=message):
-            runs.delete(made, key)
-    assert made.list_runs() == ["other"]
-
-
 def test_a_clone_has_a_run_of_its_own(vector_dataset):
     made = vector_dataset(VECTORS)
     deduplicate(made)
     clone = made.clone()
     before = documents(made)
-    runs.delete(clone, "dedup")
+    delete_run(clone)
     clone.delete()
     assert documents(made) == before
     assert runs.load_results(fo.load_dataset(made.name, reload=True), "dedup")["keep"]["kept"] == 3
@@ -165,7 +131,7 @@ def test_a_run_that_another_process_works_on_is_busy_and_free_as_soon_as_that_is
         with pytest.raises(locks.Busy):
             deduplicate(made)
         with pytest.raises(locks.Busy):
-            runs.delete(made, "dedup")
+            delete_run(made)
         assert made.list_runs() == []
         other.kill()
         other.wait()
