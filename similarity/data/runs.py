@@ -81,6 +81,18 @@ def load_results(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
     return dict(results.steps) if results is not None else {}
 
 
+def step_results(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
+    """The long results of a step.
+
+    Raises:
+        ValueError: if they are gone; the message names the operator to run
+    """
+    found = load_results(dataset, run_key).get(step.name)
+    if found is None:
+        raise ValueError(f"The results of {step.operator} in the run {run_key!r} are gone: run it again")
+    return found
+
+
 def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
     """The record of a finished step of a run.
 

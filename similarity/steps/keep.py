@@ -170,7 +170,7 @@ class _Keeping:
         )
 
     def _skipped(self, ids: list[str]) -> Skipped:
-        self.unusable = runs.load_results(self.dataset, self.options.run_key)[CLUSTER.name]["skipped"]
+        self.unusable = runs.step_results(self.dataset, self.options.run_key, CLUSTER)["skipped"]
         return {sample_id: self.unusable.get(sample_id, NOT_IN_RUN) for sample_id in ids}
 
     def _decide(self, report: Report) -> KeepResult:

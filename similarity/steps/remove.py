@@ -139,7 +139,7 @@ class _Removing:
         self.dataset, run_key = self.samples._dataset, self.options.run_key
         self._refuse_archive()
         embeddings_field = self._require_run()
-        sealed = runs.load_results(self.dataset, run_key)[KEEP.name]["seals"]
+        sealed = runs.step_results(self.dataset, run_key, KEEP)["seals"]
         self.checks = removal.Checks(
             self.dataset, run_key, sealed, embeddings_field, thorough=self.options.confirm
         )

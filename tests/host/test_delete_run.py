@@ -189,3 +189,14 @@ def test_a_field_of_the_run_that_is_gone_is_named_with_the_operator_that_makes_i
     for step in RUN[RUN.index(operator) :]:
         call(step, made, **({"eps": NEAR} if step == RUN[0] else {}))
     assert call("remove_duplicates", made).samples == 7
+
+
+def test_results_that_are_gone_are_named_with_the_operator_that_makes_them(vector_dataset):
+    made = vector_dataset(VECTORS)
+    deduplicate(made)
+    made._doc.runs["dedup"].results.delete()
+    for operator, missing in (("keep_first_per_cluster", RUN[0]), ("remove_duplicates", RUN[1])):
+        with pytest.raises(ValueError, match=f"{missing}.*again"):
+            call(operator, made)
+    deduplicate(made)
+    assert call("remove_duplicates", made).samples == 7
