@@ -9,8 +9,10 @@ import threading
 import time
 
 import pytest
+from pymongo.collection import Collection
 
 from tests import support
+from tests.removable import call, delete
 from tests.vectors import NEAR, directions, documents
 
 import fiftyone as fo  # isort: skip
@@ -223,3 +225,90 @@ def test_a_dataset_renamed_by_another_process_is_still_itself(vector_dataset, el
     assert cluster(made).clusters == 2
     assert made.name == renamed
     made.delete()
+
+
+# --- every operator
+
+WRITERS = ("insert", "update", "replace", "delete", "bulk_write", "find_one_and", "aggregate")
+WRITTEN = ("samples.", "runs", "views")
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """The writes of this process to samples, runs and views: for each, its collection and whether a lock was held."""
+    found = []
+
+    def watched(name, method):
+        def call(self, *arguments, **named):
+            reads = name == "aggregate" and not any("$merge" in stage for stage in arguments[0])
+            if self.name.startswith(WRITTEN) and not reads:
+                found.append((self.name, bool(locks._HELD.get())))
+            return method(self, *arguments, **named)
+
+        return call
+
+    for name in [name for name in vars(Collection) if name.startswith(WRITERS)]:
+        monkeypatch.setattr(Collection, name, watched(name, getattr(Collection, name)))
+    return found
+
+
+def test_every_operator_that_writes_does_so_under_a_lock(dataset, pictures, writes):
+    made = dataset(pictures(scenes=3, each=2))
+    selected = made.values("id")[:1]
+    for operator, given in (
+        ("compute_embeddings", {"weights": "untrained"}),
+        ("build_similarity_index", {}),
+        ("sort_by_similarity", {"selected": selected}),
+        ("cluster_duplicates", {"eps": 0.05}),
+        ("keep_first_per_cluster", {}),
+        ("remove_duplicates", {"confirm": True}),
+        ("restore_removed", {}),
+        ("delete_run", {"confirm": True}),
+        ("find_unique_samples", {"weights": "untrained", "eps": 0.05}),
+    ):
+        writes.clear()
+        call(operator, made, **given)
+        assert writes, operator
+        assert {held for _, held in writes} == {True}, operator
+    index = made.load_brain_results("vgg16_annoy")
+    writes.clear()
+    index.remove_from_index(sample_ids=selected)
+    assert {held for _, held in writes} == {True}
+    delete([made.name])
+
+
+STEPS = ("cluster_duplicates", "keep_first_per_cluster", "remove_duplicates", "restore_removed", "delete_run")
+
+
+@pytest.mark.parametrize(
+    ("operator", "at"),
+    [("sort_by_similarity", 1), ("sort_by_similarity", 2), *((step, at) for step in STEPS for at in (1, 4))],
+)
+def test_an_operator_whose_lock_was_taken_over_writes_nothing_more(
+    removable, writes, monkeypatch, operator, at
+):
+    made = removable()
+    given = {
+        "sort_by_similarity": {"selected": made.exists("vgg16").values("id")[:1], "k": 3},
+        "cluster_duplicates": {"eps": 0.05},
+        "keep_first_per_cluster": {},
+        "restore_removed": {},
+    }.get(operator, {"confirm": True})
+    if operator == "sort_by_similarity":
+        call("build_similarity_index", made)
+    if operator == "restore_removed":
+        call("remove_duplicates", made, confirm=True)
+    renew, checks = locks.Lease._renew, []
+
+    def taken_over(lease) -> bool:
+        checks.append(lease)
+        if len(checks) == at:
+            writes.clear()
+        return len(checks) < at and renew(lease)
+
+    monkeypatch.setattr(locks.Lease, "_renew", taken_over)
+    with pytest.raises(locks.LockLost):
+        call(operator, made, **given)
+    assert writes == []
+    monkeypatch.setattr(locks.Lease, "_renew", renew)
+    call(operator, made, **given)
