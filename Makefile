@@ -31,8 +31,8 @@ quality: setup  ## measure on real pictures, write docs/quality.md (DATA=folder,
 test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no Chromium)
 	$(PY) -m pytest
 
-torture: setup-dev  ## kill every step at fifty moments each, and run it again; the demo by nine seeds; takes long
-	MOMENTS=50 SEEDS=9 $(PY) -m pytest tests/host/test_kill.py tests/engine/test_scenes.py
+torture: setup-dev  ## kill every step at fifty moments each, let two processes meet 1,000 times, try nine demos; takes long
+	MOMENTS=50 INTERLEAVINGS=1000 SEEDS=9 $(PY) -m pytest tests/host/test_kill.py tests/host/test_two_homes.py tests/engine/test_scenes.py
 
 bench: setup  ## measure side by side, and write docs/benchmarks.md (QUICK=1, DATA=folder, ONLY=sections)
 	$(PY) -m tools.bench $(if $(filter 1,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only $(ONLY))

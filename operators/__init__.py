@@ -3,7 +3,7 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, exports, removal, search, thresholds
+    from . import clusters, embeddings, exports, removal, runs, search, thresholds
     from .panel import panel
 
     for operator in (
@@ -20,6 +20,7 @@ def register(plugin):
         exports.WriteReport,
         removal.RemoveDuplicates,
         removal.RestoreRemoved,
+        runs.DeleteRun,
         removal.QuarantineMedia,
         removal.RestoreMedia,
     ):

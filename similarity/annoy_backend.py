@@ -13,6 +13,7 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
 
+from .data.locks import lock
 from .engine.forest import check_options
 from .index.field import VectorField
 from .index.query import NeighborQueries, Query, check_comparable, complain
@@ -243,8 +244,9 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         if not len(ids):
             return
         check_comparable(self._state, vectors)
-        fbu.add_embeddings(self._source.dataset, vectors, ids.tolist(), None, self._source.name)
-        self._source.clear_digests(ids.tolist())
+        with lock(self._source.dataset, f"field-{self._source.name}"):
+            fbu.add_embeddings(self._source.dataset, vectors, ids.tolist(), None, self._source.name)
+            self._source.clear_digests(ids.tolist())
         if reload:
             self.reload()
             if _MUCH * len(self._state.delta) > len(self._state.base.ids):
@@ -263,8 +265,9 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         if not present.any():
             return
         found = ids[present].tolist()
-        fbu.remove_embeddings(self._source.dataset, self._source.name, sample_ids=found)
-        self._source.clear_digests(found)
+        with lock(self._source.dataset, f"field-{self._source.name}"):
+            fbu.remove_embeddings(self._source.dataset, self._source.name, sample_ids=found)
+            self._source.clear_digests(found)
         if reload:
             self.reload()
 

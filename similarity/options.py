@@ -269,6 +269,22 @@ class RestoreOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeleteRunOptions(RunOptions):
+    """Options of ``delete_run``."""
+
+    confirm: bool = option(
+        False,
+        "Delete it now; without it, only the plan is shown",
+        label="Yes, delete this run's fields, tags, saved views and record",
+    )
+    plan: str | None = option(
+        None,
+        "Name of the plan that was looked at: if the run has changed since, nothing is deleted",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class QuarantineOptions(RunOptions):
     """Options of ``quarantine_media``."""
 

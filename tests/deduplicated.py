@@ -64,6 +64,12 @@ def keep_first(samples, **options):
     return support.plugin("similarity.steps.keep").keep(samples, chosen)
 
 
+def delete_run(made, run_key="dedup", **options):
+    """Delete a run."""
+    chosen = support.plugin("similarity.options").DeleteRunOptions(run_key=run_key, confirm=True, **options)
+    return support.plugin("similarity.steps.delete_run").delete_run(made, chosen)
+
+
 def snapshot(made: fo.Dataset) -> str:
     """All that a step must not change: schema, samples with tags and times, views, runs, info."""
     made.reload()

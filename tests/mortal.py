@@ -5,6 +5,7 @@ starting FiftyOne anew for each of hundreds of kills would take hours. A request
 and when to die: at the k-th write to the database or to a disk, before or after it, or after a time.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -41,24 +42,40 @@ class Outcome:
 
 
 class Mortals:
-    """The forking process, seen from the tests. Close it."""
+    """The forking process, seen from the tests. Close it.
 
-    def __init__(self) -> None:
+    Args:
+        home (None): its ``$ONLYONE_HOME``; by default that of the tests
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.mortal"],
             cwd=Path(__file__).resolve().parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                **os.environ,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **({"ONLYONE_HOME": str(home)} if home else {}),
+            },
         )
 
     def run(self, *requests: dict[str, Any]) -> list[Outcome]:
         """Run requests, all at the same time: ``{"steps": [[step, options], ...], "dataset": ..., "die": ...}``."""
+        self.begin(*requests)
+        return self.end()
+
+    def begin(self, *requests: dict[str, Any]) -> None:
+        """Start requests, and do not wait for them."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(requests) + "\n")
         self._process.stdin.flush()
+
+    def end(self) -> list[Outcome]:
+        """Wait for the requests that were started last."""
+        assert self._process.stdout is not None
         answer = self._process.stdout.readline()
         assert answer, "the forking process is gone"
         return [Outcome(**outcome) for outcome in json.loads(answer)]
@@ -91,10 +108,19 @@ class Reaper:
         self.writes = 0
         self.counting = False
         self.die: dict[str, Any] = {}
+        self.dawdle: Callable[[], float] = float
 
-    def begin(self, die: dict[str, Any] | None) -> None:
-        """Count from now on."""
+    def begin(self, die: dict[str, Any] | None, pace: int | None = None) -> None:
+        """Count from now on.
+
+        Args:
+            die: when to die
+            pace (None): a seed of random pauses before writes
+        """
         self.die, self.counting = die or {}, True
+        if pace is not None:
+            rng = random.Random(pace)
+            self.dawdle = lambda: rng.choice([0, 0, 0, 0.01, 0.1])
         if "after" in self.die:
             timer = threading.Timer(self.die["after"], self._kill)
             timer.daemon = True
@@ -104,6 +130,7 @@ class Reaper:
         """Count a write that is about to be done; of some, nobody hears when they are."""
         if self.counting:
             self.writes += 1
+            time.sleep(self.dawdle())
             self._kill_if(before=True)
             if not tells_its_end:
                 self._kill_if(before=False)
@@ -172,14 +199,43 @@ def load_steps() -> dict[str, Callable[..., Any]]:
     """The steps by their operators' names; in small portions, and with a network that is quick."""
     import fiftyone.operators as foo
 
-    found = {
+    found: dict[str, Callable[..., Any]] = {
+        "rename": rename,
+        "rename_run": rename_run,
+        "forget_run": forget_run,
+    }
+    found |= {
         o.name: o for o in foo.list_operators() if o.plugin_name == "@onlyone/dedup" and hasattr(o, "step")
     }
     similarity = "fiftyone.plugins.orgs.onlyone.dedup.similarity"
-    sys.modules[f"{similarity}.removal.archive"].MOVE = 2
+    sys.modules[f"{similarity}.data.archive"].MOVE = 2
     sys.modules[f"{similarity}.steps.embed"].FLUSH = 3
     replace_network(sys.modules[f"{similarity}.engine.vgg16"])
     return found
+
+
+def rename(dataset: Any, name: str) -> None:
+    """Give a dataset another name by FiftyOne, as a person does."""
+    latest(dataset).name = name
+
+
+def rename_run(dataset: Any, key: str, new: str) -> None:
+    """Rename a run by FiftyOne, as a person does, if there is one."""
+    if latest(dataset).has_run(key):
+        dataset.rename_run(key, new)
+
+
+def forget_run(dataset: Any, key: str) -> None:
+    """Delete a run's record by FiftyOne, as a person does, if there is one."""
+    if latest(dataset).has_run(key):
+        dataset.delete_run(key)
+
+
+def latest(dataset: Any) -> Any:
+    """A dataset as it is now, whatever its name is by now."""
+    dataset._doc.reload("name")
+    dataset._reload(hard=True)
+    return dataset
 
 
 def replace_network(vgg16: Any) -> None:
@@ -222,15 +278,31 @@ def fork(
 
 def perform(steps: dict[str, Callable[..., Any]], request: dict[str, Any], reaper: Reaper) -> None:
     """Do what is asked, in the child."""
-    import fiftyone as fo
-
-    dataset = fo.load_dataset(request["dataset"])
+    dataset = load(request["dataset"])
     start = request.get("start")  # the same moment for all that run at the same time
     if start is not None:
         time.sleep(max(0.0, start - time.time()))
-    reaper.begin(request.get("die"))
+    reaper.begin(request.get("die"), request.get("pace"))
     for step, options in request["steps"]:
-        steps[step](dataset, **options)
+        try:
+            steps[step](dataset, **options)
+        except (ValueError, RuntimeError):  # those that explain themselves
+            if not request.get("anyway"):
+                raise
+
+
+def load(name_or_id: str) -> Any:
+    """A dataset by its name, or by its id where others may rename it at this moment."""
+    import fiftyone as fo
+    import fiftyone.core.odm as foo
+    from bson import ObjectId
+
+    if not ObjectId.is_valid(name_or_id):
+        return fo.load_dataset(name_or_id)
+    while True:
+        found = foo.get_db_conn().datasets.find_one({"_id": ObjectId(name_or_id)})
+        with contextlib.suppress(ValueError):
+            return fo.load_dataset(found["name"])
 
 
 def wait(child: int, reading: int, started: float) -> dict[str, Any]:

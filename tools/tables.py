@@ -21,6 +21,7 @@ STEPS = (
     ("write_report", declared.ReportOptions),
     ("remove_duplicates", declared.RemoveOptions),
     ("restore_removed", declared.RestoreOptions),
+    ("delete_run", declared.DeleteRunOptions),
     ("quarantine_media", declared.QuarantineOptions),
     ("restore_media", declared.RestoreMediaOptions),
 )

@@ -14,6 +14,7 @@ from ...similarity.options import RunOptions, SweepOptions
 from ...similarity.steps.overview import Overview, overview
 from ...similarity.steps.states import ALWAYS_CHECKED
 from ...similarity.steps.sweep import SweepResult, find, recall, sweep
+from ...similarity.workflow import CLUSTER, EMBED, EXPORT, INDEX, KEEP, REMOVE
 from . import state as ps
 from . import view as panel_view
 
@@ -22,12 +23,12 @@ _STILL = 0.01  # hundredths of the slider's way
 _AT_ONCE = 2_000  # so many samples are swept while the panel opens
 _EVERYTHING = {"view_target": "DATASET"}  # the grid may show, say, only what is kept
 _ASKED = {
-    "compute_embeddings": ("embeddings_field",),
-    "build_similarity_index": ("embeddings_field",),
-    "cluster_duplicates": ("embeddings_field", "run_key"),
-    "keep_first_per_cluster": ("run_key",),
-    "export_deduplicated": ("run_key",),
-    "remove_duplicates": ("run_key",),
+    EMBED.operator: ("embeddings_field",),
+    INDEX.operator: ("embeddings_field",),
+    CLUSTER.operator: ("embeddings_field", "run_key"),
+    KEEP.operator: ("run_key",),
+    EXPORT.operator: ("run_key",),
+    REMOVE.operator: ("run_key",),
 }
 
 
@@ -81,7 +82,7 @@ class DeduplicationPanel(foo.Panel):
         """Show another run, with its vectors."""
         panel, record = ctx.panel.state, runs.load(ctx.dataset, ctx.params["value"])
         panel.set(ps.RUN, ctx.params["value"])
-        panel.set(ps.FIELD, record["steps"]["cluster"]["options"]["embeddings_field"])
+        panel.set(ps.FIELD, record["steps"][CLUSTER.name]["options"]["embeddings_field"])
         panel.set(ps.EPS, None)
         self.refresh(ctx)
 
@@ -133,7 +134,7 @@ class DeduplicationPanel(foo.Panel):
         state, swept = ps.PanelState.of(ctx.panel), _swept(ctx)
         eps = ps.start(swept) if state.eps is None else state.eps
         params = state.found.sweep_options.to_dict() | {"run_key": state.run_key, "eps": repr(eps)}
-        self._prompt(ctx, "cluster_duplicates", params)
+        self._prompt(ctx, CLUSTER.operator, params)
 
     def open_operator(self, ctx) -> None:
         """Open the form of one of the steps."""

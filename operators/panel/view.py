@@ -7,21 +7,14 @@ import fiftyone.operators.types as types
 from ...similarity.result import percent
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.states import DONE, MISSING, READY, STALE
+from ...similarity.workflow import STEPS
 from . import clusters as panel_clusters
 from . import parts
 from . import threshold as panel_threshold
 from .state import Shown
 
 _COLORS = {DONE: "success", STALE: "warning", MISSING: "default", READY: "info"}
-_LABELS = {
-    "compute_embeddings": "Compute embeddings",
-    "build_similarity_index": "Build similarity index",
-    "cluster_duplicates": "Cluster duplicates",
-    "keep_first_per_cluster": "Keep first per cluster",
-    "export_deduplicated": "Export deduplicated",
-    "remove_duplicates": "Remove duplicates",
-}
-_OPTIONAL = ("build_similarity_index", "remove_duplicates")
+_STEPS = {step.operator: step for step in STEPS}
 
 
 def draw(shown: Shown) -> types.Property:
@@ -112,13 +105,15 @@ def _below(section: types.Object, shown: Shown) -> None:
 def _steps(panel: types.Object, shown: Shown) -> None:
     events, found = shown.events, shown.found
     section = parts.card(panel, "steps", "Steps", "In this order; each can be run again at any time.")
-    to_do = [s.operator for s in found.steps if s.state in (MISSING, STALE) and s.operator not in _OPTIONAL]
+    to_do = [
+        s.operator for s in found.steps if s.state in (MISSING, STALE) and not _STEPS[s.operator].optional
+    ]
     for number, step in enumerate(found.steps, 1):
         line = parts.row(section, step.operator, gap=1.5)
         parts.button(
             line,
             "open",
-            f"{number}. {_LABELS[step.operator]}",
+            f"{number}. {_STEPS[step.operator].label}",
             events.open_operator,
             main=step.operator == next(iter(to_do), None),
             params={"operator": step.operator},

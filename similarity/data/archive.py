@@ -18,6 +18,7 @@ import fiftyone.core.utils as fou
 from bson import ObjectId
 from pymongo import DeleteOne, UpdateOne
 
+from . import locks
 from . import samples as sm
 from .seals import documents
 
@@ -86,6 +87,7 @@ class Archive:
         """
         ids = [document["_id"] for document in found]
         _copy(self.source, self.store, ids, {}, "replace")
+        locks.check()
         notes = [UpdateOne({"_id": i}, {"$set": {REMOVAL: dict(removal[str(i)])}}) for i in ids]
         self.store._sample_collection.bulk_write(notes, ordered=False)
         copies = {d["_id"]: content(d) for d in documents(self.store, ids)}
@@ -93,6 +95,7 @@ class Archive:
         # Only the very version that was compared is deleted: a label drawn in this second stays where it was drawn.
         versions = [{"_id": d["_id"], "last_modified_at": d.get("last_modified_at")} for d in equal]
         if versions:
+            locks.check()
             self.source._sample_collection.bulk_write([DeleteOne(v) for v in versions], ordered=False)
         still = {d["_id"] for d in documents(self.source, ids, ["_id"])}
         moved = [str(i) for i in ids if i not in still and i in copies]
@@ -130,6 +133,7 @@ class Archive:
     def forget(self, ids: Sequence[str]) -> None:
         """Delete archived samples, which are in the dataset."""
         if ids:
+            locks.check()
             self.store.delete_samples(list(ids))
 
     def check_schema(self) -> None:
@@ -147,6 +151,7 @@ class Archive:
 
     def note_folders(self, folders: Iterable[str]) -> None:
         """Remember the quarantine folders."""
+        locks.check()
         self.store.info[MARK] = {**self.store.info[MARK], "folders": sorted(set(folders))}
         self.store.save()
 
@@ -154,6 +159,7 @@ class Archive:
         """Delete the archive if there is nothing left that it is needed for; return whether it is gone."""
         if self.folders or self.store._sample_collection.count_documents({}, limit=1):
             return False
+        locks.check()
         self.store.delete()
         return True
 
@@ -198,6 +204,7 @@ def create(samples: fo.core.collections.SampleCollection, run_key: str) -> Archi
         )
     name = _name(dataset, run_key)
     _refuse_taken(name)
+    locks.check()
     unfinished = name + _UNFINISHED
     if fo.dataset_exists(unfinished) and not fo.load_dataset(unfinished).persistent:
         fo.delete_dataset(unfinished)  # of a process that was killed at the next line
@@ -252,6 +259,7 @@ def merge_schema(target: fo.Dataset, origin: fo.Dataset, schema: dict[str, fo.Fi
     Raises:
         ValueError: naming the field
     """
+    locks.check()
     try:
         target._merge_sample_field_schema(schema)
     except ValueError as error:
@@ -279,6 +287,7 @@ def _copy(
         {"$set": {**changes, "_dataset_id": target._doc.id}},
         {"$merge": {"into": target._sample_collection_name, "on": "_id", "whenMatched": when_matched}},
     ]
+    locks.check()
     origin._sample_collection.aggregate(stages)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..engine import vgg16
-from . import runs
+from . import locks, runs
 from . import samples as sm
 
 
@@ -102,6 +102,7 @@ def clear(dataset: fo.Dataset, names: FieldNames) -> None:
     """Delete the fields, where they are."""
     present = [name for name in (names.vectors, *names.beside) if dataset.has_sample_field(name)]
     if present:
+        locks.check()
         dataset.delete_sample_fields(present)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..engine import images
+from ..workflow import CLUSTER, KEEP
 from . import runs, seals
 from . import samples as sm
 from .archive import Document
@@ -182,7 +183,7 @@ def run_states(dataset: fo.Dataset) -> dict[str, str]:
     states = {}
     for run_key in runs.keys(dataset):
         steps = runs.load(dataset, run_key)["steps"]
-        states[run_key] = seals.json_digest({name: steps.get(name) for name in ("cluster", "keep")})
+        states[run_key] = seals.json_digest({name: steps.get(name) for name in (CLUSTER.name, KEEP.name)})
     return states
 
 

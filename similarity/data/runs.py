@@ -5,8 +5,6 @@ certificate, is in the run's results.
 """
 
 import importlib.metadata
-import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,68 +14,15 @@ import fiftyone.core.utils as fou
 import gridfs
 
 from ..declare import Options
+from ..workflow import CLUSTER, RECORDED, Step
+from . import locks, saved_views
 from . import samples as sm
-from . import saved_views
-from .locks import lock
+from .names import Names
 
 VERSION = "0.1.0"
 METHOD = "onlyone"
 
 WRITING, DONE = "writing", "done"
-
-
-@dataclass(frozen=True)
-class Names:
-    """Every name that a run may own, from its run key."""
-
-    run_key: str
-
-    @property
-    def cluster(self) -> str:
-        """Field: number of the cluster, -1 = noise, None = not in the run."""
-        return f"{self.run_key}_cluster"
-
-    @property
-    def kept(self) -> str:
-        """Field: whether the sample is kept."""
-        return f"{self.run_key}_kept"
-
-    @property
-    def kept_id(self) -> str:
-        """Field: id of the nearest kept sample of its cluster."""
-        return f"{self.run_key}_kept_id"
-
-    @property
-    def similarity(self) -> str:
-        """Field: similarity in percent to that sample."""
-        return f"{self.run_key}_similarity"
-
-    def cluster_tag(self, number: int) -> str:
-        """Tag of the members of a cluster."""
-        return f"{self.run_key}:cluster:{number:04d}"
-
-    def tag(self, word: str) -> str:
-        """Tag ``noise``, ``duplicate`` or ``skipped``."""
-        return f"{self.run_key}:{word}"
-
-    def view(self, word: str) -> str:
-        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst`` or ``skipped``."""
-        return f"{self.run_key}-{word}"
-
-    @property
-    def cluster_tags(self) -> str:
-        """Regular expression of the tags that clustering writes."""
-        return rf"{re.escape(self.run_key)}:(?:cluster:\d{{4,}}|noise|skipped)"
-
-    @property
-    def keep_tags(self) -> str:
-        """Regular expression of the tags that keeping writes."""
-        return rf"{re.escape(self.run_key)}:(?:duplicate|skipped)"
-
-    @property
-    def tags(self) -> str:
-        """Regular expression of all tags that the run writes."""
-        return f"{self.cluster_tags}|{self.keep_tags}"
 
 
 def load(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
@@ -87,12 +32,33 @@ def load(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
         ValueError: if there is no such run, or it is not one of ours
     """
     if not dataset.has_run(run_key):
-        known = ", ".join(keys(dataset)) or "none yet"
-        raise ValueError(f"There is no run {run_key!r} (runs: {known}). Run cluster_duplicates first")
+        raise ValueError(_missing(dataset, run_key))
     config = dataset.get_run_info(run_key).config
     if getattr(config, "method", None) != METHOD:
         raise ValueError(f"The run {run_key!r} is not OnlyOne's: choose another run_key")
     return dict(config.record)
+
+
+def _missing(dataset: fo.Dataset, run_key: str) -> str:
+    """Why a run has no record, and the remedy."""
+    renamed = [key for key in keys(dataset) if written_as(dataset, key) == run_key]
+    if renamed:
+        return (
+            f"The run {run_key!r} was renamed to {renamed[0]!r}, while its fields, tags and views have kept their names: "
+            f"rename it back (dataset.rename_run({renamed[0]!r}, {run_key!r})), or run {CLUSTER.operator} again"
+        )
+    if any(owns_field(dataset, run_key, name) for name in Names(run_key).fields):
+        return (
+            f"The record of the run {run_key!r} was deleted, while its fields are there: run {CLUSTER.operator} again, or "
+            "delete_run to take off the rest"
+        )
+    known = ", ".join(keys(dataset)) or "none yet"
+    return f"There is no run {run_key!r} (runs: {known}). Run {CLUSTER.operator} first"
+
+
+def written_as(dataset: fo.Dataset, run_key: str) -> str:
+    """The key that a run was written under, by which its fields, tags and views are named; FiftyOne can rename a run."""
+    return load(dataset, run_key).get("run_key", run_key)
 
 
 def keys(dataset: fo.Dataset) -> list[str]:
@@ -115,22 +81,53 @@ def load_results(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
     return dict(results.steps) if results is not None else {}
 
 
-def require_step(dataset: fo.Dataset, run_key: str, step: str, operator: str) -> dict[str, Any]:
+def step_results(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
+    """The long results of a step.
+
+    Raises:
+        ValueError: if they are gone; the message names the operator to run
+    """
+    found = load_results(dataset, run_key).get(step.name)
+    if found is None:
+        raise ValueError(f"The results of {step.operator} in the run {run_key!r} are gone: run it again")
+    return found
+
+
+def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
     """The record of a finished step of a run.
 
     Raises:
-        ValueError: if the step was not run, or did not finish; the message names the operator to run
+        ValueError: if the step, or one that it needs, was not run, did not finish, or has lost its fields; the message
+            names the operator to run
     """
-    found = load(dataset, run_key)["steps"].get(step)
+    if step.needs in RECORDED:
+        require(dataset, run_key, step.needs)
+    problem = lacks(dataset, run_key, load(dataset, run_key), step)
+    if problem is not None:
+        raise ValueError(f"{problem}: run {step.operator} first")
+    return dict(load(dataset, run_key)["steps"][step.name])
+
+
+def is_finished(record: dict[str, Any], step: Step) -> bool:
+    """Whether a run's record says that a step has written everything."""
+    return record["steps"].get(step.name, {}).get("state") == DONE
+
+
+def lacks(dataset: fo.Dataset, run_key: str, record: dict[str, Any], step: Step) -> str | None:
+    """Why a step of a run is not done, from the run's record and the dataset's fields; None if it is."""
+    found, former = record["steps"].get(step.name), record.get("run_key", run_key)
     if found is None:
-        raise ValueError(f"The run {run_key!r} has no result of {operator} yet: run {operator} first")
-    if found["state"] != DONE:
-        raise ValueError(f"{operator} did not finish in the run {run_key!r}: run it again")
-    return dict(found)
+        return f"The run {run_key!r} has no result of {step.operator}"
+    if former != run_key:
+        return f"The run {run_key!r} was named {former!r} when it was written, as its fields, tags and views still are"
+    if not is_finished(record, step):
+        return f"{step.operator} did not finish in the run {run_key!r}"
+    gone = [name for name in found["fields"] if not owns_field(dataset, run_key, name)]
+    return f"The field {gone[0]!r} of the run {run_key!r} was deleted or renamed" if gone else None
 
 
 def begin(
-    dataset: fo.Dataset, run_key: str, step: str, options: Options, owned: dict[str, list[str]]
+    dataset: fo.Dataset, run_key: str, step: Step, options: Options, owned: dict[str, list[str]]
 ) -> None:
     """Check that the names are free or ours, then record that ``step`` is about to write them.
 
@@ -145,22 +142,15 @@ def begin(
     """
     record = refuse_foreign(dataset, run_key, owned)
     steps = record["steps"]
-    earlier = list(steps)[: list(steps).index(step)] if step in steps else list(steps)
+    earlier = list(steps)[: list(steps).index(step.name)] if step.name in steps else list(steps)
     record["steps"] = {name: steps[name] for name in earlier}
-    record["steps"][step] = {"state": WRITING, "options": options.to_dict(), "started": _now()}
+    record["steps"][step.name] = {
+        "state": WRITING,
+        "options": options.to_dict(),
+        "fields": owned["fields"],
+        "started": _now(),
+    }
     _save(dataset, run_key, _owning(record, owned))
-
-
-def own(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]]) -> None:
-    """Record names that belong to a run beside its steps, about to be written: they go when the run is done again.
-
-    Args:
-        owned: as for :func:`begin`
-
-    Raises:
-        ValueError: if a name is somebody else's
-    """
-    _save(dataset, run_key, _owning(refuse_foreign(dataset, run_key, owned), owned))
 
 
 def _owning(record: dict[str, Any], owned: dict[str, list[str]]) -> dict[str, Any]:
@@ -169,16 +159,17 @@ def _owning(record: dict[str, Any], owned: dict[str, list[str]]) -> dict[str, An
 
 
 def finish(
-    dataset: fo.Dataset, run_key: str, step: str, facts: dict[str, Any], results: dict[str, Any]
+    dataset: fo.Dataset, run_key: str, step: Step, facts: dict[str, Any], results: dict[str, Any]
 ) -> None:
     """Record that ``step`` has written everything, with its counts (short) and its results (long)."""
     record = load(dataset, run_key)
-    record["steps"][step].update(facts, state=DONE, finished=_now(), versions=versions())
+    record["steps"][step.name].update(facts, state=DONE, finished=_now(), versions=versions())
     record["version"] = VERSION
     everything = {k: v for k, v in load_results(dataset, run_key).items() if k in record["steps"]}
-    everything[step] = results
+    everything[step.name] = results
     record["fields"] = [name for name in record["fields"] if dataset.has_sample_field(name)]
     record["views"] = [name for name in record["views"] if dataset.has_saved_view(name)]
+    locks.check()
     stored = dataset.init_run_results(run_key)
     stored.steps = everything
     dataset.save_run_results(run_key, stored, overwrite=True)
@@ -194,15 +185,16 @@ def refuse_foreign(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]
     Raises:
         ValueError: if the run or a name is somebody else's
     """
-    record = load(dataset, run_key) if dataset.has_run(run_key) else {"version": VERSION, "steps": {}}
+    record = {"version": VERSION, "run_key": run_key, "steps": {}}
+    if dataset.has_run(run_key) and written_as(dataset, run_key) == run_key:
+        record = load(dataset, run_key)
     for name in owned.get("fields", []):
-        if dataset.has_sample_field(name) and not _owns(dataset, run_key, name):
+        if dataset.has_sample_field(name) and not owns_field(dataset, run_key, name):
             raise ValueError(
                 f"The field {name!r} exists and is not OnlyOne's: choose another run_key, or rename the field"
             )
-    slugs = {
-        fou.to_slug(name): name for name in dataset.list_saved_views() if name not in record.get("views", [])
-    }
+    its = saved_views.marked(dataset, Names(run_key).mark)
+    slugs = {fou.to_slug(name): name for name in dataset.list_saved_views() if name not in its}
     for name in owned.get("views", []):
         taken = slugs.get(fou.to_slug(name))
         if taken is not None:
@@ -212,40 +204,30 @@ def refuse_foreign(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]
     return record
 
 
-def _owns(dataset: fo.Dataset, run_key: str, field: str) -> bool:
+def owns_field(dataset: fo.Dataset, run_key: str, field: str) -> bool:
+    """Whether a field is there and a run wrote it."""
     return sm.provenance(dataset, field).get("run_key") == run_key
 
 
 def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views: list[str]) -> None:
     """Take a run's fields, tags of the full pattern, and saved views off the dataset.
 
-    A field of that name that somebody else has made since stays.
+    A field or view of that name that somebody else has made since stays.
     """
-    present = [name for name in fields if dataset.has_sample_field(name) and _owns(dataset, run_key, name)]
+    present = [name for name in fields if owns_field(dataset, run_key, name)]
     if present:
+        locks.check()
         dataset.delete_sample_fields(present)
     sm.retag(dataset, tags, {})
-    for name in views:
-        saved_views.delete(dataset, name)
+    for name in saved_views.marked(dataset, Names(run_key).mark):
+        if name in views:
+            saved_views.delete(dataset, name)
 
 
 def declare(dataset: fo.Dataset, run_key: str, fields: dict[str, tuple[type[fof.Field], str]]) -> None:
     """Create a run's fields: ``{name: (type, description)}``."""
     for name, (kind, description) in fields.items():
         sm.declare_field(dataset, name, kind, description, {"run_key": run_key, "version": VERSION})
-
-
-def delete(dataset: fo.Dataset, run_key: str) -> None:
-    """Delete a run with everything that its record says it owns, and nothing else.
-
-    Raises:
-        ValueError: if there is no such run, or it is not one of ours
-        Busy: if an operator is at work on it
-    """
-    with lock(dataset, f"run-{run_key}"):
-        record = load(dataset, run_key)
-        clear(dataset, run_key, record["fields"], Names(run_key).tags, record["views"])
-        dataset.delete_run(run_key)
 
 
 def versions() -> dict[str, str]:
@@ -262,6 +244,7 @@ def _installed(name: str) -> str:
 
 
 def _save(dataset: fo.Dataset, run_key: str, record: dict[str, Any]) -> None:
+    locks.check()
     if dataset.has_run(run_key):
         config = dataset.get_run_info(run_key).config
         config.record = record

@@ -17,7 +17,7 @@ from pymongo import UpdateMany, UpdateOne
 
 from ..engine import vectors as engine_vectors
 from ..result import Skipped
-from . import stored_vectors
+from . import locks, stored_vectors
 from .pictures import flat as flat
 
 CHUNK = 10_000  # ids in one database operation: far below MongoDB's 16 MB even with 40 bytes an id
@@ -220,6 +220,7 @@ def declare_field(
     dataset: fo.Dataset, name: str, kind: type[fof.Field], description: str, info: Mapping[str, Any]
 ) -> None:
     """Create a field if need be, and write what it holds into its description and info."""
+    locks.check()
     told = {"onlyone": dict(info)}
     if not dataset.has_sample_field(name):
         dataset.add_sample_field(
@@ -251,6 +252,7 @@ def write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
             operations.append(
                 UpdateOne({"_id": ObjectId(sample_id)}, {"$set": {**row, "last_modified_at": now}})
             )
+        locks.check()
         dataset._bulk_write(operations, ids=ids)
 
 
@@ -262,6 +264,7 @@ def retag(dataset: fo.Dataset, pattern: str | None, members: Mapping[str, Iterab
     """
     now = datetime.now(UTC)
     if pattern is not None:
+        locks.check()
         dataset._bulk_write(
             [
                 UpdateMany(
@@ -279,6 +282,7 @@ def retag(dataset: fo.Dataset, pattern: str | None, members: Mapping[str, Iterab
         for chunk in _chunks([ObjectId(sample_id) for sample_id in ids])
     ]
     if additions:
+        locks.check()
         dataset._bulk_write(additions)
 
 

@@ -10,15 +10,19 @@ import fiftyone as fo
 from bson import DBRef, json_util
 from fiftyone.core.odm.views import SavedViewDocument
 
+from . import locks
+
 
 def save(dataset: fo.Dataset, name: str, view: fo.DatasetView, description: str) -> None:
     """Save a view under a name, in the place of one that has it."""
     delete(dataset, name)
+    locks.check()
     dataset.save_view(name, view, description)
 
 
 def delete(dataset: fo.Dataset, name: str) -> None:
     """Delete a saved view, if there is one."""
+    locks.check()
     listed = mend(dataset)
     for document in [document for document in listed if document.name == name]:
         dataset._doc.saved_views.remove(document)
@@ -26,6 +30,13 @@ def delete(dataset: fo.Dataset, name: str) -> None:
     # The one just taken off the list, and those that a kill left without ever putting them on it.
     others = [document.id for document in listed if document.name != name]
     SavedViewDocument.objects(dataset_id=dataset._doc.id, name=name, id__nin=others).delete()
+
+
+def marked(dataset: fo.Dataset, mark: str) -> list[str]:
+    """Names of the saved views whose description ends with a mark."""
+    return [
+        document.name for document in mend(dataset) if (document.description or "").rstrip().endswith(mark)
+    ]
 
 
 def stages(dataset: fo.Dataset) -> list[list[dict[str, Any]]]:

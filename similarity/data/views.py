@@ -56,4 +56,4 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> No
 
 def _save(dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]) -> None:
     for word, (view, description) in views.items():
-        saved_views.save(dataset, names.view(word), view, description)
+        saved_views.save(dataset, names.view(word), view, f"{description} {names.mark}")

@@ -21,7 +21,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ..data import caches
+from ..data import caches, locks
 from ..data.home import home
 from ..data.locks import Busy, lock
 from ..engine import forest
@@ -163,6 +163,7 @@ class IndexFolder:
             cache_folder=verdict_folder(),
             progress=reading.adding,
         )
+        locks.check()
         manifest = self._write(grown.facts, settings, fingerprint, reading)
         self._prune(grown.facts, json.loads(manifest)["samples"])
         if self._dataset is not None:

@@ -20,8 +20,8 @@ from ..engine.vectors import percent as similarity_percent
 from ..options import AUTO, ClusterOptions
 from ..progress import Report, about, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
+from ..workflow import CLUSTER
 
-STEP = "cluster"
 MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
 
 
@@ -166,15 +166,15 @@ class _Writing:
     def run(self, report: Report) -> ClusterResult:
         self.dataset, self.names = self.samples._dataset, runs.Names(self.options.run_key)
         result = self._result()
-        runs.begin(self.dataset, self.options.run_key, STEP, self.options, _owned(self.options.run_key))
+        runs.begin(self.dataset, self.options.run_key, CLUSTER, self.options, _owned(self.options.run_key))
         self._write(result, report)
         view = views.save_clusters(self.dataset, self.names)
-        runs.finish(self.dataset, self.options.run_key, STEP, self._facts(result), result.to_dict())
+        runs.finish(self.dataset, self.options.run_key, CLUSTER, self._facts(result), result.to_dict())
         return dataclasses.replace(result, view=view)
 
     def _write(self, result: ClusterResult, report: Report) -> None:
-        record = runs.load(self.dataset, self.options.run_key)
-        runs.clear(self.dataset, self.options.run_key, record["fields"], self.names.tags, record["views"])
+        names = self.names
+        runs.clear(self.dataset, self.options.run_key, names.fields, names.tags, names.views)
         runs.declare(
             self.dataset,
             self.options.run_key,

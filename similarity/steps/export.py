@@ -13,7 +13,7 @@ from ..exports.report import write_report
 from ..options import ExportOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
-from . import cluster, keep
+from ..workflow import KEEP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +101,7 @@ class _Exporting:
     def _check(self) -> targets.Target:
         """Everything that can be known to fail, before anything is written."""
         options, dataset = self.options, self.samples._dataset
-        runs.require_step(dataset, options.run_key, cluster.STEP, "cluster_duplicates")
-        runs.require_step(dataset, options.run_key, keep.STEP, "keep_first_per_cluster")
+        runs.require(dataset, options.run_key, KEEP)
         target = targets.target(options.export_dir)
         formats.check_labels(self.samples, options)
         self.rows = manifest.read(self.samples, options.run_key)

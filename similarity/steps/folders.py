@@ -14,7 +14,7 @@ from ..exports.manifest import KEPT, SKIPPED, Row
 from ..options import FoldersOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
-from . import cluster, keep
+from ..workflow import CLUSTER, KEEP
 
 UNIQUE_FOLDER, SKIPPED_FOLDER = "unique", "skipped"
 KEPT_PREFIX = "KEPT-"  # upper case: most file browsers then show the kept picture first
@@ -81,10 +81,10 @@ def folders(
     """
     samples = sm.flat(samples)
     with lock(samples._dataset, f"run-{options.run_key}"):
-        runs.require_step(samples._dataset, options.run_key, cluster.STEP, "cluster_duplicates")
+        decided = runs.is_finished(runs.load(samples._dataset, options.run_key), KEEP)
+        runs.require(samples._dataset, options.run_key, KEEP if decided else CLUSTER)
         report("Checking", 0, 1)
         target = targets.target(options.export_dir)
-        decided = _is_decided(samples._dataset, options.run_key)
         rows = manifest.read(samples, options.run_key, decided)
         present = [row for row in rows if row.status != SKIPPED or Path(row.filepath).is_file()]
         media.check([row.filepath for row in present], target, options.media)
@@ -94,10 +94,6 @@ def folders(
             media.place([(row.filepath, folder / files[row.id]) for row in present], options.media, report)
             manifest.write(rows, folder / "manifest.csv")
         return _result(rows, options, str(target.path), decided)
-
-
-def _is_decided(dataset: fo.Dataset, run_key: str) -> bool:
-    return runs.load(dataset, run_key)["steps"].get(keep.STEP, {}).get("state") == runs.DONE
 
 
 def _file_names(rows: list[Row]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import fiftyone as fo
 import fiftyone.brain as fob
 
 from .. import load_index, register_backend
+from ..data import locks
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
@@ -124,6 +125,7 @@ def _build(dataset: fo.Dataset, options: IndexOptions):
     that there is no index.
     """
     register_backend()
+    locks.check()
     known = _existing(dataset, options)
     if known is not None:
         known.rebuild()
@@ -141,6 +143,7 @@ def _build(dataset: fo.Dataset, options: IndexOptions):
             seed=options.seed,
         )
     except BaseException:
+        locks.check()  # the run may be another process's by now
         if dataset.has_brain_run(options.brain_key):
             dataset.delete_brain_run(options.brain_key)
         raise

@@ -17,11 +17,11 @@ from ..engine.clusters import NOISE
 from ..options import KeepOptions
 from ..progress import Report, about, silent
 from ..result import Skipped, count, listed
+from ..workflow import CLUSTER, KEEP
 from . import cluster
 from .keep_result import Dropped, KeepResult, side_by_side, worst_of_each
 from .order import keep_order, protected
 
-STEP = "keep"
 NOT_IN_RUN = "not in the run: run cluster_duplicates again"
 
 
@@ -47,18 +47,16 @@ class _Keeping:
 
     def run(self, report: Report) -> KeepResult:
         self.dataset, self.names = self.samples._dataset, runs.Names(self.options.run_key)
-        self.clustering = runs.require_step(
-            self.dataset, self.options.run_key, cluster.STEP, "cluster_duplicates"
-        )
+        self.clustering = runs.require(self.dataset, self.options.run_key, CLUSTER)
         runs.refuse_foreign(self.dataset, self.options.run_key, self._owned())
         report("Reading the vectors", 0, 3)
         self._read()
         result = self._decide(report)
         report("Writing", 2, 3)
-        runs.begin(self.dataset, self.options.run_key, STEP, self.options, self._owned())
+        runs.begin(self.dataset, self.options.run_key, KEEP, self.options, self._owned())
         self._write(result)
         results = result.to_dict() | {"seals": self._seals(result)}
-        runs.finish(self.dataset, self.options.run_key, STEP, self._facts(result), results)
+        runs.finish(self.dataset, self.options.run_key, KEEP, self._facts(result), results)
         return dataclasses.replace(result, view=self.dataset.load_saved_view(self.names.view("kept")))
 
     def _read(self) -> None:
@@ -89,7 +87,7 @@ class _Keeping:
         )
 
     def _skipped(self, ids: list[str]) -> Skipped:
-        self.unusable = runs.load_results(self.dataset, self.options.run_key)[cluster.STEP]["skipped"]
+        self.unusable = runs.step_results(self.dataset, self.options.run_key, CLUSTER)["skipped"]
         return {sample_id: self.unusable.get(sample_id, NOT_IN_RUN) for sample_id in ids}
 
     def _decide(self, report: Report) -> KeepResult:

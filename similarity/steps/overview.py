@@ -9,6 +9,7 @@ from ..data import archive, runs
 from ..data import samples as sm
 from ..data.files import files, short_names
 from ..options import SweepOptions
+from ..workflow import CLUSTER, KEEP, Step
 from . import states as steps_done
 from .states import StepState
 
@@ -129,12 +130,16 @@ class Overview:
 
 def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overview:
     """Look at a dataset and a run; nothing is written."""
+
+    def done(step: Step) -> bool:
+        return runs.lacks(dataset, run_key, record, step) is None
+
     run_keys = runs.keys(dataset)
     record = runs.load(dataset, run_key) if run_key in run_keys else {"steps": {}}
     results = runs.load_results(dataset, run_key) if record["steps"] else {}
-    clustering = results.get("cluster") if _finished(record, "cluster") else None
-    keeping = results.get("keep") if clustering and _finished(record, "keep") else None
-    options = record["steps"]["cluster"]["options"] if clustering else SweepOptions().to_dict()
+    clustering = results.get(CLUSTER.name) if done(CLUSTER) else None
+    keeping = results.get(KEEP.name) if clustering and done(KEEP) else None
+    options = record["steps"][CLUSTER.name]["options"] if clustering else SweepOptions().to_dict()
     removed = len(found.ids()) if (found := archive.find(dataset, run_key)) else 0
     with_vector = _with_vector(dataset, embeddings_field)
     return Overview(
@@ -167,10 +172,6 @@ def _problem(dataset: fo.Dataset) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def _finished(record: dict[str, Any], step: str) -> bool:
-    return record["steps"].get(step, {}).get("state") == runs.DONE
 
 
 def _with_vector(dataset: fo.Dataset, field: str) -> int:

@@ -20,7 +20,7 @@ from ..exports.targets import size
 from ..options import RemoveOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
-from . import keep
+from ..workflow import CLUSTER, KEEP
 
 _BY_HAND = "another version of it is in the archive already; it was brought back by hand"
 
@@ -139,7 +139,7 @@ class _Removing:
         self.dataset, run_key = self.samples._dataset, self.options.run_key
         self._refuse_archive()
         embeddings_field = self._require_run()
-        sealed = runs.load_results(self.dataset, run_key)[keep.STEP]["seals"]
+        sealed = runs.step_results(self.dataset, run_key, KEEP)["seals"]
         self.checks = removal.Checks(
             self.dataset, run_key, sealed, embeddings_field, thorough=self.options.confirm
         )
@@ -169,15 +169,17 @@ class _Removing:
     def _require_run(self) -> str:
         """The embeddings field of the run, which is finished and the one that was looked at."""
         run_key, wanted = self.options.run_key, self.options.plan
-        clustering = runs.require_step(self.dataset, run_key, "cluster", "cluster_duplicates")
-        keeping = runs.require_step(self.dataset, run_key, keep.STEP, "keep_first_per_cluster")
+        clustering = runs.require(self.dataset, run_key, CLUSTER)
+        keeping = runs.require(self.dataset, run_key, KEEP)
         self.plan = json_digest({"cluster": clustering, "keep": keeping})
         if wanted is not None and wanted != self.plan:
             raise ValueError(
                 f"The run {run_key!r} was done again since the plan {wanted} was shown, so nothing was removed: look at the "
                 "new plan first"
             )
-        return clustering["options"]["embeddings_field"]
+        embeddings_field = clustering["options"]["embeddings_field"]
+        sm.check_vector_field(self.dataset, embeddings_field)
+        return embeddings_field
 
     def _each_batch(self) -> None:
         words = "Removing" if self.options.confirm else "Looking at what the run leaves out"

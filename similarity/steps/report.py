@@ -12,7 +12,7 @@ from ..exports.report import write_report
 from ..options import ReportOptions
 from ..progress import Report, silent
 from ..result import Result, percent
-from . import cluster, keep
+from ..workflow import KEEP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,7 @@ def report(
     """
     samples = sm.flat(samples)
     with lock(samples._dataset, f"run-{options.run_key}"):
-        runs.require_step(samples._dataset, options.run_key, cluster.STEP, "cluster_duplicates")
-        runs.require_step(samples._dataset, options.run_key, keep.STEP, "keep_first_per_cluster")
+        runs.require(samples._dataset, options.run_key, KEEP)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key)
         with target.writing() as folder:

@@ -9,6 +9,7 @@ from fiftyone import ViewField as F
 from ..data import runs
 from ..data import samples as sm
 from ..result import count
+from ..workflow import CLUSTER, EMBED, EXPORT, INDEX, KEEP, REMOVE
 
 DONE, STALE, MISSING, READY = "done", "stale", "missing", "ready"
 ALWAYS_CHECKED = 20_000  # so many samples' vectors are compared with the run's digest at every look
@@ -40,7 +41,7 @@ def steps(
         removed: how many of the run's samples are in its archive
     """
     clustered = _clustering(dataset, record, run_key, removed)
-    kept = _keeping(record, clustered)
+    kept = _keeping(dataset, record, run_key, clustered)
     return [
         _embedding(dataset, field, vectors),
         _index(dataset, field),
@@ -57,7 +58,7 @@ def _embedding(dataset: fo.Dataset, field: str, vectors: int) -> StepState:
     failed = samples.exists(errors).count() if dataset.has_sample_field(errors) else 0
     text = f"{vectors:,} of {count(total, 'sample')}" + (f", {failed:,} unreadable" if failed else "")
     state = MISSING if vectors == 0 else DONE if vectors + failed >= total else STALE
-    return StepState("compute_embeddings", state, text)
+    return StepState(EMBED.operator, state, text)
 
 
 def _index(dataset: fo.Dataset, field: str) -> StepState:
@@ -68,17 +69,15 @@ def _index(dataset: fo.Dataset, field: str) -> StepState:
         if getattr(config, "method", None) == "annoy" and config.embeddings_field == field
     ]
     if not mine:
-        return StepState("build_similarity_index", MISSING, "optional: for sort by similarity")
-    return StepState("build_similarity_index", DONE, ", ".join(mine))
+        return StepState(INDEX.operator, MISSING, "optional: for sort by similarity")
+    return StepState(INDEX.operator, DONE, ", ".join(mine))
 
 
 def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, removed: int) -> StepState:
-    name, step = "cluster_duplicates", record["steps"].get("cluster")
+    name, step = CLUSTER.operator, record["steps"].get(CLUSTER.name)
     if step is None:
         return StepState(name, MISSING, f"no run {run_key!r} yet")
-    if step["state"] != runs.DONE:
-        return StepState(name, STALE, "it did not finish")
-    changed = _changed(dataset, step, run_key, removed)
+    changed = runs.lacks(dataset, run_key, record, CLUSTER) or _changed(dataset, step, run_key, removed)
     if changed:
         return StepState(name, STALE, changed)
     return StepState(name, DONE, f"{count(step['clusters'], 'cluster')} at eps {step['eps']:.4g}")
@@ -87,8 +86,8 @@ def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, remov
 def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: int) -> str | None:
     """What has changed since clustering: samples added or deleted, or their vectors; None if nothing."""
     field, cluster = step["options"]["embeddings_field"], runs.Names(run_key).cluster
-    if not dataset.has_sample_field(field) or not dataset.has_sample_field(cluster):
-        return f"the field {field if dataset.has_sample_field(cluster) else cluster!r} is gone"
+    if not dataset.has_sample_field(field):
+        return f"the field {field!r} is gone"
     members = sm.everything(dataset).exists(cluster)
     clustered, now = step["samples"] - step["skipped"] - removed, members.count()
     if now < clustered:
@@ -108,25 +107,26 @@ def _digest(members: fo.core.collections.SampleCollection, field: str) -> str | 
         return None
 
 
-def _keeping(record: dict[str, Any], clustered: StepState) -> StepState:
-    name, step = "keep_first_per_cluster", record["steps"].get("keep")
+def _keeping(dataset: fo.Dataset, record: dict[str, Any], run_key: str, clustered: StepState) -> StepState:
+    name, step = KEEP.operator, record["steps"].get(KEEP.name)
     if step is None:
         return StepState(name, MISSING, "nothing is chosen yet")
-    if step["state"] != runs.DONE:
-        return StepState(name, STALE, "it did not finish")
     if clustered.state != DONE:
         return StepState(name, STALE, "cluster again first")
+    problem = runs.lacks(dataset, run_key, record, KEEP)
+    if problem is not None:
+        return StepState(name, STALE, problem)
     return StepState(name, DONE, f"{step['kept']:,} kept, {step['dropped']:,} dropped")
 
 
 def _export(kept: StepState) -> StepState:
     if kept.state != DONE:
-        return StepState("export_deduplicated", kept.state, "once it is known what is kept")
-    return StepState("export_deduplicated", READY, "the kept samples, a manifest and a report")
+        return StepState(EXPORT.operator, kept.state, "once it is known what is kept")
+    return StepState(EXPORT.operator, READY, "the kept samples, a manifest and a report")
 
 
 def _removal(dataset: fo.Dataset, run_key: str, kept: StepState, removed: int) -> StepState:
-    name = "remove_duplicates"
+    name = REMOVE.operator
     if kept.state == MISSING:
         return StepState(name, MISSING, "once it is known what is kept")
     if kept.state == STALE:

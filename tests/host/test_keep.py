@@ -15,6 +15,7 @@ import fiftyone as fo  # isort: skip
 cluster_step = support.plugin("similarity.steps.cluster")
 step = support.plugin("similarity.steps.keep")
 options = support.plugin("similarity.options")
+workflow = support.plugin("similarity.workflow")
 runs = support.plugin("similarity.data.runs")
 engine_clusters = support.plugin("similarity.engine.clusters")
 engine_keepers = support.plugin("similarity.engine.keepers")
@@ -267,7 +268,6 @@ def take_a_vector(dataset):
         take_a_vector,
         lambda dataset: dataset.delete_samples(dataset.limit(1)),
         lambda dataset: dataset.delete_samples(dataset),
-        lambda dataset: dataset.delete_sample_field("dedup_cluster"),
     ],
 )
 def test_vectors_or_samples_that_changed_since_the_clustering_are_refused(clustered, change):
@@ -347,10 +347,10 @@ def test_a_decision_that_did_not_finish_is_done_again(clustered):
     undisturbed = documents(made), made.list_saved_views()
     cluster(made)
     kept = runs.Names("dedup")
-    runs.begin(made, "dedup", step.STEP, options.KeepOptions(), {"fields": [kept.kept], "views": []})
+    runs.begin(made, "dedup", workflow.KEEP, options.KeepOptions(), {"fields": [kept.kept], "views": []})
     runs.declare(made, "dedup", {kept.kept: (fo.BooleanField, "half")})
     with pytest.raises(ValueError, match="keep_first_per_cluster did not finish in the run 'dedup'"):
-        runs.require_step(made, "dedup", step.STEP, "keep_first_per_cluster")
+        runs.require(made, "dedup", workflow.KEEP)
     keep(made)
     assert (documents(made), made.list_saved_views()) == undisturbed
 

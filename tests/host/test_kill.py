@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests import mortal, support
+from tests.deduplicated import delete_run
 from tests.host.compare import differences, files, renamed, state
 from tests.removable import FIELD, copy_of, delete
 
@@ -63,7 +64,7 @@ def mortals():
 def bases(precious):
     """The datasets that trials begin with: before embedding, before clustering, and before removal."""
     vectors = precious.clone(f"base-{uuid.uuid4().hex[:10]}")
-    support.plugin("similarity.data.runs").delete(vectors, "dedup")
+    delete_run(vectors)
     pictures = vectors.clone(f"base-{uuid.uuid4().hex[:10]}")
     pictures.delete_sample_fields([name for name in pictures.get_field_schema() if name.startswith(FIELD)])
     yield {"precious": precious, "vectors": vectors, "pictures": pictures}

@@ -47,6 +47,7 @@ OPERATORS = {
     "group_into_folders": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "write_report": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "remove_duplicates": ({"confirm": True}, [CLUSTER, KEEP]),
+    "delete_run": ({"confirm": True}, [CLUSTER, KEEP]),
     "restore_removed": ({}, [CLUSTER, KEEP, REMOVE]),
     "quarantine_media": ({"confirm": True}, [CLUSTER, KEEP, REMOVE]),
     "restore_media": ({}, [CLUSTER, KEEP, REMOVE, QUARANTINE]),

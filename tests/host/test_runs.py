@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tests import support
+from tests.deduplicated import delete_run
 from tests.vectors import NEAR, directions, documents, tags
 
 import fiftyone as fo  # isort: skip
@@ -20,7 +21,7 @@ VECTORS = [*directions(0, 1, 2, 40, 41, 90), None]
 
 def deduplicate(samples, run_key="dedup"):
     cluster_step.cluster(samples, options.ClusterOptions(eps=NEAR, run_key=run_key))
-    return keep_step.keep(samples, options.KeepOptions(run_key=run_key))
+    return keep_step.keep(samples, options.KeepOptions(run_key=run_key, cover=False))
 
 
 def outside(dataset, code):
@@ -30,11 +31,11 @@ import importlib
 import fiftyone as fo, fiftyone.operators as foo
 foo.list_operators()
 plugin = lambda name: importlib.import_module("{support.PACKAGE}." + name)
-options, runs, locks = (plugin("similarity." + name) for name in ("options", "runs", "locks"))
+options, runs, locks = (plugin("similarity." + name) for name in ("options", "data.runs", "data.locks"))
 dataset = fo.load_dataset("{dataset.name}")
 def deduplicate(samples):
     plugin("similarity.steps.cluster").cluster(samples, options.ClusterOptions(eps={NEAR}))
-    return plugin("similarity.steps.keep").keep(samples, options.KeepOptions())
+    return plugin("similarity.steps.keep").keep(samples, options.KeepOptions(cover=False))
 """
     return subprocess.Popen(
         [sys.executable, "-c", prelude + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -68,47 +69,12 @@ def test_names_that_a_new_clustering_gives_up_are_not_owned_any_more(vector_data
     assert made.load_saved_view("dedup-kept").count() == 1
 
 
-def test_deleting_a_run_leaves_the_dataset_as_it_was_before_it(vector_dataset):
-    made = vector_dataset(VECTORS)
-    made.tag_samples(["mine", "dedup:mine"])
-    made.set_values("dedup_reviewed", [True] * 7)
-    made.save_view("dedup-mine", made.limit(1))
-    before = documents(made), made.get_field_schema().keys(), made.list_saved_views(), made.list_runs()
-    deduplicate(made)
-    runs.delete(made, "dedup")
-    assert (
-        documents(made),
-        made.get_field_schema().keys(),
-        made.list_saved_views(),
-        made.list_runs(),
-    ) == before
-
-
-def test_deleting_a_run_leaves_a_field_that_a_person_has_made_in_place_of_its_own(vector_dataset):
-    made = vector_dataset(VECTORS)
-    deduplicate(made)
-    made.delete_sample_field("dedup_kept")
-    made.set_values("dedup_kept", ["mine"] * 7)
-    runs.delete(made, "dedup")
-    assert made.values("dedup_kept") == ["mine"] * 7
-    assert not made.has_sample_field("dedup_kept_id")
-
-
-def test_deleting_what_is_no_run_of_ours_is_an_error(vector_dataset):
-    made = vector_dataset(VECTORS)
-    made.register_run("other", made.init_run(method="other"))
-    for key, message in (("dedup", "no run 'dedup'"), ("other", "not OnlyOne's")):
-        with pytest.raises(ValueError, match=message):
-            runs.delete(made, key)
-    assert made.list_runs() == ["other"]
-
-
 def test_a_clone_has_a_run_of_its_own(vector_dataset):
     made = vector_dataset(VECTORS)
     deduplicate(made)
     clone = made.clone()
     before = documents(made)
-    runs.delete(clone, "dedup")
+    delete_run(clone)
     clone.delete()
     assert documents(made) == before
     assert runs.load_results(fo.load_dataset(made.name, reload=True), "dedup")["keep"]["kept"] == 3
@@ -123,7 +89,7 @@ def test_what_another_process_wrote_is_seen_at_once(vector_dataset):
     assert runs.load_results(made, "dedup")["keep"]["kept"] == 3
     code = "cluster = plugin('similarity.steps.cluster').cluster(dataset, options.ClusterOptions(eps=1e-6))"
     assert outside(made, code).wait() == 0
-    result = keep_step.keep(made, options.KeepOptions())
+    result = keep_step.keep(made, options.KeepOptions(cover=False))
     assert (result.kept, result.clusters) == (6, 0)
     assert runs.load_results(made, "dedup")["keep"]["kept"] == 6
 
@@ -150,11 +116,11 @@ def test_a_run_that_another_thread_works_on_is_busy(vector_dataset):
     with pytest.raises(locks.Busy, match="at work on 'run-dedup'"):
         cluster_step.cluster(made, options.ClusterOptions(eps=0.9))
     with pytest.raises(locks.Busy):
-        keep_step.keep(made, options.KeepOptions())
+        keep_step.keep(made, options.KeepOptions(cover=False))
     deduplicate(made, "dedup_night")  # another run is free
     finish.set()
     work.join()
-    assert keep_step.keep(made, options.KeepOptions()).kept == 3
+    assert keep_step.keep(made, options.KeepOptions(cover=False)).kept == 3
 
 
 def test_a_run_that_another_process_works_on_is_busy_and_free_as_soon_as_that_is_killed(vector_dataset):
@@ -165,7 +131,7 @@ def test_a_run_that_another_process_works_on_is_busy_and_free_as_soon_as_that_is
         with pytest.raises(locks.Busy):
             deduplicate(made)
         with pytest.raises(locks.Busy):
-            runs.delete(made, "dedup")
+            delete_run(made)
         assert made.list_runs() == []
         other.kill()
         other.wait()

@@ -197,6 +197,15 @@ def test_embeddings_that_are_gone_save_every_sample(removable):
     assert_left(made, before, remove(made), dropped(made), "was computed again")
 
 
+def test_an_embeddings_field_that_was_renamed_is_named(removable):
+    made = removable()
+    made.rename_sample_field("vgg16", "mine")
+    before = samples(made)
+    with pytest.raises(ValueError, match=r"'vgg16'.*compute_embeddings"):
+        remove(made)
+    assert differences(before, samples(made)) == []
+
+
 def test_samples_added_since_stay(removable, tmp_path):
     made = removable()
     (tmp_path / "new.png").write_bytes(b"new")

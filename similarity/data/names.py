@@ -1,0 +1,75 @@
+"""Every name that a run may give to a field, a tag or a saved view."""
+
+import re
+from dataclasses import dataclass
+
+VIEWS = ("kept", "duplicates", "clusters", "worst", "skipped")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every name that a run may own, from its run key."""
+
+    run_key: str
+
+    @property
+    def cluster(self) -> str:
+        """Field: number of the cluster, -1 = noise, None = not in the run."""
+        return f"{self.run_key}_cluster"
+
+    @property
+    def kept(self) -> str:
+        """Field: whether the sample is kept."""
+        return f"{self.run_key}_kept"
+
+    @property
+    def kept_id(self) -> str:
+        """Field: id of the nearest kept sample of its cluster."""
+        return f"{self.run_key}_kept_id"
+
+    @property
+    def similarity(self) -> str:
+        """Field: similarity in percent to that sample."""
+        return f"{self.run_key}_similarity"
+
+    def cluster_tag(self, number: int) -> str:
+        """Tag of the members of a cluster."""
+        return f"{self.run_key}:cluster:{number:04d}"
+
+    def tag(self, word: str) -> str:
+        """Tag ``noise``, ``duplicate`` or ``skipped``."""
+        return f"{self.run_key}:{word}"
+
+    def view(self, word: str) -> str:
+        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst`` or ``skipped``."""
+        return f"{self.run_key}-{word}"
+
+    @property
+    def fields(self) -> list[str]:
+        """All fields that the run writes."""
+        return [self.cluster, self.kept, self.kept_id, self.similarity]
+
+    @property
+    def views(self) -> list[str]:
+        """All views that the run saves."""
+        return [self.view(word) for word in VIEWS]
+
+    @property
+    def mark(self) -> str:
+        """The end of the descriptions of the views that the run saved."""
+        return f"(OnlyOne run {self.run_key})"
+
+    @property
+    def cluster_tags(self) -> str:
+        """Regular expression of the tags that clustering writes."""
+        return rf"{re.escape(self.run_key)}:(?:cluster:\d{{4,}}|noise|skipped)"
+
+    @property
+    def keep_tags(self) -> str:
+        """Regular expression of the tags that keeping writes."""
+        return rf"{re.escape(self.run_key)}:(?:duplicate|skipped)"
+
+    @property
+    def tags(self) -> str:
+        """Regular expression of all tags that the run writes."""
+        return f"{self.cluster_tags}|{self.keep_tags}"

@@ -1,0 +1,65 @@
+"""Which process this is, and whether another one of the same machine has ended."""
+
+import os
+import socket
+import uuid
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_ENDED = "ended"
+
+
+def this_process() -> dict[str, Any]:
+    """Return plain values that tell this process from every other one: machine, process id and start."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "machine": _machine(), "pid": pid, "start": _start(pid)}
+
+
+def has_ended(process: dict[str, Any]) -> bool:
+    """Whether a process, as :func:`this_process` described it there, is known to have ended.
+
+    False where it cannot be known: on another machine, or in another container of this one.
+    """
+    if process["machine"] != _machine():
+        return False
+    start = _start(process["pid"])
+    return not _exists(process["pid"]) if start is None else start != process["start"]
+
+
+@cache
+def _machine() -> str:
+    """What only processes that see each other's ids share: host name, network card, boot and container."""
+    facts = [socket.gethostname(), f"{uuid.getnode():x}"]
+    with suppress(OSError):
+        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+    with suppress(OSError):
+        facts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(facts)
+
+
+def _start(pid: int) -> str | None:
+    """When a process started, in its system's own unit; None where nothing can be seen of it."""
+    with suppress(OSError):
+        # In ticks since the boot: a time of day would change whenever the clock is set.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return _ENDED if fields[0] in "ZX" else fields[19]
+    with suppress(psutil.Error):
+        return str(psutil.Process(pid).create_time())
+    return None
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is such a process, also where another user's are hidden."""
+    if os.name == "nt":
+        return psutil.pid_exists(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

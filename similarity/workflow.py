@@ -1,0 +1,37 @@
+"""The steps from pictures to a smaller dataset, in their order: which operator does each, and which step it needs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        name: its key in the record of a run, for the steps that a run records
+        operator: name of the operator that does it
+        needs: the step that must be done before; None if none
+        optional: whether the others do without it
+    """
+
+    name: str
+    operator: str
+    needs: "Step | None" = None
+    optional: bool = False
+
+    @property
+    def label(self) -> str:
+        """The operator's name as people read it."""
+        return self.operator.replace("_", " ").capitalize()
+
+
+EMBED = Step("embed", "compute_embeddings")
+INDEX = Step("index", "build_similarity_index", EMBED, optional=True)
+CLUSTER = Step("cluster", "cluster_duplicates", EMBED)
+KEEP = Step("keep", "keep_first_per_cluster", CLUSTER)
+EXPORT = Step("export", "export_deduplicated", KEEP)
+REMOVE = Step("remove", "remove_duplicates", KEEP, optional=True)
+
+STEPS = (EMBED, INDEX, CLUSTER, KEEP, EXPORT, REMOVE)
+RECORDED = (CLUSTER, KEEP)
+"""The steps whose results are in the record of a run."""
