@@ -1,9 +1,9 @@
 """The formats of an export: what each can hold, and the names of its files."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.labels as fol
@@ -153,16 +153,16 @@ def _check_classes_given(kept: Samples, name: str, wanted: str) -> None:
 def _picture_names(kept: Samples, rows: Sequence[Row], options: ExportOptions) -> dict[str, str]:
     folders = _class_folders(kept, options) if options.dataset_type == TREE else {}
     common = picture_folder(options)
-    names: dict[str, UniqueNames] = {}
+    names: dict[str, UniqueNames] = defaultdict(UniqueNames)
     files = {}
     for row in rows:
         folder = folders.get(row.id, common)
-        name = names.setdefault(folder, UniqueNames()).name(Path(row.filepath).name)
+        name = names[folder].name(Path(row.filepath).name)
         if options.media == NONE and not _can_name(row.filepath, name, options):
             raise ValueError(
                 f"{options.dataset_type} cannot name {row.filepath!r} where it is: choose copy or symlink as media"
             )
-        files[row.id] = str(PurePosixPath(folder, name))
+        files[row.id] = f"{folder}/{name}"
     return files
 
 
@@ -192,5 +192,5 @@ def _folder_name(label: str) -> str:
 
 def _mask_names(kept: Samples, files: Sequence[str], field: str) -> dict[str, str]:
     """Where masks go: into the folder that FiftyOne's importer reads for the field."""
-    folder, names = PurePosixPath("fields", labels.labels_path(kept, field)), UniqueNames()
-    return {file: str(folder / names.name(Path(file).name)) for file in files}
+    folder, names = f"fields/{labels.labels_path(kept, field)}", UniqueNames()
+    return {file: f"{folder}/{names.name(Path(file).name)}" for file in files}

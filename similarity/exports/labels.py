@@ -27,10 +27,8 @@ from .media import NONE
 
 def write_labels(content: Content, folder: Path, options: ExportOptions, progress: Report) -> None:
     """Write everything of the format but the pictures and masks, which are in the folder already."""
-    write = {PICTURES: None, TREE: None, FIFTYONE: _write_fiftyone, CSV: _write_csv}.get(
-        options.dataset_type, _write_shapes
-    )
-    if write is not None:
+    write = {FIFTYONE: _write_fiftyone, CSV: _write_csv}.get(options.dataset_type, _write_shapes)
+    if options.dataset_type not in (PICTURES, TREE):
         write(content, folder, options, progress)
 
 
@@ -65,12 +63,10 @@ def _exporter(content: Content, folder: Path, options: ExportOptions) -> foud.La
 
 
 def _metadata(sample: fo.Sample) -> fo.ImageMetadata:
-    told = sample.metadata
-    return (
-        told
-        if told is not None and told.width and told.height
-        else fo.ImageMetadata.build_for(sample.filepath)
-    )
+    known = sample.metadata
+    if known is None or not (known.width and known.height):
+        return fo.ImageMetadata.build_for(sample.filepath)
+    return known
 
 
 def _as_list(label: fol.Label | None) -> fol.Label:
@@ -86,7 +82,7 @@ def _as_list(label: fol.Label | None) -> fol.Label:
         return fol.Keypoints(keypoints=[label])
     if isinstance(label, fol.Detection):
         return fol.Detections(detections=[label])
-    return label or fol.Detections()
+    return fol.Detections() if label is None else label
 
 
 def _write_yaml(folder: Path, classes: Sequence[str]) -> None:
@@ -169,7 +165,8 @@ def _labels(documents: Iterable[Any], path: str) -> Iterator[dict[str, Any]]:
 def _make_portable(told: dict[str, Any], left_out: set[str]) -> None:
     """Keep the person's words, classes and colors; drop fields and slices that are not exported, and private marks."""
     told["sample_fields"] = [field for field in told["sample_fields"] if field["name"] not in left_out]
+    for group in (told.get("app_config") or {}).get("sidebar_groups") or []:
+        group["paths"] = [path for path in group["paths"] if path.split(".")[0] not in left_out]
     told["info"] = {name: value for name, value in told["info"].items() if not labels.is_private(name)}
+    told |= {"media_type": "image", "group_field": None, "group_media_types": {}, "default_group_slice": None}
     told["frame_fields"] = []
-    told["media_type"] = "image"
-    told |= {"group_field": None, "group_media_types": {}, "default_group_slice": None}

@@ -241,6 +241,7 @@ def test_a_fiftyone_export_is_the_persons_dataset_again(deduplicated, target, tm
     made.description, made.tags = "Two weeks of May", ["traffic"]
     made.info = {"camera": "north", "onlyone_archive": {"id": "x"}}
     made.default_classes = ["car", "bus"]
+    made.app_config.sidebar_groups = [fo.SidebarGroupDocument(name="mine", paths=["weather", "truth"])]
     made.save()
 
     export(made, target, dataset_type=FIFTYONE)
@@ -252,6 +253,7 @@ def test_a_fiftyone_export_is_the_persons_dataset_again(deduplicated, target, tm
         {"camera": "north"},
     )
     assert loaded.default_classes == ["car", "bus"]
+    assert [group.paths for group in loaded.app_config.sidebar_groups] == [["weather"]]
     assert sorted(loaded.values("id")) == sorted(kept(made).values("id"))
     assert set(loaded.values("weather")) == {"dry"}
     schema = set(loaded.get_field_schema())
