@@ -52,8 +52,9 @@ def set_kept(made: fo.Dataset, values: list, field: str = "truth") -> None:
     made.set_values(field, dict(zip(ids, values, strict=True)), key_field="id")
 
 
-@pytest.mark.parametrize("media", ["copy", "symlink"])
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    ("kind", "media"), [*((kind, "copy") for kind in FORMATS), (COCO, "symlink"), (FIFTYONE, "symlink")]
+)
 def test_unlabelled_pictures_come_back_from_every_format_whatever_their_names(
     deduplicated, target, tmp_path, kind, media
 ):
@@ -137,8 +138,14 @@ def numbers(folder: Path, kind: str) -> dict[str, int]:
     return {category["name"]: category["id"] for category in told["categories"]}
 
 
-@pytest.mark.parametrize(("kind", "first"), [(YOLO, 0), (COCO, 1)])
-@pytest.mark.parametrize("declared", ["for the field", "by default", "in the option", "nowhere"])
+@pytest.mark.parametrize(
+    ("kind", "first", "declared"),
+    [
+        *((YOLO, 0, where) for where in ("for the field", "by default", "in the option", "nowhere")),
+        (COCO, 1, "for the field"),
+        (COCO, 1, "nowhere"),
+    ],
+)
 def test_a_class_has_the_same_number_in_every_export_of_a_dataset(
     deduplicated, tmp_path, kind, first, declared
 ):
@@ -177,26 +184,22 @@ def test_an_unlabelled_export_names_the_classes_that_the_dataset_declares(dedupl
 def masked(deduplicated, tmp_path):
     """``masked("Segmentation")``: the kept samples have masks in files, two of them of one name."""
 
-    def make(kind: str, media: bool = True) -> fo.Dataset:
+    make_label = {
+        "Segmentation": lambda file: fo.Segmentation(mask_path=file),
+        "Heatmap": lambda file: fo.Heatmap(map_path=file),
+        "Detections": lambda file: boxes("x", mask_path=file),
+        "Detection": lambda file: fo.Detection(label="x", bounding_box=BOX, mask_path=file),
+    }
+
+    def make(kind: str) -> fo.Dataset:
         made = deduplicated()
-        values = []
-        for number in range(KEPT):
-            file = tmp_path / f"masks{number}" / "mask.png"
+        files = [tmp_path / f"masks{number}" / "mask.png" for number in range(KEPT)]
+        for number, file in enumerate(files):
             file.parent.mkdir()
             pixels = np.full((32, 32), 255, np.uint8)
             pixels[number:, :] = 0
             Image.fromarray(pixels).save(file)
-            values.append(
-                {
-                    "Segmentation": lambda path=str(file): fo.Segmentation(mask_path=path),
-                    "Heatmap": lambda path=str(file): fo.Heatmap(map_path=path),
-                    "Detections": lambda path=str(file): boxes("x", mask_path=path),
-                    "Detection": lambda path=str(file): fo.Detection(
-                        label="x", bounding_box=BOX, mask_path=path
-                    ),
-                }[kind]()
-            )
-        set_kept(made, values)
+        set_kept(made, [make_label[kind](str(file)) for file in files])
         return made
 
     return make
@@ -207,8 +210,14 @@ def mask_of(label: fo.Label) -> bytes:
     return Path(found.map_path if isinstance(found, fo.Heatmap) else found.mask_path).read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["Segmentation", "Heatmap", "Detections", "Detection"])
-@pytest.mark.parametrize("media", ["copy", "symlink", "none"])
+@pytest.mark.parametrize(
+    ("kind", "media"),
+    [
+        *((kind, "copy") for kind in ("Segmentation", "Heatmap", "Detections", "Detection")),
+        ("Detections", "symlink"),
+        ("Segmentation", "none"),
+    ],
+)
 def test_masks_in_files_go_with_a_fiftyone_export(masked, target, tmp_path, kind, media):
     made = masked(kind)
     expected = {sample.id: mask_of(sample.truth) for sample in kept(made)}
