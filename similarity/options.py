@@ -212,9 +212,7 @@ class ReportOptions(RunOptions):
     """Options of ``write_report``."""
 
     export_dir: str = option(REQUIRED, "Folder to write into; it must be new or empty", picks="folder")
-    price: float | None = option(
-        None, "Price of annotating one picture; the report then says what is saved", minimum=0
-    )
+    price: float | None = option(None, "Price of annotating one picture, for the report's savings", minimum=0)
     currency: str = option(
         "USD", "Currency of the price", pattern=r".{1,12}", pattern_help="a short text", advanced=True
     )
@@ -225,8 +223,11 @@ class ExportOptions(ReportOptions):
     """Options of ``export_deduplicated``."""
 
     dataset_type: str = option("ImageDirectory", "Format of the export", choices=EXPORT_FORMATS)
-    label_field: str | None = option(
-        None, "Label field to export; empty exports without labels", picks="labels"
+    label_field: str | None = option(None, "Label field to export; empty = no labels", picks="labels")
+    classes: tuple[str, ...] | None = option(
+        None,
+        "Classes in the order of their numbers (YOLO and COCO); empty = the dataset's list, or all that occur in it, sorted",
+        advanced=True,
     )
     media: str = option(
         "copy",

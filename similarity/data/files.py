@@ -1,12 +1,18 @@
-"""The files of samples, and how people read their names."""
+"""The files of samples, how people read their names, and files that are written whole or not at all."""
 
+import contextlib
+import shutil
+import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 
 import fiftyone as fo
 
 from . import samples as sm
+
+PARTIAL = ".onlyone-partial-"
+"""How the name of a file or folder begins that is not complete."""
 
 
 def files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str]:
@@ -35,3 +41,27 @@ def short_names(paths: Mapping[str, str]) -> Names:
             return Names({sample_id: names[path] for sample_id, path in paths.items()})
         for path in alike:
             shown[path] += 1
+
+
+@contextlib.contextmanager
+def written_beside(path: Path, inside: Path | None = None) -> Iterator[Path]:
+    """A new path for a file or folder that takes the place of ``path`` at the end, and is removed if anything fails.
+
+    A reader sees the old one or the new one, whole.
+
+    Args:
+        path: a file, which is replaced, or a folder that does not exist or is empty; folders above it are made at the end
+        inside (None): an existing folder on the file system of ``path``; by default the one that ``path`` lies in
+    """
+    beside = (inside or path.parent) / f"{PARTIAL}{uuid.uuid4().hex[:8]}{path.suffix}"
+    try:
+        yield beside
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if beside.is_dir() and path.is_dir():
+            path.rmdir()  # fails if somebody has put something there since
+        beside.replace(path)
+    except BaseException:
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        beside.unlink(missing_ok=True)
+        raise

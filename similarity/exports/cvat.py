@@ -1,4 +1,4 @@
-"""Labels in CVAT's image format, from FiftyOne's own parts.
+"""Labels in CVAT's image format.
 
 FiftyOne's exporter is not used: it leaves out unlabelled pictures, writes names with ``&`` or ``"`` as they are, which is
 no XML, and an empty list of classes that its own importer cannot read.
@@ -6,57 +6,73 @@ no XML, and an empty list of classes that its own importer cannot read.
 
 import re
 from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.constants as foc
 import fiftyone.core.utils as fou
 import fiftyone.utils.cvat as fouc
+import fiftyone.utils.data as foud
 import jinja2
+from markupsafe import Markup, escape
 
-from ..progress import Report
+_NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_KEPT_AS_IS = {ord(space): f"&#{ord(space)};" for space in "\t\n\r"}  # XML reads them as blanks otherwise
 
 
-def write_cvat(
-    samples: fo.core.collections.SampleCollection,
-    label_field: str | None,
-    path: Path,
-    *,
-    name: str,
-    root: str | None,
-    report: Report,
-) -> None:
-    """Write the labels of samples, with an entry for each sample.
+def is_xml(text: str) -> bool:
+    """Whether XML can hold a text."""
+    return not _NO_XML.search(text)
+
+
+class CVATExporter(foud.LabeledImageDatasetExporter):
+    """Writes an entry for each picture, in the protocol of FiftyOne's exporters.
 
     Args:
-        samples: whose picture files exist, unless their metadata is known
-        label_field: with labels that CVAT can hold; None for none
         path: the XML file
         name: of the task
         root: the folder that the pictures' names are relative to; None for absolute paths
     """
-    images, total = [], len(samples)
-    for number, sample in enumerate(samples.iter_samples()):
-        report("Writing the labels", number, total)
-        metadata = sample.metadata or fo.ImageMetadata.build_for(sample.filepath)
-        labels = {"labels": sample[label_field]} if label_field else {}
-        image = fouc.CVATImage.from_labels(labels, metadata)
-        image.id = number
-        image.name = fou.safe_relpath(sample.filepath, root) if root else sample.filepath
-        images.append(image)
-    classes = fouc.CVATTaskLabels.from_cvat_images(images)
-    _writer().write(classes, images, str(path), id=0, name=name)
-    if not classes.labels:
-        path.write_text(re.sub(r"\s*<labels>\s*</labels>", "", path.read_text("utf-8")), "utf-8")
+
+    requires_image_metadata = True
+    label_cls = None
+
+    def __init__(self, path: Path, name: str, root: str | None):
+        super().__init__(export_dir=str(path.parent))
+        self._path, self._name, self._root = path, name, root
+        self._images: list[fouc.CVATImage] = []
+
+    def setup(self) -> None:
+        """Nothing is needed before the first picture."""
+
+    def export_sample(
+        self, image_or_path: str, label: fo.Label | None, metadata: fo.ImageMetadata | None = None
+    ) -> None:
+        """Add a picture, labelled or not."""
+        image = fouc.CVATImage.from_labels({"labels": label}, metadata)
+        image.id = len(self._images)
+        image.name = fou.safe_relpath(image_or_path, self._root) if self._root else image_or_path
+        self._images.append(image)
+
+    def close(self, *args: Any) -> None:
+        """Write the file."""
+        writer = fouc.CVATImageAnnotationWriter()
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(foc.RESOURCES_DIR),
+            autoescape=True,
+            finalize=_as_xml,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        writer.template = environment.get_template("cvat_image_annotation_template.xml")
+        classes = fouc.CVATTaskLabels.from_cvat_images(self._images)
+        writer.write(classes, self._images, str(self._path), id=0, name=self._name)
+        if not classes.labels:
+            text = self._path.read_text("utf-8")
+            self._path.write_text(re.sub(r"\s*<labels>\s*</labels>", "", text), "utf-8")
 
 
-def _writer() -> fouc.CVATImageAnnotationWriter:
-    """FiftyOne's writer, made to escape what it writes."""
-    writer = fouc.CVATImageAnnotationWriter()
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(foc.RESOURCES_DIR),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    writer.template = environment.get_template("cvat_image_annotation_template.xml")
-    return writer
+def _as_xml(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return Markup(escape(_NO_XML.sub("\ufffd", value)).translate(_KEPT_AS_IS))

@@ -1,26 +1,18 @@
-"""The formats of an export: where its pictures go, and its labels, written by FiftyOne's own exporters.
+"""The formats of an export: what each can hold, and the names of its files."""
 
-The exporters read a temporary dataset, which differs from the person's in three ways: its samples are the pictures that
-were written, it has no fields but those to be exported, and it has an empty label where a sample has none, because
-COCO and YOLOv5 refuse what is unlabelled, or leave it out.
-"""
-
-import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import fiftyone as fo
-import fiftyone.core.fields as fof
-import fiftyone.core.groups as fog
 import fiftyone.core.labels as fol
-import fiftyone.utils.data as foud
-import yaml
 
+from ..data import labels
 from ..data import samples as sm
 from ..options import ExportOptions
-from ..progress import Report
-from .cvat import write_cvat
+from ..result import count
+from . import cvat
 from .manifest import Row
 from .media import NONE, UniqueNames
 
@@ -28,24 +20,15 @@ COCO, YOLO, CVAT = "COCODetectionDataset", "YOLOv5Dataset", "CVATImageDataset"
 CSV, FIFTYONE = "CSVDataset", "FiftyOneDataset"
 PICTURES, TREE = "ImageDirectory", "ImageClassificationDirectoryTree"
 
-_DATA = {YOLO: "images/val"}
-_UNLABELLED = "_unlabeled"  # where FiftyOne's importer expects what has no class
-_EMPTY = "onlyone_empty"
-_TEMPORARY = "OnlyOne's temporary copy, for an export"
+YOLO_DATA = "images/val"
+_UNLABELLED = "_unlabeled"  # where FiftyOne's importer expects pictures of no class
 
 _SINGLE = (fol.Classification, fol.Detection, fol.Polyline, fol.Keypoint)
+_SHAPES = (*_SINGLE[1:], fol.Detections, fol.Polylines, fol.Keypoints)
 _HOLDS = {
-    COCO: (
-        fol.Classification,
-        fol.Detection,
-        fol.Detections,
-        fol.Polyline,
-        fol.Polylines,
-        fol.Keypoint,
-        fol.Keypoints,
-    ),
+    COCO: (fol.Classification, *_SHAPES),
     YOLO: (fol.Classification, fol.Detection, fol.Detections, fol.Polyline, fol.Polylines),
-    CVAT: (*_SINGLE, fol.Classifications, fol.Detections, fol.Polylines, fol.Keypoints),
+    CVAT: (fol.Classification, fol.Classifications, *_SHAPES),
     CSV: (*_SINGLE, fol.Regression, fol._HasLabelList),
     FIFTYONE: (fol.Label,),
     TREE: (fol.Classification,),
@@ -55,7 +38,59 @@ _HOLDS = {
 Samples = fo.core.collections.SampleCollection
 
 
-def check_labels(samples: Samples, options: ExportOptions) -> None:
+@dataclass(frozen=True)
+class Content:
+    """What an export holds, as it is known before anything is written.
+
+    Attributes:
+        kept: the samples that are exported, and perhaps others; not modified
+        pictures: where each picture is in the export, or would be: ``{sample id: path}``, relative, with forward slashes.
+            Only these samples are exported
+        masks: where the files of masks and maps are in the export, likewise: ``{file: path}``
+        read: further files that the export reads
+        classes: the classes that the format numbers, in the order of their numbers
+        masks_lost: how many masks are left out, since the format holds only the boxes around them
+    """
+
+    kept: Samples
+    pictures: dict[str, str]
+    masks: dict[str, str]
+    read: list[str]
+    classes: list[str]
+    masks_lost: int
+
+
+def picture_folder(options: ExportOptions) -> str:
+    """The folder of the pictures, relative to the export; of those without a class where classes are folders."""
+    return {YOLO: YOLO_DATA, TREE: _UNLABELLED}.get(options.dataset_type, "data")
+
+
+def content(kept: Samples, rows: Sequence[Row], options: ExportOptions) -> Content:
+    """Find what an export holds.
+
+    Args:
+        kept: the samples that are exported, and perhaps others
+        rows: one for each sample that is exported
+
+    Raises:
+        ValueError: if the format cannot hold a label, or name a picture
+    """
+    field, wanted = options.label_field, options.dataset_type
+    _check_field(kept, options)
+    files = labels.mask_files(kept, field) if field is not None else []
+    copied = wanted == FIFTYONE and options.media != NONE
+    measured = wanted in (COCO, CVAT) and options.media == NONE
+    return Content(
+        kept=kept,
+        pictures=_picture_names(kept, rows, options),
+        masks=_mask_names(kept, files, field) if copied and files else {},
+        read=[row.filepath for row in rows if measured] + (files if wanted == COCO else []),
+        classes=_class_list(kept, options),
+        masks_lost=labels.count_masks(kept, field) if field is not None and wanted in (YOLO, CVAT) else 0,
+    )
+
+
+def _check_field(samples: Samples, options: ExportOptions) -> None:
     """Refuse a label field that is missing, or that the format cannot hold.
 
     Raises:
@@ -64,7 +99,7 @@ def check_labels(samples: Samples, options: ExportOptions) -> None:
     name, wanted = options.label_field, options.dataset_type
     if name is None:
         return
-    kind = _label_type(samples, name)
+    kind = labels.label_type(samples, name)
     if kind is None:
         known = ", ".join(samples.get_field_schema(embedded_doc_type=fol.Label)) or "none"
         raise ValueError(
@@ -77,169 +112,85 @@ def check_labels(samples: Samples, options: ExportOptions) -> None:
         )
 
 
-def _label_type(samples: Samples, name: str) -> type[fol.Label] | None:
-    kind = getattr(samples.get_field(name), "document_type", None)
-    return kind if kind is not None and issubclass(kind, fol.Label) else None
+def _class_list(kept: Samples, options: ExportOptions) -> list[str]:
+    """The classes of a format that numbers them, in the order of their numbers; empty for other formats.
+
+    Raises:
+        ValueError: if a label that is exported has no class, or one that has no number
+    """
+    name, wanted = options.label_field, options.dataset_type
+    if name is not None and wanted in (COCO, YOLO, CVAT, CSV):
+        _check_classes_given(kept, name, wanted)
+    if wanted not in (COCO, YOLO):
+        return []
+    names = list(options.classes or labels.classes(kept, name))
+    twice = [each for each, times in Counter(names).items() if times > 1]
+    if twice:
+        raise ValueError(f"classes: {twice[0]!r} has two numbers: name each class once, in this option")
+    found = kept.distinct(labels.class_path(kept, name)) if name is not None else []
+    unknown = sorted(set(found) - set(names))
+    if unknown:
+        raise ValueError(
+            f"{count(len(unknown), 'class', 'classes')} of {name!r} would be lost, e.g. {unknown[0]!r}: the classes are "
+            f"{', '.join(names)}. Name all of them in the option classes, or in the dataset's classes[{name!r}]"
+        )
+    return names
 
 
-def reads_pictures(options: ExportOptions) -> bool:
-    """Whether the labels cannot be written without the pictures, because they are measured in pixels."""
-    return options.media != NONE or options.dataset_type in (COCO, CVAT)
+def _check_classes_given(kept: Samples, name: str, wanted: str) -> None:
+    if issubclass(labels.label_type(kept, name), fol.Regression):
+        return
+    found = labels.without_class(kept, name)
+    number = found.count(labels.labels_path(kept, name))
+    if number:
+        raise ValueError(
+            f"{count(number, 'label')} of {name!r} in {count(len(found), 'kept sample')} (e.g. {found.first().filepath}) "
+            f"{'has' if number == 1 else 'have'} no class, and {wanted} cannot hold such labels: give them one, choose "
+            f"{FIFTYONE}, or leave label_field empty"
+        )
 
 
-def file_names(samples: Samples, rows: Sequence[Row], options: ExportOptions) -> dict[str, str]:
-    """Where each row's picture goes: ``{sample id: path relative to the export}``, with forward slashes."""
-    folders = _class_folders(samples, options) if options.dataset_type == TREE else {}
-    common = _DATA.get(options.dataset_type, _UNLABELLED if options.dataset_type == TREE else "data")
-    names: dict[str, UniqueNames] = {}
+def _picture_names(kept: Samples, rows: Sequence[Row], options: ExportOptions) -> dict[str, str]:
+    folders = _class_folders(kept, options) if options.dataset_type == TREE else {}
+    common = picture_folder(options)
+    names: dict[str, UniqueNames] = defaultdict(UniqueNames)
     files = {}
     for row in rows:
         folder = folders.get(row.id, common)
-        name = names.setdefault(folder, UniqueNames()).name(Path(row.filepath).name)
-        files[row.id] = str(PurePosixPath(folder, name))
+        name = names[folder].name(Path(row.filepath).name)
+        if options.media == NONE and not _can_name(row.filepath, name, options):
+            raise ValueError(
+                f"{options.dataset_type} cannot name {row.filepath!r} where it is: choose copy or symlink as media"
+            )
+        files[row.id] = f"{folder}/{name}"
     return files
 
 
-def _class_folders(samples: Samples, options: ExportOptions) -> dict[str, str]:
+def _can_name(path: str, name: str, options: ExportOptions) -> bool:
+    """Whether a picture is known by its path (CVAT, as XML), or its labels by its name (YOLO, one file a picture)."""
+    if options.dataset_type == CVAT:
+        return cvat.is_xml(path)
+    return options.dataset_type != YOLO or options.label_field is None or Path(path).name == name
+
+
+def _class_folders(kept: Samples, options: ExportOptions) -> dict[str, str]:
     if options.label_field is None:
         return {}
-    ids, labels = sm.read(samples, f"{options.label_field}.label")
+    ids, found = sm.read(kept, f"{options.label_field}.label")
     names = UniqueNames(folders=True)
     folders = {
-        label: names.name(_folder_name(label)) for label in sorted({label for label in labels if label})
+        label: names.name(_folder_name(label)) for label in sorted({label for label in found if label})
     }
-    return {sample_id: folders[label] for sample_id, label in zip(ids, labels, strict=True) if label}
+    return {sample_id: folders[label] for sample_id, label in zip(ids, found, strict=True) if label}
 
 
 def _folder_name(label: str) -> str:
     """A label as the name of a folder that is neither hidden nor elsewhere."""
-    plain = label.replace("/", "_").replace("\\", "_").replace("\0", "_")
+    plain = label.replace("/", "_").replace("\\", "_")
     return f"_{plain}" if plain.startswith(".") else plain
 
 
-def write_labels(
-    samples: Samples, files: dict[str, str], folder: Path, name: str, options: ExportOptions, report: Report
-) -> None:
-    """Write everything of the format but the pictures.
-
-    Args:
-        samples: what is exported; not modified
-        files: where the pictures are, as :func:`file_names` gives it
-        folder: the export; the pictures are there already, unless the options leave them out
-        name: of the temporary dataset; CVAT's file shows it
-    """
-    if options.dataset_type in (PICTURES, TREE):
-        return
-    with _temporary(samples, name, options) as copy:
-        root = None
-        if options.media != NONE:
-            root = str(folder / _DATA.get(options.dataset_type, "data"))
-            paths = {sample_id: str(folder / file) for sample_id, file in files.items()}
-            copy.set_values("filepath", paths, key_field="id", progress=False)
-        if options.dataset_type == CVAT:
-            labels = folder / "labels.xml"
-            write_cvat(copy.sort_by("id"), options.label_field, labels, name=name, root=root, report=report)
-        else:
-            _export(copy, folder, root, options, report)
-
-
-def _export(copy: fo.Dataset, folder: Path, root: str | None, options: ExportOptions, report: Report) -> None:
-    """Call FiftyOne's exporter; ``foud.export_samples`` rather than ``copy.export``, which warns of the folder."""
-    wanted, label_field = options.dataset_type, options.label_field or _EMPTY
-    extra: dict[str, Any] = {"rel_dir": root}
-    if wanted == FIFTYONE:
-        extra["rel_dir"] = str(folder) if root else None
-    elif wanted == YOLO:
-        extra["classes"] = sorted(copy.distinct(_label_path(copy, label_field)))
-        _write_yaml(folder, extra["classes"], options)
-    else:
-        extra["abs_paths"] = root is None
-    if wanted == CSV:
-        extra["fields"] = _csv_columns(copy, options.label_field)
-    foud.export_samples(
-        copy.sort_by("id"),
-        export_dir=str(folder),
-        dataset_type=getattr(fo.types, wanted),
-        export_media=False,
-        label_field=label_field,
-        progress=lambda bar: report("Writing the labels", bar.iteration, bar.total or 0),
-        **extra,
-    )
-
-
-@contextlib.contextmanager
-def _temporary(samples: Samples, name: str, options: ExportOptions) -> Iterator[fo.Dataset]:
-    """A copy of the samples with the fields to be exported, deleted at the end."""
-    copy = _new_dataset(name)
-    try:
-        copy.add_collection(samples.select_fields(_fields(samples, options)), progress=False)
-        _fill_unlabelled(copy, options)
-        yield copy
-    finally:
-        copy.delete()
-
-
-def _new_dataset(name: str) -> fo.Dataset:
-    """A dataset that the database forgets when it stops; the left-over one of a killed process makes way."""
-    if fo.dataset_exists(name):
-        old = fo.load_dataset(name)
-        if old.description == _TEMPORARY:
-            old.delete()
-        else:
-            return _new_dataset(f"{name}-2")
-    made = fo.Dataset(name)
-    made.description = _TEMPORARY
-    return made
-
-
-def _fields(samples: Samples, options: ExportOptions) -> list[str]:
-    if options.dataset_type != FIFTYONE:
-        return [options.label_field] if options.label_field else []
-    vectors = set(sm.vector_fields(samples))  # large, and quickly computed again
-    return [
-        name
-        for name in samples.get_field_schema()
-        if name == options.label_field or (name not in vectors and not _is_label_or_group(samples, name))
-    ]
-
-
-def _is_label_or_group(samples: Samples, name: str) -> bool:
-    field = samples.get_field(name)
-    return isinstance(field, fof.EmbeddedDocumentField) and issubclass(
-        field.document_type, fol.Label | fog.Group
-    )
-
-
-def _fill_unlabelled(copy: fo.Dataset, options: ExportOptions) -> None:
-    if options.dataset_type not in (COCO, YOLO):
-        return
-    name = options.label_field or _EMPTY
-    if name == _EMPTY:
-        copy.add_sample_field(name, fof.EmbeddedDocumentField, embedded_doc_type=fol.Detections)
-    kind = _label_type(copy, name)
-    if issubclass(kind, fol._HasLabelList):
-        unlabelled = copy.exists(name, False).values("id")
-        copy.set_values(name, {i: kind() for i in unlabelled}, key_field="id", progress=False)
-
-
-def _csv_columns(copy: fo.Dataset, label_field: str | None) -> dict[str, str]:
-    columns = {"id": "id", "filepath": "filepath"}
-    if label_field is not None:
-        columns[_label_path(copy, label_field)] = label_field
-    return columns
-
-
-def _label_path(copy: fo.Dataset, label_field: str) -> str:
-    kind = _label_type(copy, label_field)
-    if issubclass(kind, fol.Regression):
-        return f"{label_field}.value"
-    path = f"{label_field}.{kind._LABEL_LIST_FIELD}" if issubclass(kind, fol._HasLabelList) else label_field
-    return f"{path}.label"
-
-
-def _write_yaml(folder: Path, classes: Sequence[str], options: ExportOptions) -> None:
-    """YOLO's description of the dataset, relative to itself: FiftyOne would write the place, which is going to change."""
-    if options.media == NONE:
-        return
-    described = {"names": dict(enumerate(classes)) or [], "val": _DATA[YOLO]}
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(described, allow_unicode=True), encoding="utf-8")
+def _mask_names(kept: Samples, files: Sequence[str], field: str) -> dict[str, str]:
+    """Where masks go: into the folder that FiftyOne's importer reads for the field."""
+    folder, names = f"fields/{labels.labels_path(kept, field)}", UniqueNames()
+    return {file: f"{folder}/{names.name(Path(file).name)}" for file in files}

@@ -195,6 +195,7 @@ def _cell(value: Any) -> Any:
 
 def _write_csv(path: Path, header: list[str], lines: Iterable[Sequence[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        # Quoted whatever they hold: a carriage return in a file's name would begin a new line for a reader.
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(header)
         writer.writerows(lines)

@@ -1,6 +1,7 @@
 """Picture files on their way into a folder: checked first, then copied or linked under names that do not collide."""
 
 import os
+import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +15,15 @@ COPY, HARDLINK, SYMLINK, NONE = "copy", "hardlink", "symlink", "none"
 
 _LONGEST, _LONGEST_EXTENSION = 240, 15  # bytes; file systems take 255 in all
 _SHOWN = 5
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class UniqueNames:
     """Names of files in one folder.
 
     Two of them differ in more than case, Unicode normalisation or extension: case-insensitive file systems, and label
-    files that are named after their picture, cannot tell such names apart.
+    files that are named after their picture, cannot tell such names apart. None holds a control character or a line
+    separator, which label files of one line a picture, tables and XML cannot.
 
     Args:
         folders (False): whether the names are those of folders, which have no extension
@@ -33,13 +36,13 @@ class UniqueNames:
 
     def name(self, original: str, prefix: str = "") -> str:
         """``original`` with the prefix, and with ``-2``, ``-3`` ... before its extension if it is taken."""
+        original = _CONTROL.sub("_", original)
         extension = "" if self._folders else Path(original).suffix
         if len(extension.encode()) > _LONGEST_EXTENSION:
             extension = ""
         stem = original.removesuffix(extension)
-        start = _shortened(prefix + stem, "")
+        name = start = _shortened(prefix + stem, "")
         repeat = self._repeats.get(_key(start), 1)
-        name = start
         while _key(name) in self._taken:
             repeat += 1
             name = _shortened(prefix + stem, f"-{repeat}")
@@ -57,40 +60,35 @@ def _key(stem: str) -> str:
 
 
 def check(paths: Iterable[str], target: Target, media: str) -> None:
-    """Find before anything is written whether every picture can be copied or linked.
+    """Find before anything is written whether every file can be copied or linked.
 
     Args:
-        paths: the picture files
-        media: ``"copy"``, ``"hardlink"`` or ``"symlink"``
+        paths: the files
+        media: ``"copy"``, ``"hardlink"`` or ``"symlink"``; ``"none"`` where the files are read only
 
     Raises:
-        ValueError: if pictures are missing, there is no room for the copies, or they cannot be linked there
+        ValueError: if files are missing, there is no room for the copies, or they cannot be linked there
     """
-    sizes, devices, missing = [], {}, []
+    size, devices, missing = 0, {}, []
     for path in paths:
         file = Path(path)
         if not file.is_file():
             missing.append(path)
             continue
         status = file.stat()
-        sizes.append(status.st_size)
+        size += status.st_size
         devices.setdefault(status.st_dev, path)
     if missing:
-        raise missing_error(missing)
+        shown = "".join(f"\n- {path}" for path in missing[:_SHOWN])
+        rest = f"\n- and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+        raise ValueError(
+            f"{count(len(missing), 'file is', 'files are')} missing, so nothing was written. Put them back, or take their "
+            f"samples out of the view:{shown}{rest}"
+        )
     if media == COPY:
-        target.check_space(sum(sizes))
+        target.check_space(size)
     elif media == HARDLINK:
         _check_hardlinks(devices, target)
-
-
-def missing_error(missing: list[str]) -> ValueError:
-    """What to say where picture files are not there."""
-    shown = "".join(f"\n- {path}" for path in missing[:_SHOWN])
-    rest = f"\n- and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
-    return ValueError(
-        f"{count(len(missing), 'picture file is', 'picture files are')} missing, so nothing was written. Put them back, or "
-        f"take their samples out of the view:{shown}{rest}"
-    )
 
 
 def _check_hardlinks(devices: Mapping[int, str], target: Target) -> None:
@@ -107,24 +105,20 @@ def _check_hardlinks(devices: Mapping[int, str], target: Target) -> None:
         probe.unlink()
 
 
-def place(files: Sequence[tuple[str, Path]], media: str, report: Report) -> None:
-    """Copy or link pictures, and make the folders that they go into.
+def place(files: Sequence[tuple[str, Path]], media: str, progress: Report) -> None:
+    """Copy or link files, and make the folders that they go into.
 
     Args:
-        files: ``(picture file, new path)``; the new paths are distinct and taken by nobody
-        media: ``"copy"``, ``"hardlink"`` or ``"symlink"``
+        files: ``(file, new path)``; the new paths are distinct and taken by nobody
+        media: ``"copy"``, ``"hardlink"`` or ``"symlink"``; ``"none"`` where there are no files
     """
-    put = {COPY: _copy, HARDLINK: _hardlink, SYMLINK: os.symlink}[media]
+    put = {COPY: shutil.copyfile, HARDLINK: _hardlink, SYMLINK: os.symlink}.get(media)
     words = "Copying the pictures" if media == COPY else "Linking the pictures"
     for folder in {new.parent for _, new in files}:
         folder.mkdir(parents=True, exist_ok=True)
     for done, (original, new) in enumerate(files):
-        report(words, done, len(files))
+        progress(words, done, len(files))
         put(original, new)
-
-
-def _copy(original: str, new: Path) -> None:
-    shutil.copyfile(original, new)
 
 
 def _hardlink(original: str, new: Path) -> None:

@@ -1,5 +1,6 @@
 """The report of a run: its figures as plain values, and the files that hold them."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,7 +17,7 @@ from ..engine.neighbors import reach
 from ..options import ReportOptions
 from ..progress import Report
 from . import manifest, report_page
-from .manifest import DROPPED, KEPT, SKIPPED, Row
+from .manifest import DROPPED, KEPT, SKIPPED, ClusterRow, Row
 
 LARGEST, WORST = 8, 12  # clusters and pairs that the page shows as pictures
 _EXAMPLES = 5
@@ -25,7 +26,7 @@ Samples = fo.core.collections.SampleCollection
 
 
 def write_report(
-    samples: Samples, rows: Sequence[Row], options: ReportOptions, folder: Path, report: Report
+    samples: Samples, rows: Sequence[Row], options: ReportOptions, folder: Path, progress: Report
 ) -> None:
     """Write ``report.html``, ``report.json``, ``manifest.csv``, ``clusters.csv`` and ``clusters.json`` into a folder.
 
@@ -33,27 +34,40 @@ def write_report(
         samples: the flat collection that the rows are of; its run's keep step is done
         rows: what became of each sample
     """
-    report("Writing the report", 0, 1)
-    found = figures(samples, rows, options)
+    progress("Writing the report", 0, 1)
+    clusters = manifest.clusters(rows)
+    found = _figures(samples, rows, clusters, options)
     manifest.write(rows, folder / "manifest.csv")
     shared = ("dataset", "run_key", "eps", "metric", "options", "versions")
     manifest.write_clusters(rows, {name: found[name] for name in shared}, folder)
     manifest.write_json(found, folder / "report.json")
-    (folder / "report.html").write_text(report_page.page(found, _pictured(rows, found)), encoding="utf-8")
+    pictured = {
+        cluster.number: sorted(cluster.members, key=lambda row: (row.status != KEPT, row.similarity))
+        for cluster in clusters[:LARGEST]
+    }
+    (folder / "report.html").write_text(report_page.page(found, pictured), encoding="utf-8")
 
 
-def figures(samples: Samples, rows: Sequence[Row], options: ReportOptions) -> dict[str, Any]:
+def _figures(
+    samples: Samples, rows: Sequence[Row], clusters: Sequence[ClusterRow], options: ReportOptions
+) -> dict[str, Any]:
     """Everything that the report says, as plain JSON values; time stamps apart, the same for the same samples."""
     dataset, record = samples._dataset, runs.load(samples._dataset, options.run_key)
     clustering, keeping = record["steps"]["cluster"], record["steps"]["keep"]
     results = runs.load_results(dataset, options.run_key)
     metric = clustering["options"]["metric"]
-    counts = _counts(rows)
+    counts = manifest.counts(rows)
+    noise = sum(row.cluster == NOISE and row.status != SKIPPED for row in rows)
     return {
         "dataset": dataset.name,
         "run_key": options.run_key,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "counts": counts,
+        "counts": {
+            **{name: counts[name] for name in ("samples", KEPT, DROPPED, SKIPPED)},
+            "clusters": len(clusters),
+            "noise": noise,
+            "percent_to_annotate": round(100 * counts[KEPT] / counts["samples"], 2),
+        },
         "cost": _cost(counts, options),
         "disk": _disk(rows),
         "notes": [*results["keep"].get("warnings", []), *results["keep"].get("notes", [])],
@@ -61,8 +75,8 @@ def figures(samples: Samples, rows: Sequence[Row], options: ReportOptions) -> di
         "eps_reason": results["cluster"].get("eps_reason", ""),
         "metric": metric,
         **_certificate(dataset, rows, results["keep"]["duplicates"], reach(clustering["eps"], metric)),
-        "cluster_sizes": _sizes(rows),
-        "largest": [_large(cluster) for cluster in manifest.clusters(rows)[:LARGEST]],
+        "cluster_sizes": _sizes(clusters, noise),
+        "largest": [_large(cluster) for cluster in clusters[:LARGEST]],
         "skipped": _skipped(rows),
         "embeddings": sm.provenance(samples, clustering["options"]["embeddings_field"]),
         "options": {
@@ -73,24 +87,11 @@ def figures(samples: Samples, rows: Sequence[Row], options: ReportOptions) -> di
     }
 
 
-def _counts(rows: Sequence[Row]) -> dict[str, Any]:
-    counts = manifest.counts(rows)
-    return {
-        "samples": counts["samples"],
-        "kept": counts[KEPT],
-        "dropped": counts[DROPPED],
-        "skipped": counts[SKIPPED],
-        "clusters": len(manifest.clusters(rows)),
-        "noise": sum(row.cluster == NOISE and row.status != SKIPPED for row in rows),
-        "percent_to_annotate": round(100 * counts[KEPT] / counts["samples"], 2),
-    }
-
-
 def _cost(counts: Mapping[str, Any], options: ReportOptions) -> dict[str, Any] | None:
     """What annotation costs without and with the run; None without a price."""
     if options.price is None:
         return None
-    before, after = (round(options.price * counts[name], 2) for name in ("samples", "kept"))
+    before, after = (round(options.price * counts[name], 2) for name in ("samples", KEPT))
     return {
         "price": options.price,
         "currency": options.currency,
@@ -102,70 +103,50 @@ def _cost(counts: Mapping[str, Any], options: ReportOptions) -> dict[str, Any] |
 
 def _disk(rows: Sequence[Row]) -> dict[str, int]:
     """Bytes of the picture files, of all samples and of the kept ones, each file counted once."""
-    sizes = {row.filepath: _size(row.filepath) for row in rows}
-    kept = {row.filepath for row in rows if row.status == KEPT}
+    sizes = {}
+    for path in {row.filepath for row in rows}:
+        with contextlib.suppress(OSError):
+            sizes[path] = Path(path).stat().st_size
     return {
-        "before": sum(size or 0 for size in sizes.values()),
-        "after": sum(sizes[path] or 0 for path in kept),
-        "missing_files": sum(size is None for size in sizes.values()),
+        "before": sum(sizes.values()),
+        "after": sum(sizes.get(path, 0) for path in {row.filepath for row in rows if row.status == KEPT}),
+        "missing_files": len({row.filepath for row in rows} - set(sizes)),
     }
-
-
-def _size(path: str) -> int | None:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return None
 
 
 def _certificate(
     dataset: fo.Dataset, rows: Sequence[Row], duplicates: Sequence[Mapping[str, Any]], eps: float
 ) -> dict[str, Any]:
-    """How far the dropped samples are from what is kept for them."""
+    """How far the dropped samples are from the samples kept for them; the worst first, one for each kept sample."""
     distances = {pair["id"]: pair["distance"] for pair in duplicates}
-    dropped = [row for row in rows if row.status == DROPPED]
+    dropped = sorted((row for row in rows if row.status == DROPPED), key=lambda row: -distances[row.id])
+    by_kept: dict[str, Row] = {}
+    for row in dropped:
+        by_kept.setdefault(row.kept_id, row)
+    worst = list(islice(by_kept.values(), WORST))
+    paths = files(dataset, [row.kept_id for row in worst])
     return {
         "worst_similarity": min((row.similarity for row in dropped), default=None),
         "beyond_eps": sum(distances[row.id] > eps for row in dropped),
-        "worst_pairs": _worst_pairs(dataset, rows, dropped, distances),
+        "worst_pairs": [
+            {
+                "id": row.id,
+                "kept_id": row.kept_id,
+                "cluster": row.cluster,
+                "similarity": row.similarity,
+                "distance": distances[row.id],
+                "filepath": row.filepath,
+                "kept_filepath": paths[row.kept_id],
+            }
+            for row in worst
+        ],
     }
 
 
-def _worst_pairs(
-    dataset: fo.Dataset, rows: Sequence[Row], dropped: Sequence[Row], distances: Mapping[str, float]
-) -> list[dict[str, Any]]:
-    """The dropped samples least similar to their kept one, at most one of each kept one, the worst first."""
-    by_kept: dict[str, Row] = {}
-    for row in sorted(dropped, key=lambda row: -distances[row.id]):
-        by_kept.setdefault(row.kept_id, row)
-    worst = list(islice(by_kept.values(), WORST))
-    paths = _paths(dataset, rows, [row.kept_id for row in worst])
-    return [
-        {
-            "id": row.id,
-            "kept_id": row.kept_id,
-            "cluster": row.cluster,
-            "similarity": row.similarity,
-            "distance": distances[row.id],
-            "filepath": row.filepath,
-            "kept_filepath": paths[row.kept_id],
-        }
-        for row in worst
-    ]
-
-
-def _paths(dataset: fo.Dataset, rows: Sequence[Row], ids: Sequence[str]) -> dict[str, str]:
-    """Picture files of samples, also of those outside the rows."""
-    wanted = set(ids)
-    paths = {row.id: row.filepath for row in rows if row.id in wanted}
-    return paths | files(dataset, sorted(wanted - set(paths)))
-
-
-def _sizes(rows: Sequence[Row]) -> list[dict[str, int]]:
+def _sizes(clusters: Sequence[ClusterRow], noise: int) -> list[dict[str, int]]:
     """How many clusters there are of each size, and how many of their samples are kept; size 1 is the noise."""
-    noise = sum(row.cluster == NOISE and row.status != SKIPPED for row in rows)
     sizes = {1: {"size": 1, "clusters": noise, "kept": noise}} if noise else {}
-    for cluster in manifest.clusters(rows):
+    for cluster in clusters:
         size = len(cluster.members)
         entry = sizes.setdefault(size, {"size": size, "clusters": 0, "kept": 0})
         entry["clusters"] += 1
@@ -173,12 +154,12 @@ def _sizes(rows: Sequence[Row]) -> list[dict[str, int]]:
     return [sizes[size] for size in sorted(sizes)]
 
 
-def _large(cluster: manifest.ClusterRow) -> dict[str, Any]:
+def _large(cluster: ClusterRow) -> dict[str, Any]:
     return {
         "cluster": cluster.number,
         "size": len(cluster.members),
         "kept": [row.id for row in cluster.kept],
-        "worst_similarity": min((row.similarity for row in cluster.members), default=None),
+        "worst_similarity": min(row.similarity for row in cluster.members),
     }
 
 
@@ -190,13 +171,3 @@ def _skipped(rows: Sequence[Row]) -> list[dict[str, Any]]:
             skipped.setdefault(row.reason, []).append(row.filepath)
     ordered = sorted(skipped.items(), key=lambda item: (-len(item[1]), item[0]))
     return [{"reason": why, "samples": len(paths), "examples": paths[:_EXAMPLES]} for why, paths in ordered]
-
-
-def _pictured(rows: Sequence[Row], found: Mapping[str, Any]) -> dict[int, list[Row]]:
-    """The members of the largest clusters, the kept ones first, then the least similar: ``{cluster: rows}``."""
-    shown = {cluster["cluster"] for cluster in found["largest"]}
-    return {
-        cluster.number: sorted(cluster.members, key=lambda row: (row.status != KEPT, row.similarity))
-        for cluster in manifest.clusters(rows)
-        if cluster.number in shown
-    }

@@ -3,13 +3,13 @@
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import fiftyone as fo
 
+from ..data.files import PARTIAL, written_beside
 from ..data.home import PLUGIN
 
 try:
@@ -17,7 +17,6 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-_PARTIAL = ".onlyone-partial-"
 _SPARE = 64 * 2**20  # bytes left free beside the pictures: labels, tables and the report
 
 
@@ -51,28 +50,14 @@ class Target:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:
-        """A partial folder beside the target: renamed to it at the end, removed if anything fails.
+        """A folder that takes the place of the target at the end, and is removed if anything fails.
 
-        A killed process leaves its partial folder, hidden and never under the target's name; the next export there
-        removes it.
+        A killed process leaves its folder, hidden and never under the target's name; the next export there removes it.
         """
         _remove_abandoned(self.anchor)
-        partial, hold = _make_partial(self.anchor)
-        try:
+        with contextlib.ExitStack() as stack, written_beside(self.path, self.anchor) as partial:
+            stack.callback(os.close, _make(partial))  # after the folder has its name
             yield partial
-            self._publish(partial)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        finally:
-            if hold is not None:
-                os.close(hold)
-
-    def _publish(self, partial: Path) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            self.path.rmdir()  # fails if somebody has put something there since
-        partial.rename(self.path)
 
 
 def target(folder: str) -> Target:
@@ -123,25 +108,22 @@ def refuse_served(path: Path) -> None:
             )
 
 
-def _make_partial(anchor: Path) -> tuple[Path, int | None]:
-    """A new folder, and the lock on it that says that its maker is alive."""
+def _make(partial: Path) -> int:
+    """Make a folder, with a lock that says that its maker is alive; until then another export may remove it."""
     while True:
-        partial = anchor / f"{_PARTIAL}{uuid.uuid4().hex[:8]}"
         try:
-            partial.mkdir()
+            partial.mkdir(exist_ok=True)
         except OSError as error:
             raise ValueError(
-                f"Nothing can be written in {anchor}: {error.strerror}. Choose another folder"
+                f"Nothing can be written in {partial.parent}: {error.strerror}. Choose another folder"
             ) from error
-        if fcntl is None:
-            return partial, None
-        hold = _hold(partial)
-        if hold is not None:
-            return partial, hold
+        lock = os.open(os.devnull, os.O_RDONLY) if fcntl is None else _lock(partial)
+        if lock is not None:
+            return lock
 
 
-def _hold(folder: Path) -> int | None:
-    """Lock a folder; None if it has gone or somebody else holds it."""
+def _lock(folder: Path) -> int | None:
+    """Lock a folder until the descriptor is closed; None if it has gone or somebody else holds it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -157,13 +139,11 @@ def _hold(folder: Path) -> int | None:
 
 def _remove_abandoned(anchor: Path) -> None:
     """Remove the partial folders of processes that were killed."""
-    if fcntl is None:
-        return
-    for partial in anchor.glob(f"{_PARTIAL}*"):
-        hold = _hold(partial)
-        if hold is not None:
+    for partial in anchor.glob(f"{PARTIAL}*") if fcntl is not None else ():
+        lock = _lock(partial)
+        if lock is not None:
             shutil.rmtree(partial, ignore_errors=True)
-            os.close(hold)
+            os.close(lock)
 
 
 def size(number: int) -> str:

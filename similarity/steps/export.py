@@ -9,11 +9,15 @@ from ..data import runs
 from ..data import samples as sm
 from ..data.locks import lock
 from ..exports import formats, manifest, media, targets
+from ..exports.labels import write_labels
+from ..exports.manifest import Row
 from ..exports.report import write_report
 from ..options import ExportOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
 from ..workflow import KEEP
+
+Samples = fo.core.collections.SampleCollection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class ExportResult(Result):
         kept, dropped: how many; the kept ones are exported
         skipped: sample id -> why it is neither kept nor dropped
         files: sample id -> file, of them
+        masks_lost: how many masks are not exported, since the format holds only the boxes around them
         pictures: number of picture files in the export
         bytes: their size together; 0 where they are linked or left out
     """
@@ -41,6 +46,7 @@ class ExportResult(Result):
     dropped: int
     skipped: Skipped
     files: dict[str, str]
+    masks_lost: int
     pictures: int
     bytes: int
 
@@ -61,14 +67,16 @@ class ExportResult(Result):
             "skipped.",
             f"The folder is {self.export_dir}: report.html shows what was kept and left out, manifest.csv lists it.",
         ]
+        if self.masks_lost:
+            lines.append(
+                f"{count(self.masks_lost, 'mask')} left out: {self.dataset_type} holds only the boxes around them."
+            )
         if self.skipped:
             lines += ["", "Skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)
 
 
-def export(
-    samples: fo.core.collections.SampleCollection, options: ExportOptions, report: Report = silent
-) -> ExportResult:
+def export(samples: Samples, options: ExportOptions, progress: Report = silent) -> ExportResult:
     """Write the kept ones of the samples, a manifest of all of them, the clusters and the report.
 
     The folder appears when everything is in it. The samples are not changed.
@@ -80,68 +88,50 @@ def export(
     """
     samples = sm.flat(samples)
     with lock(samples._dataset, f"run-{options.run_key}"):
-        return _Exporting(samples, options).run(report)
-
-
-@dataclass
-class _Exporting:
-    """One run of the step."""
-
-    samples: fo.core.collections.SampleCollection
-    options: ExportOptions
-
-    def run(self, report: Report) -> ExportResult:
-        report("Checking", 0, 1)
-        target = self._check()
-        with target.writing() as folder:
-            self._write(folder, report)
-            written = sum(file.stat().st_size for file in self._copies(folder))
-        return self._result(target.path, written)
-
-    def _check(self) -> targets.Target:
-        """Everything that can be known to fail, before anything is written."""
-        options, dataset = self.options, self.samples._dataset
-        runs.require(dataset, options.run_key, KEEP)
+        runs.require(samples._dataset, options.run_key, KEEP)
+        progress("Checking", 0, 1)
         target = targets.target(options.export_dir)
-        formats.check_labels(self.samples, options)
-        self.rows = manifest.read(self.samples, options.run_key)
-        self.kept = [row for row in self.rows if row.status == manifest.KEPT]
-        if not self.kept:
-            raise ValueError(
-                f"None of these {len(self.rows):,} samples is kept in the run {options.run_key!r}: choose the dataset, or a "
-                "view that holds kept ones"
-            )
-        if formats.reads_pictures(options):
-            media.check([row.filepath for row in self.kept], target, options.media)
-        return target
+        rows = manifest.read(samples, options.run_key)
+        content = _content(samples, rows, options)
+        exported = content.pictures if options.media != media.NONE else {}
+        rows = manifest.with_files(rows, exported)
+        copied = [*_pairs(rows), *content.masks.items()]
+        media.check([*(file for file, _ in copied), *content.read], target, options.media)
+        with target.writing() as folder:
+            media.place([(file, folder / new) for file, new in copied], options.media, progress)
+            write_labels(content, folder, options, progress)
+            write_report(samples, rows, options, folder, progress)
+        return _result(rows, content, options, target.path)
 
-    def _write(self, folder: Path, report: Report) -> None:
-        options = self.options
-        self.files = {}
-        if options.media != media.NONE:
-            self.files = formats.file_names(self.samples, self.kept, options)
-            pairs = [(row.filepath, folder / self.files[row.id]) for row in self.kept]
-            media.place(pairs, options.media, report)
-        kept = self.samples.match(fo.ViewField(runs.Names(options.run_key).kept) == True)  # noqa: E712
-        name = f"{self.samples._dataset.name}-{options.run_key}-kept"
-        formats.write_labels(kept, self.files, folder, name, options, report)
-        self.rows = manifest.with_files(self.rows, self.files)
-        write_report(self.samples, self.rows, options, folder, report)
 
-    def _copies(self, folder: Path) -> list[Path]:
-        return [folder / file for file in self.files.values()] if self.options.media == media.COPY else []
-
-    def _result(self, folder: Path, written: int) -> ExportResult:
-        counts = manifest.counts(self.rows)
-        return ExportResult(
-            run_key=self.options.run_key,
-            export_dir=str(folder),
-            dataset_type=self.options.dataset_type,
-            media=self.options.media,
-            samples=counts["samples"],
-            kept=counts[manifest.KEPT],
-            dropped=counts[manifest.DROPPED],
-            **manifest.skipped(self.rows),
-            pictures=len(self.files),
-            bytes=written,
+def _content(samples: Samples, rows: list[Row], options: ExportOptions) -> formats.Content:
+    """What is exported: of the samples that are kept."""
+    kept = [row for row in rows if row.status == manifest.KEPT]
+    if not kept:
+        raise ValueError(
+            f"None of these {len(rows):,} samples is kept in the run {options.run_key!r}: choose the dataset, or a view "
+            "that holds kept ones"
         )
+    view = samples.match(fo.ViewField(runs.Names(options.run_key).kept) == True)  # noqa: E712
+    return formats.content(view, kept, options)
+
+
+def _pairs(rows: list[Row]) -> list[tuple[str, str]]:
+    return [(row.filepath, row.exported) for row in rows if row.exported]
+
+
+def _result(rows: list[Row], content: formats.Content, options: ExportOptions, folder: Path) -> ExportResult:
+    counts, exported = manifest.counts(rows), [folder / new for _, new in _pairs(rows)]
+    return ExportResult(
+        run_key=options.run_key,
+        export_dir=str(folder),
+        dataset_type=options.dataset_type,
+        media=options.media,
+        samples=counts["samples"],
+        kept=counts[manifest.KEPT],
+        dropped=counts[manifest.DROPPED],
+        **manifest.skipped(rows),
+        masks_lost=content.masks_lost,
+        pictures=len(exported),
+        bytes=sum(file.stat().st_size for file in exported) if options.media == media.COPY else 0,
+    )

@@ -1,7 +1,8 @@
 """A folder for each cluster, with copies or links of its pictures."""
 
+from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import fiftyone as fo
 
@@ -15,6 +16,8 @@ from ..options import FoldersOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 from ..workflow import CLUSTER, KEEP
+
+Samples = fo.core.collections.SampleCollection
 
 UNIQUE_FOLDER, SKIPPED_FOLDER = "unique", "skipped"
 KEPT_PREFIX = "KEPT-"  # upper case: most file browsers then show the kept picture first
@@ -67,9 +70,7 @@ class FoldersResult(Result):
         return "\n".join(lines)
 
 
-def folders(
-    samples: fo.core.collections.SampleCollection, options: FoldersOptions, report: Report = silent
-) -> FoldersResult:
+def folders(samples: Samples, options: FoldersOptions, progress: Report = silent) -> FoldersResult:
     """Write a folder for each cluster, one for the samples in none, one for the skipped ones, and a manifest.
 
     The folder appears when everything is in it. The samples are not changed.
@@ -83,27 +84,27 @@ def folders(
     with lock(samples._dataset, f"run-{options.run_key}"):
         decided = runs.is_finished(runs.load(samples._dataset, options.run_key), KEEP)
         runs.require(samples._dataset, options.run_key, KEEP if decided else CLUSTER)
-        report("Checking", 0, 1)
+        progress("Checking", 0, 1)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key, decided)
-        present = [row for row in rows if row.status != SKIPPED or Path(row.filepath).is_file()]
-        media.check([row.filepath for row in present], target, options.media)
-        files = _file_names(present)
-        rows = manifest.with_files(rows, files)
+        rows = manifest.with_files(rows, _file_names(rows))
+        placed = [(row.filepath, row.exported) for row in rows if row.exported]
+        media.check([file for file, _ in placed], target, options.media)
         with target.writing() as folder:
-            media.place([(row.filepath, folder / files[row.id]) for row in present], options.media, report)
+            media.place([(file, folder / new) for file, new in placed], options.media, progress)
             manifest.write(rows, folder / "manifest.csv")
         return _result(rows, options, str(target.path), decided)
 
 
 def _file_names(rows: list[Row]) -> dict[str, str]:
-    names: dict[str, media.UniqueNames] = {}
+    """Where each row's picture goes; a skipped sample may have none."""
+    names: dict[str, media.UniqueNames] = defaultdict(media.UniqueNames)
     files = {}
     for row in rows:
-        folder = _folder(row)
-        prefix = KEPT_PREFIX if row.status == KEPT and row.cluster != NOISE else ""
-        name = names.setdefault(folder, media.UniqueNames()).name(Path(row.filepath).name, prefix)
-        files[row.id] = str(PurePosixPath(folder, name))
+        if row.status != SKIPPED or Path(row.filepath).is_file():
+            prefix = KEPT_PREFIX if row.status == KEPT and row.cluster != NOISE else ""
+            folder = _folder(row)
+            files[row.id] = f"{folder}/{names[folder].name(Path(row.filepath).name, prefix)}"
     return files
 
 

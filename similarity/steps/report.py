@@ -43,7 +43,7 @@ class ReportResult(Result):
 
 
 def report(
-    samples: fo.core.collections.SampleCollection, options: ReportOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: ReportOptions, progress: Report = silent
 ) -> ReportResult:
     """Write ``report.html``, one file that needs nothing beside itself, and its figures, manifest and clusters.
 
@@ -59,7 +59,7 @@ def report(
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key)
         with target.writing() as folder:
-            write_report(samples, rows, options, folder, report)
+            write_report(samples, rows, options, folder, progress)
     counts = manifest.counts(rows)
     return ReportResult(
         run_key=options.run_key,

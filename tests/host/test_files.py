@@ -1,5 +1,6 @@
-"""The files of samples as people read them, in tables and in the panel."""
+"""The files of samples as people read them, in tables and in the panel; and files that are written whole."""
 
+import numpy as np
 import pytest
 
 from tests import support
@@ -71,3 +72,38 @@ def test_other_tables_name_files_too(vector_dataset):
     assert table("build_similarity_index", "skipped") == table("sweep_thresholds", "skipped") == empty
     nearest = table("sort_by_similarity", "nearest", selected=[first], k=2)
     assert [row["picture"] for row in nearest] == ["one.jpg", "two.jpg"]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "vectors.npz"
+    path.write_text("old")
+
+    def fail():
+        with files.written_beside(path) as beside:
+            np.savez(beside, one=np.ones(3))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "old"
+    with files.written_beside(path) as beside:
+        np.savez(beside, one=np.ones(3))
+        assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert np.load(path)["one"].tolist() == [1, 1, 1]
+
+
+def test_a_folder_that_somebody_has_filled_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "deep" / "folder"
+
+    def write():
+        with files.written_beside(path, tmp_path) as beside:
+            beside.mkdir()
+            path.mkdir(parents=True)
+            (path / "theirs").touch()
+
+    with pytest.raises(OSError, match="folder"):
+        write()
+    assert [file.name for file in tmp_path.iterdir()] == ["deep"]
+    assert (path / "theirs").exists()

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def test_the_cluster_step_is_enough(deduplicated, target):
 
 
 def test_the_cluster_step_must_be_done(deduplicated, target):
-    with pytest.raises(ValueError, match="There is no run 'other'"):
+    with pytest.raises(ValueError, match="'other'"):
         folders(deduplicated(), target, run_key="other")
 
 
@@ -78,8 +79,9 @@ def test_skipped_samples_without_a_file_are_only_listed(deduplicated, target):
 
 def test_a_missing_clustered_picture_is_an_error(deduplicated, target):
     made = deduplicated()
-    Path(made.load_saved_view("dedup-duplicates").first().filepath).unlink()
-    with pytest.raises(ValueError, match="1 picture file is missing"):
+    gone = Path(made.load_saved_view("dedup-duplicates").first().filepath)
+    gone.unlink()
+    with pytest.raises(ValueError, match=re.escape(str(gone))):
         folders(made, target)
     assert not target.parent.exists()
 
@@ -103,7 +105,7 @@ def test_names_do_not_collide(deduplicated, target, tmp_path):
 def test_a_folder_that_is_not_empty_is_refused(deduplicated, target):
     target.mkdir(parents=True)
     (target / "mine").touch()
-    with pytest.raises(ValueError, match="not empty"):
+    with pytest.raises(ValueError, match=re.escape(str(target))):
         folders(deduplicated(), target)
 
 
@@ -127,7 +129,7 @@ def test_hard_links_across_file_systems_are_refused_first(deduplicated, tmp_path
     if OTHER_FILE_SYSTEM.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("the same file system")
     target = OTHER_FILE_SYSTEM / f"onlyone-{os.getpid()}"
-    with pytest.raises(ValueError, match="hard links need one file system"):
+    with pytest.raises(ValueError, match=re.escape(str(OTHER_FILE_SYSTEM))):
         folders(made, target, media="hardlink")
     assert not target.exists()
     assert not list(OTHER_FILE_SYSTEM.glob(".onlyone-*"))
