@@ -21,8 +21,6 @@ def register(plugin):
         exports.WriteReport,
         removal.RemoveDuplicates,
         removal.RestoreRemoved,
-        removal.QuarantineMedia,
-        removal.RestoreMedia,
     ):
         plugin.register(operator)
     plugin.register(panel.DeduplicationPanel)

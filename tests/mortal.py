@@ -176,7 +176,7 @@ def load_steps() -> dict[str, Callable[..., Any]]:
         o.name: o for o in foo.list_operators() if o.plugin_name == "@onlyone/dedup" and hasattr(o, "step")
     }
     similarity = "fiftyone.plugins.orgs.onlyone.dedup.similarity"
-    sys.modules[f"{similarity}.removal.archive"].MOVE = 2
+    sys.modules[f"{similarity}.data.archive"].MOVE = 2
     sys.modules[f"{similarity}.steps.embed"].FLUSH = 3
     replace_network(sys.modules[f"{similarity}.engine.vgg16"])
     return found

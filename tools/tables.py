@@ -22,8 +22,6 @@ STEPS = (
     ("write_report", declared.ReportOptions),
     ("remove_duplicates", declared.RemoveOptions),
     ("restore_removed", declared.RestoreOptions),
-    ("quarantine_media", declared.QuarantineOptions),
-    ("restore_media", declared.RestoreMediaOptions),
 )
 
 

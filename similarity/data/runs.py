@@ -116,16 +116,22 @@ def load_results(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
 
 
 def require_step(dataset: fo.Dataset, run_key: str, step: str, operator: str) -> dict[str, Any]:
-    """The record of a finished step of a run.
+    """The record of a finished step of a run, whose fields are there.
 
     Raises:
-        ValueError: if the step was not run, or did not finish; the message names the operator to run
+        ValueError: if the step was not run, or did not finish, or somebody deleted or renamed a field of it; the message
+            names the operator to run
     """
     found = load(dataset, run_key)["steps"].get(step)
     if found is None:
         raise ValueError(f"The run {run_key!r} has no result of {operator} yet: run {operator} first")
     if found["state"] != DONE:
         raise ValueError(f"{operator} did not finish in the run {run_key!r}: run it again")
+    names = Names(run_key)
+    written = {"cluster": [names.cluster], "keep": [names.kept, names.kept_id, names.similarity]}
+    for name in written[step]:
+        if not dataset.has_sample_field(name):
+            raise ValueError(f"The field {name!r} of the run {run_key!r} is gone: run {operator} again")
     return dict(found)
 
 

@@ -123,7 +123,7 @@ class _Exporting:
             self.files = formats.file_names(self.samples, self.kept, options)
             pairs = [(row.filepath, folder / self.files[row.id]) for row in self.kept]
             media.place(pairs, options.media, report)
-        kept = self.samples.match(fo.ViewField(runs.Names(options.run_key).kept) == True)  # noqa: E712
+        kept = self.samples.select([row.id for row in self.kept])
         name = f"{self.samples._dataset.name}-{options.run_key}-kept"
         formats.write_labels(kept, self.files, folder, name, options, report)
         self.rows = manifest.with_files(self.rows, self.files)
