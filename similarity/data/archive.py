@@ -97,7 +97,7 @@ class Archive:
             hand. Neither is touched
         """
         leftovers, strangers = [], set()
-        for ids in batches(self.ids()):
+        for ids in batches(sorted(_ids(self.store._sample_collection))):
             born = {d["_id"]: d.get("created_at") for d in documents(self.store, ids, ["created_at"])}
             for live in documents(self.source, ids, ["created_at"]):
                 if live.get("created_at") == born[live["_id"]]:

@@ -91,10 +91,10 @@ def media(dataset: fo.Dataset) -> list[str | None]:
     return [dataset.media_type, dataset.group_field]
 
 
-def born(dataset: fo.Dataset) -> dict[str, str]:
+def born(dataset: fo.Dataset) -> dict[str, str | None]:
     """When each field was made, which it keeps when it is renamed; to the millisecond, as the database does."""
-    schema = dataset.get_field_schema()
-    return {name: field.created_at.isoformat(timespec="milliseconds") for name, field in schema.items()}
+    times = {name: field.created_at for name, field in dataset.get_field_schema().items()}
+    return {name: time and time.isoformat(timespec="milliseconds") for name, time in times.items()}
 
 
 def free_name(start: str, ending: str) -> str:
