@@ -85,6 +85,8 @@ def folders(
         report("Checking", 0, 1)
         target = targets.target(options.export_dir)
         decided = _is_decided(samples._dataset, options.run_key)
+        if decided:
+            runs.require_step(samples._dataset, options.run_key, keep.STEP, "keep_first_per_cluster")
         rows = manifest.read(samples, options.run_key, decided)
         present = [row for row in rows if row.status != SKIPPED or Path(row.filepath).is_file()]
         media.check([row.filepath for row in present], target, options.media)

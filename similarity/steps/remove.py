@@ -117,8 +117,8 @@ class RemoveResult(Result):
             return [f"Their files ({size(self.bytes)}) stay where they are."] if self.removed else []
         verb = "were moved" if self.confirmed else "would be moved"
         lines = [
-            f"{count(self.trashed, 'file')} of removed samples ({size(self.trashed_bytes)}) {verb} to the system's trash; "
-            "the disk is free when that is emptied."
+            f"{count(self.trashed, 'file')} ({size(self.trashed_bytes)}) of the run's removed samples, earlier ones too,"
+            f" {verb} to the system's trash; the disk is free when that is emptied."
         ]
         if self.files_left:
             lines += [
@@ -222,12 +222,10 @@ def _each_batch(
         the samples that were removed, or would be, and, for each of the others, its id and why it stays
     """
     dataset = samples._dataset
-    wanted: list[str] = []
-    if samples.limit(1).values(
-        "id"
-    ):  # an empty view, say of duplicates that are removed already, is no mistake
-        samples = sm.flat(samples)
-        wanted = removal.left_out(samples, options.run_key)
+    # An empty view, say of duplicates that are removed already, is no mistake.
+    empty = not samples.limit(1).values("id")
+    samples = samples if empty else sm.flat(samples)
+    wanted = [] if empty else removal.left_out(samples, options.run_key)
     gone: list[removal.Removed] = []
     left = {i: _BY_HAND for i in wanted if i in strangers}
     for batch in ar.batches([i for i in wanted if i not in strangers]):

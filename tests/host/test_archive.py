@@ -8,6 +8,7 @@ from tests.host.compare import differences, samples, state
 from tests.removable import ALL, DROPPED, call, dropped
 
 import fiftyone as fo  # isort: skip
+import fiftyone.core.odm as foo  # isort: skip
 
 
 def remove(made, **options):
@@ -142,6 +143,21 @@ def test_an_archive_deleted_between_copy_and_deletion_costs_no_sample(removable,
     assert call("restore_removed", made).restored == DROPPED
 
 
+def test_a_copy_is_on_the_disk_before_its_original_is_deleted(removable):
+    made = removable()
+    database = foo.get_db_conn()
+    database.command("profile", 2)
+    try:
+        remove(made)
+        call("restore_removed", made)
+    finally:
+        database.command("profile", 0)
+    copies = list(database["system.profile"].find({"command.pipeline.$merge": {"$exists": True}}))
+    database["system.profile"].drop()
+    assert len(copies) == 2
+    assert all(copy["command"]["writeConcern"]["j"] for copy in copies)
+
+
 def test_a_server_that_was_killed_and_estimates_nothing_changes_no_number(removable, monkeypatch):
     made = removable()
     monkeypatch.setattr(pymongo.collection.Collection, "estimated_document_count", lambda *_, **__: 0)
@@ -177,9 +193,15 @@ def test_samples_merged_in_from_a_dataset_with_a_run_of_the_same_key_are_not_in_
     assert (plan.removed, set(plan.left)) == (DROPPED, merged)
 
 
-@pytest.mark.parametrize("field", ["dedup_kept", "dedup_kept_id", "vgg16"])
-def test_a_field_of_the_run_that_is_gone_is_named_by_the_plan(removable, field):
+@pytest.mark.parametrize(
+    "field", ["dedup_cluster", "dedup_kept", "dedup_kept_id", "dedup_similarity", "vgg16"]
+)
+def test_a_field_of_the_run_that_is_gone_is_named_with_the_operator_to_run(removable, tmp_path, field):
     made = removable()
     made.rename_sample_field(field, "moved")
     with pytest.raises(ValueError, match=f"'{field}'.*again"):
         call("remove_duplicates", made)
+    if field != "vgg16":
+        for name in ("export_deduplicated", "group_into_folders"):
+            with pytest.raises(ValueError, match=f"'{field}'.*again"):
+                call(name, made, export_dir=str(tmp_path / "out"))
