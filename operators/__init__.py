@@ -21,8 +21,6 @@ def register(plugin):
         removal.RemoveDuplicates,
         removal.RestoreRemoved,
         runs.DeleteRun,
-        removal.QuarantineMedia,
-        removal.RestoreMedia,
     ):
         plugin.register(operator)
     plugin.register(panel.DeduplicationPanel)

@@ -1,10 +1,8 @@
 """Operators that take duplicates away, and bring them back."""
 
-from ..similarity.options import QuarantineOptions, RemoveOptions, RestoreMediaOptions, RestoreOptions
-from ..similarity.steps.quarantine import quarantine
+from ..similarity.options import RemoveOptions, RestoreOptions
 from ..similarity.steps.remove import remove
 from ..similarity.steps.restore import restore
-from ..similarity.steps.restore_media import restore_media
 from .base import StepOperator
 
 
@@ -32,27 +30,3 @@ class RestoreRemoved(StepOperator):
     targets = False
     selects = True
     opens_view = True
-
-
-class QuarantineMedia(StepOperator):
-    """Move the files of removed samples aside on disk; deletes nothing, and shows the plan first."""
-
-    name = "quarantine_media"
-    label = "Quarantine media"
-    icon = "move_to_inbox"
-    options = QuarantineOptions
-    step = staticmethod(quarantine)
-    risk = "high"
-    targets = False
-
-
-class RestoreMedia(StepOperator):
-    """Move quarantined files back to where they were."""
-
-    name = "restore_media"
-    label = "Restore media"
-    icon = "unarchive"
-    options = RestoreMediaOptions
-    step = staticmethod(restore_media)
-    risk = "medium"
-    targets = False

@@ -13,6 +13,7 @@ from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 __all__ = ["AUTO", "REQUIRED", "OptionError", "Options"]
 
 VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
+KEEP_FILES, TRASH = "keep", "trash"
 
 _FIELD = {
     "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
@@ -252,6 +253,11 @@ class FoldersOptions(RunOptions):
 class RemoveOptions(RunOptions):
     """Options of ``remove_duplicates``."""
 
+    files: str = option(
+        KEEP_FILES,
+        "keep or trash: whether the files of removed samples stay where they are, or go to the system's trash",
+        choices=(KEEP_FILES, TRASH),
+    )
     confirm: bool = option(
         False,
         "Remove them now; without it, only the plan is shown",
@@ -281,33 +287,5 @@ class DeleteRunOptions(RunOptions):
     plan: str | None = option(
         None,
         "Name of the plan that was looked at: if the run has changed since, nothing is deleted",
-        advanced=True,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuarantineOptions(RunOptions):
-    """Options of ``quarantine_media``."""
-
-    folder: str | None = option(
-        None,
-        "Folder to move the files into; empty = one beside them, on the same file system",
-        picks="folder",
-    )
-    confirm: bool = option(
-        False,
-        "Move them now; without it, only the plan is shown",
-        label="Yes, move these files aside",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RestoreMediaOptions(RunOptions):
-    """Options of ``restore_media``."""
-
-    folder: str | None = option(
-        None,
-        "Quarantine folder to empty; only needed where the archive dataset that names it is gone",
-        picks="folder",
         advanced=True,
     )

@@ -75,12 +75,12 @@ def skipped_table(skipped: Skipped, files: Mapping[str, str]) -> dict[str, list[
     return {"skipped": rows} if rows else {}
 
 
-def skipped_lines(skipped: Skipped, most: int = 5) -> list[str]:
-    """Why samples were skipped, the most common reasons first."""
+def skipped_lines(skipped: Skipped, most: int = 5, thing: str = "sample") -> list[str]:
+    """Why samples, or other things, were skipped, the most common reasons first."""
     reasons: dict[str, int] = {}
     for reason in skipped.values():
         reasons[reason] = reasons.get(reason, 0) + 1
     ordered = sorted(reasons.items(), key=lambda item: -item[1])
-    lines = [f"- {count(number, 'sample')}: {reason}" for reason, number in ordered[:most]]
+    lines = [f"- {count(number, thing)}: {reason}" for reason, number in ordered[:most]]
     rest = len(ordered) - most
     return [*lines, f"- and {count(rest, 'more reason')}"] if rest > 0 else lines

@@ -4,6 +4,7 @@ import os
 import uuid
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -76,16 +77,6 @@ def removable(precious, tmp_path):
     delete(names)
 
 
-@pytest.fixture
-def removed(removable, tmp_path):
-    """A dataset whose duplicates are in the archive, with its pictures in ``tmp_path / "data" / "pictures"``."""
-    made = removable(tmp_path / "data" / "pictures")
-    made.info["paths"] = [made[i].filepath for i in dropped(made)]
-    made.save()
-    call("remove_duplicates", made, confirm=True)
-    return made
-
-
 def copy_of(precious: fo.Dataset, folder: Path) -> fo.Dataset:
     """A dataset with the ids, fields and runs of another, whose files are written into a folder."""
     made = precious.clone(f"test-{uuid.uuid4().hex[:10]}")
@@ -134,16 +125,12 @@ def kept_for(made: fo.Dataset, sample_id: str) -> str:
     return made[sample_id]["dedup_kept_id"]
 
 
-def paths(made: fo.Dataset) -> list[str]:
-    """The files of the samples that :func:`removed` put into the archive."""
-    return made.info["paths"]
-
-
-def folder(made: fo.Dataset) -> Path:
-    """Where the quarantine of their files is, unless another place is asked for."""
-    return Path(paths(made)[0]).parents[1] / f"onlyone-quarantine-{made.name}-dedup"
-
-
-def quarantine(made: fo.Dataset, **options):
-    """Move their files aside: the operator's result."""
-    return call("quarantine_media", made, confirm=True, **options)
+def trashed(folder: Path) -> dict[str, Path]:
+    """The files of a folder that are in the trash: where each was -> where it is."""
+    trash, found = Path(os.environ["XDG_DATA_HOME"]) / "Trash", {}
+    for info in sorted((trash / "info").glob("*.trashinfo")):
+        line = next(line for line in info.read_text().splitlines() if line.startswith("Path="))
+        origin = Path(os.environ["XDG_DATA_HOME"], unquote(line.removeprefix("Path=")))
+        if origin.is_relative_to(folder) and (trash / "files" / info.stem).exists():
+            found[str(origin)] = trash / "files" / info.stem
+    return found

@@ -10,8 +10,8 @@ from tools import sandbox
 
 HOME = Path(tempfile.mkdtemp(prefix="onlyone-tests-"))
 SERVER = sandbox.enter(HOME, temporary=True)
-# FiftyOne, Keras and Matplotlib also write below the home directory whatever their own variables say.
-os.environ.update(HOME=str(HOME), FIFTYONE_SHOW_PROGRESS_BARS="false")
+# FiftyOne, Keras and Matplotlib also write below the home directory whatever their own variables say; the trash is there.
+os.environ.update(HOME=str(HOME), XDG_DATA_HOME=str(HOME / "share"), FIFTYONE_SHOW_PROGRESS_BARS="false")
 
 import fiftyone as fo  # noqa: E402
 import fiftyone.operators as foo  # noqa: E402

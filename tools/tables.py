@@ -22,8 +22,6 @@ STEPS = (
     ("remove_duplicates", declared.RemoveOptions),
     ("restore_removed", declared.RestoreOptions),
     ("delete_run", declared.DeleteRunOptions),
-    ("quarantine_media", declared.QuarantineOptions),
-    ("restore_media", declared.RestoreMediaOptions),
 )
 
 

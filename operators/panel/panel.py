@@ -7,7 +7,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
 
-from ...similarity.data import runs
+from ...similarity.data import archive, runs
 from ...similarity.data import samples as sm
 from ...similarity.data.files import files
 from ...similarity.options import RunOptions, SweepOptions
@@ -29,6 +29,7 @@ _ASKED = {
     KEEP.operator: ("run_key",),
     EXPORT.operator: ("run_key",),
     REMOVE.operator: ("run_key",),
+    "restore_removed": ("run_key",),
 }
 
 
@@ -155,9 +156,12 @@ class DeduplicationPanel(foo.Panel):
         _show_cluster(ctx, ps.PanelState.of(ctx.panel).found, int(ctx.params["x"]))
 
     def show_saved_view(self, ctx) -> None:
-        """Open one of the run's saved views."""
-        name = runs.Names(ps.PanelState.of(ctx.panel).run_key).view(ctx.params["word"])
-        if ctx.dataset.has_saved_view(name):
+        """Open one of the run's saved views; the archive in place of that of the duplicates when they are all removed."""
+        state = ps.PanelState.of(ctx.panel)
+        name, counts = runs.Names(state.run_key).view(ctx.params["word"]), state.found.counts
+        if ctx.params["word"] == "duplicates" and counts.removed and counts.removed == counts.dropped:
+            ctx.ops.open_dataset(archive.find(ctx.dataset, state.run_key).name)
+        elif ctx.dataset.has_saved_view(name):
             # not by name: the App looks for it among the saved views that it has listed, and this one may be new
             ctx.ops.set_view(view=ctx.dataset.load_saved_view(name))
         else:

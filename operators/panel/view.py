@@ -100,6 +100,9 @@ def _below(section: types.Object, shown: Shown) -> None:
     words = (("kept", "Show kept"), ("duplicates", "Show dropped"), ("clusters", "Show clusters"))
     for word, label in words if shown.found.counts else words[2:]:
         parts.button(line, word, label, events.show_saved_view, params={"word": word})
+    if shown.found.counts and shown.found.counts.removed:
+        restoring = {"operator": "restore_removed"}
+        parts.button(line, "restore", "Restore removed", events.open_operator, params=restoring)
 
 
 def _steps(panel: types.Object, shown: Shown) -> None:

@@ -6,34 +6,26 @@ it is in one of the two datasets, or, where a move was interrupted, in both.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import bson
 import fiftyone as fo
-import fiftyone.core.odm as foo
-import fiftyone.core.utils as fou
 from bson import ObjectId
-from pymongo import DeleteOne, UpdateOne
+from pymongo import ReplaceOne
+from pymongo.collection import Collection
 
-from . import locks
+from . import archive_records as records
+from . import locks, raw
 from . import samples as sm
-from .seals import documents
+from .raw import Document, content, documents
 
-MARK = "onlyone_archive"
-"""Key in the info of an archive dataset: of which dataset and run it is, and what belongs to it."""
+MOVE = 1_000  # samples moved at once: checked again, copied, compared and deleted in one go
 
-REMOVAL = "onlyone_removal"
-"""Field of the archived samples: what the runs and embeddings were when they were removed, and their file's mark."""
-
-MOVE = 1_000  # samples moved at once: what is checked again, copied, compared and deleted in one go
-
-_LONGEST_NAME = 100  # FiftyOne's limit
-_UNFINISHED = "-new"
-
-Document = dict[str, Any]
+ADDED = "somebody added it to the archive; it was not removed from the dataset"
+LOST = "somebody deleted it from the archive"
+NO_FILE = "its filepath was cleared in the archive"
 
 
 @dataclass(frozen=True)
@@ -42,66 +34,122 @@ class Archive:
 
     Attributes:
         source: the dataset that the samples were removed from
-        run_key: the run that they were left out by
         store: the dataset that holds them
+        record: of which run it is, and the source's fields and media type when samples were removed
     """
 
     source: fo.Dataset
-    run_key: str
     store: fo.Dataset
+    record: Document
 
     @property
     def name(self) -> str:
         """Name of the dataset that holds the removed samples."""
         return self.store.name
 
-    def ids(self) -> list[str]:
-        """Ids of the samples in the archive, sorted."""
-        return sorted(str(d["_id"]) for d in self.store._sample_collection.find({}, {"_id": True}))
+    @property
+    def run_key(self) -> str:
+        """The run that left the samples out."""
+        return self.record["run_key"]
 
-    def settle(self) -> list[str]:
-        """Finish what an interrupted move has left in both datasets: the sample in the dataset is the one that counts.
+    @property
+    def _notes(self) -> Collection:
+        return records.notes(self.record["_id"])
+
+    def ids(self) -> list[str]:
+        """Ids of the removed samples in the archive, sorted; not of those that a person added to it."""
+        return sorted(_ids(self._notes) & _ids(self.store._sample_collection))
+
+    def inventory(self) -> dict[str, str]:
+        """Id of every sample that is in the archive or should be -> why it cannot be restored; empty where it can."""
+        noted = _ids(self._notes)
+        stored = self.store._sample_collection.find({}, {"filepath": True})
+        paths = {str(d["_id"]): d.get("filepath") for d in stored}
+        away = noted - paths.keys()
+        lost = away - {str(d["_id"]) for d in documents(self.source, away, ["_id"])}
+        return {
+            **{i: "" if path else NO_FILE for i, path in paths.items()},
+            **dict.fromkeys(paths.keys() - noted, ADDED),
+            **dict.fromkeys(lost, LOST),
+        }
+
+    def notes(self) -> dict[str, Document]:
+        """The notes that were taken when samples were removed, by sample id."""
+        return {str(note.pop("_id")): note for note in self._notes.find({})}
+
+    def filled(self, keys: Mapping[str, str], ids: Sequence[str]) -> set[str]:
+        """The names in ``keys``, a mapping to keys of raw documents, that one of the archived samples has a value for."""
+        found: set[str] = set()
+        for batch in batches(list(ids)):
+            among = {"_id": {"$in": [ObjectId(i) for i in batch]}}
+            for name in keys.keys() - found:
+                if self.store._sample_collection.find_one(
+                    {**among, keys[name]: {"$ne": None}}, {"_id": True}
+                ):
+                    found.add(name)
+        return found
+
+    def settle(self) -> set[str]:
+        """Finish an interrupted move that left samples in both datasets: the one in the dataset counts.
 
         Returns:
             ids of the samples of which the dataset has another one, with a life of its own: somebody brought it back by
             hand. Neither is touched
         """
-        leftovers, strangers = [], []
-        for ids in _batches(self.ids()):
+        leftovers, strangers = [], set()
+        for ids in batches(sorted(_ids(self.store._sample_collection))):
             born = {d["_id"]: d.get("created_at") for d in documents(self.store, ids, ["created_at"])}
             for live in documents(self.source, ids, ["created_at"]):
-                same = live.get("created_at") == born[live["_id"]]
-                (leftovers if same else strangers).append(str(live["_id"]))
-        self.forget(leftovers)
+                if live.get("created_at") == born[live["_id"]]:
+                    leftovers.append(live["_id"])
+                else:
+                    strangers.add(str(live["_id"]))
+        self._forget(leftovers)
         return strangers
 
-    def take(self, found: Sequence[Document], removal: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    def take(self, found: Sequence[Document], notes: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Move samples from the dataset into the archive.
 
         Args:
             found: the samples' raw documents, as they were when they were found fit to be removed
-            removal: for each sample id, what is noted beside the archived sample
+            notes: for each sample id, what :meth:`notes` returns later
 
         Returns:
             ids of the samples that were moved: those that nobody has changed since they were found
+
+        Raises:
+            ValueError: if the archive was deleted meanwhile; these samples are in the dataset then
         """
         ids = [document["_id"] for document in found]
-        _copy(self.source, self.store, ids, {}, "replace")
-        locks.check()
-        notes = [UpdateOne({"_id": i}, {"$set": {REMOVAL: dict(removal[str(i)])}}) for i in ids]
-        self.store._sample_collection.bulk_write(notes, ordered=False)
+        writes = [ReplaceOne({"_id": i}, dict(notes[str(i)]), upsert=True) for i in ids]
+        self._notes.bulk_write(writes, ordered=False)
+        raw.copy(self.source, self.store, ids, {}, "replace")
         copies = {d["_id"]: content(d) for d in documents(self.store, ids)}
         equal = [d for d in found if copies.get(d["_id"]) == content(d)]
-        # Only the very version that was compared is deleted: a label drawn in this second stays where it was drawn.
-        versions = [{"_id": d["_id"], "last_modified_at": d.get("last_modified_at")} for d in equal]
-        if versions:
-            locks.check()
-            self.source._sample_collection.bulk_write([DeleteOne(v) for v in versions], ordered=False)
-        still = {d["_id"] for d in documents(self.source, ids, ["_id"])}
-        moved = [str(i) for i in ids if i not in still and i in copies]
-        self.source.delete_samples(moved)  # what FiftyOne does beside: samples in memory, date of deletion
-        self.forget([str(i) for i in still])
-        return moved
+        store = self.store._sample_collection
+        self._require(store, [d["_id"] for d in equal])
+        locks.check()  # not below: what the loss of a lock interrupts there would be put back
+        try:
+            raw.delete(self.source, equal)
+            still = {d["_id"] for d in documents(self.source, ids, ["_id"])}
+            moved = [i for i in ids if i not in still and i in copies]
+            self._require(store, moved)
+        except Exception:
+            here = {d["_id"] for d in documents(self.source, ids, ["_id"])}
+            raw.insert(self.source, [d for d in equal if d["_id"] not in here])
+            raise
+        self.source.delete_samples([str(i) for i in moved])  # for samples in memory, and the date of deletion
+        self._forget(sorted(still))
+        return [str(i) for i in moved]
+
+    def _require(self, store: Collection, ids: Sequence[ObjectId]) -> None:
+        """Refuse to go on where the archive dataset is gone, or does not hold these samples, counted now."""
+        there = records.name_of(self.record["store_id"])
+        if there is None or store.count_documents({"_id": {"$in": list(ids)}}) != len(ids):
+            raise ValueError(
+                f"The archive of the run {self.run_key!r} was changed or deleted while samples were moved there: the last "
+                f"ones stay in {self.source.name!r}. Run remove_duplicates again"
+            )
 
     def give_back(self, ids: Sequence[str], unset: Iterable[str], our_tags: re.Pattern[str]) -> list[str]:
         """Copy samples into the dataset, compare, and take them off the archive.
@@ -114,63 +162,80 @@ class Archive:
         Returns:
             ids of the samples that came back
         """
-        objects, left_out = [ObjectId(i) for i in ids], {*unset, REMOVAL}
-        changes: Document = {"last_modified_at": datetime.now(UTC)}  # indexes look for what is newer
+        objects, left_out = [ObjectId(i) for i in ids], {*unset, "last_modified_at"}
+        tags = {"$ifNull": ["$tags", []]}  # a person may have cleared them
         ours = {"$regexMatch": {"input": "$$tag", "regex": f"^(?:{our_tags.pattern})$"}}
-        changes["tags"] = {"$filter": {"input": "$tags", "as": "tag", "cond": {"$not": [ours]}}}
-        changes |= dict.fromkeys(sorted(left_out), "$$REMOVE")
-        _copy(self.store, self.source, objects, changes, "keepExisting")
-        left_out.add("last_modified_at")
+        changes: Document = {
+            **dict.fromkeys(sorted(left_out), "$$REMOVE"),
+            "last_modified_at": datetime.now(UTC),  # indexes look for newer ones
+            "tags": {"$filter": {"input": tags, "as": "tag", "cond": {"$not": [ours]}}},
+        }
+        raw.copy(self.store, self.source, objects, changes, "keepExisting")
         here = {d["_id"]: content(d, left_out) for d in documents(self.source, objects)}
         back = []
         for document in documents(self.store, objects):
-            document["tags"] = [tag for tag in document["tags"] if not our_tags.fullmatch(tag)]
+            document["tags"] = [tag for tag in document.get("tags") or () if not our_tags.fullmatch(tag)]
             if here.get(document["_id"]) == content(document, left_out):
-                back.append(str(document["_id"]))
-        self.forget(back)
-        return back
+                back.append(document["_id"])
+        self._forget(back)
+        return [str(i) for i in back]
 
-    def forget(self, ids: Sequence[str]) -> None:
+    def _forget(self, ids: Sequence[ObjectId]) -> None:
         """Delete archived samples, which are in the dataset."""
         if ids:
             locks.check()
-            self.store.delete_samples(list(ids))
+            self.store.delete_samples([str(i) for i in ids])
+            self._notes.delete_many({"_id": {"$in": list(ids)}})
 
-    def check_schema(self) -> None:
-        """Make room for every field that the dataset has now.
+    def check(self, fields: Iterable[str]) -> None:
+        """Refuse, before anything is written, a dataset that samples cannot move to or from any more.
+
+        Args:
+            fields: the fields of the archive that matter
 
         Raises:
-            ValueError: if the archive has a field of the same name and another type
+            ValueError: if the dataset's media type has changed, or a field was renamed in it since samples were removed
         """
+        media, then, born = self.record["media"], self.record["fields"], records.born(self.source)
+        if media != records.media(self.source):
+            raise ValueError(
+                f"The dataset {self.source.name!r} is of media type {self.source.media_type!r} now, and was of {media[0]!r} "
+                f"when samples were removed, so nothing was done. They are all in {self.name!r}: clone it to go on with them"
+            )
+        new = {(made, _kind(self.source, name)): name for name, made in born.items() if name not in then}
+        for name in fields:
+            other = new.get((then.get(name), _kind(self.store, name)))
+            if name not in born and other:
+                raise ValueError(
+                    f"The field {name!r} is called {other!r} in the dataset {self.source.name!r} now, so nothing was done. "
+                    f"Rename it in the archive too: fo.load_dataset({self.name!r}).rename_sample_field({name!r}, {other!r})"
+                )
+
+    def merge_schema(self) -> None:
+        """Give the archive every field that the dataset has now.
+
+        Raises:
+            ValueError: as :meth:`check` does, or if a field has another type in the archive
+        """
+        self.check(self.store.get_field_schema())
         merge_schema(self.store, self.source, dict(sm.everything(self.source).get_field_schema()), "keep")
-
-    @property
-    def folders(self) -> list[str]:
-        """Quarantine folders with files of the archived samples."""
-        return list(self.store.info[MARK].get("folders", []))
-
-    def note_folders(self, folders: Iterable[str]) -> None:
-        """Remember the quarantine folders."""
-        locks.check()
-        self.store.info[MARK] = {**self.store.info[MARK], "folders": sorted(set(folders))}
-        self.store.save()
+        records.update(self.record, fields=records.born(self.source))
 
     def close(self) -> bool:
-        """Delete the archive if there is nothing left that it is needed for; return whether it is gone."""
-        if self.folders or self.store._sample_collection.count_documents({}, limit=1):
+        """Delete the archive if no sample is in it; return whether it is gone."""
+        if self.store._sample_collection.count_documents({}, limit=1):
             return False
         locks.check()
         self.store.delete()
+        records.forget(self.record["_id"])
         return True
 
 
 def find(dataset: fo.Dataset, run_key: str) -> Archive | None:
-    """The archive of a dataset's run; None if nothing was removed, or everything is back."""
-    for document in _marked({"dataset_id": str(dataset._doc.id), "run_key": run_key}):
-        store = fo.load_dataset(document["name"])
-        store._reload(hard=True)
-        return _published(Archive(dataset, run_key, store))
-    return None
+    """The archive of a dataset's run; None if nothing was removed, everything is back, or somebody deleted it."""
+    record = records.find(dataset, run_key)
+    store = records.store(record) if record and record["ready"] else None
+    return Archive(dataset, store, record) if record and store is not None else None
 
 
 def opened(dataset: fo.Dataset) -> Archive | None:
@@ -179,78 +244,32 @@ def opened(dataset: fo.Dataset) -> Archive | None:
     Raises:
         ValueError: if the dataset that its samples came from is gone
     """
-    mark = dataset.info.get(MARK)
-    if mark is None or mark["id"] != str(dataset._doc.id):
+    record = records.find_by_store(dataset)
+    if record is None:
         return None
-    found = foo.get_db_conn().datasets.find_one({"_id": ObjectId(mark["dataset_id"])}, {"name": True})
-    if found is None:
+    name = records.name_of(record["dataset_id"])
+    if name is None:
         raise ValueError(
-            f"The dataset {mark['dataset']!r}, which these samples were removed from, was deleted. They are all here: "
+            f"The dataset {record['dataset']!r}, which these samples were removed from, was deleted. They are all here: "
             f"clone {dataset.name!r} to go on with them"
         )
-    return Archive(fo.load_dataset(found["name"]), mark["run_key"], dataset)
+    return Archive(fo.load_dataset(name), dataset, record)
 
 
 def create(samples: fo.core.collections.SampleCollection, run_key: str) -> Archive:
-    """Make an empty archive for samples of a dataset.
-
-    Raises:
-        ValueError: if its name is taken, or the dataset has a field of the name that archives use
-    """
+    """Make an empty archive for samples of a dataset, or finish one that a killed process has begun."""
     dataset = samples._dataset
-    if dataset.has_sample_field(REMOVAL):
-        raise ValueError(
-            f"The dataset {dataset.name!r} has a field {REMOVAL!r}, which OnlyOne needs: rename it"
-        )
-    name = _name(dataset, run_key)
-    _refuse_taken(name)
-    locks.check()
-    unfinished = name + _UNFINISHED
-    if fo.dataset_exists(unfinished) and not fo.load_dataset(unfinished).persistent:
-        fo.delete_dataset(unfinished)  # of a process that was killed at the next line
-    store = samples.limit(0).clone(unfinished)
-    store.add_sample_field(REMOVAL, fo.DictField, description="What was when the sample was removed")
+    record = records.begin(dataset, run_key)
+    store, making = records.store(record), record["making"]
+    if store is None:
+        store = fo.load_dataset(making) if fo.dataset_exists(making) else samples.limit(0).clone(making)
+        records.update(record, store_id=store._doc.id)
     store.description = f"Samples that remove_duplicates took out of {dataset.name!r} (run {run_key!r})"
-    store.info[MARK] = {
-        "id": str(store._doc.id),
-        "dataset_id": str(dataset._doc.id),
-        "dataset": dataset.name,
-        "run_key": run_key,
-        "name": name,
-    }
-    store.save()
-    return _published(Archive(dataset, run_key, store))
-
-
-def _published(archive: Archive) -> Archive:
-    """Give a new archive its name, last of all, so that one that is there is complete."""
-    store, name = archive.store, archive.store.info[MARK]["name"]
-    if store.name == name + _UNFINISHED:
-        store.persistent = True
-        store.name = name
-    return archive
-
-
-def _marked(wanted: Mapping[str, str]) -> Iterator[Document]:
-    query = {f"info.{MARK}.{name}": value for name, value in wanted.items()}
-    for document in foo.get_db_conn().datasets.find(query, {"name": True, "info": True}):
-        if document["info"][MARK]["id"] == str(document["_id"]):  # a clone of an archive is none
-            yield document
-
-
-def _name(dataset: fo.Dataset, run_key: str) -> str:
-    ending = f"-{run_key}-removed"
-    return dataset.name[: _LONGEST_NAME - len(ending) - len(_UNFINISHED)] + ending
-
-
-def _refuse_taken(name: str) -> None:
-    slug = fou.to_slug(name)
-    taken = foo.get_db_conn().datasets.find_one({"$or": [{"name": name}, {"slug": slug}]}, {"name": True})
-    if taken is not None:
-        raise ValueError(
-            f"The dataset {taken['name']!r} exists and is not OnlyOne's, and removed samples would go to one of that name: "
-            "rename it"
-        )
+    store.persistent = True
+    if store.name == making:
+        store.name = records.free_name(dataset.name, f"-{run_key}-removed")
+    records.update(record, fields=records.born(dataset), ready=True)
+    return Archive(dataset, store, record)
 
 
 def merge_schema(target: fo.Dataset, origin: fo.Dataset, schema: dict[str, fo.Field], verb: str) -> None:
@@ -269,28 +288,14 @@ def merge_schema(target: fo.Dataset, origin: fo.Dataset, schema: dict[str, fo.Fi
         ) from error
 
 
-def content(document: Mapping[str, Any], left_out: Iterable[str] = ()) -> bytes:
-    """What a raw document holds, to be compared: keys in order, without what says which dataset it is in."""
-    omitted = {"_dataset_id", REMOVAL, *left_out}
-    return bson.encode({name: document[name] for name in sorted(document) if name not in omitted})
+def batches(ids: list[str]) -> list[list[str]]:
+    """The ids in the portions that are moved at once."""
+    return [ids[start : start + MOVE] for start in range(0, len(ids), MOVE)]
 
 
-def _copy(
-    origin: fo.Dataset,
-    target: fo.Dataset,
-    ids: Sequence[ObjectId],
-    changes: Mapping[str, Any],
-    when_matched: str,
-) -> None:
-    stages = [
-        {"$match": {"_id": {"$in": list(ids)}}},
-        {"$set": {**changes, "_dataset_id": target._doc.id}},
-        {"$merge": {"into": target._sample_collection_name, "on": "_id", "whenMatched": when_matched}},
-    ]
-    locks.check()
-    origin._sample_collection.aggregate(stages)
+def _ids(collection: Collection) -> set[str]:
+    return {str(d["_id"]) for d in collection.find({}, {"_id": True})}
 
 
-def _batches(ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), MOVE):
-        yield ids[start : start + MOVE]
+def _kind(dataset: fo.Dataset, field: str) -> str:
+    return str(dataset.get_field(field))

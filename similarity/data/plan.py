@@ -1,6 +1,5 @@
-"""Which samples may be removed at this moment: what a run left out, checked one by one against the live dataset."""
+"""Which samples may be removed at this moment: those that a run left out, checked one by one against the live dataset."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.fields as fof
+import fiftyone.core.labels as fol
 
 from ..engine import images
 from ..workflow import CLUSTER, KEEP
 from . import runs, seals
 from . import samples as sm
-from .archive import Document
 from .embeddings import FieldNames, file_mark
+from .raw import Document, documents
 
 _READERS = 8  # files read at once: enough to keep a disk busy
 
-NOT_SEALED = "it is not among the samples that keep_first_per_cluster left out"
+NOT_IN_RUN = "it is not in the run: it was added after keep_first_per_cluster ran"
+NOT_LEFT_OUT = "it is not among the samples that keep_first_per_cluster left out"
 EDITED = "its labels, tags or fields were changed after keep_first_per_cluster ran"
 NO_KEPT = "the sample that is kept for it is not in the dataset any more"
 KEPT_DROPPED = "the sample that is kept for it is not kept any more"
@@ -32,34 +34,6 @@ FILE_CHANGED = "its file has changed since it was embedded"
 KEPT_FILE_CHANGED = "the file of the sample that is kept for it has changed since it was embedded"
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Keys, in raw documents, of what the checks look at."""
-
-    kept: str
-    kept_id: str
-    vector: str
-    digest: str
-    file: str
-
-    @classmethod
-    def of(cls, dataset: fo.Dataset, run_key: str, field: str) -> "Keys":
-        """The keys for a run on the embeddings in a field."""
-        names = runs.Names(run_key)
-        beside = FieldNames(field)
-        return cls(
-            names.kept, names.kept_id, *(_key(dataset, n) for n in (field, beside.digest, beside.file))
-        )
-
-    def __iter__(self):
-        return iter((*dataclasses.astuple(self), "filepath"))
-
-
-def _key(dataset: fo.Dataset, name: str) -> str:
-    found = dataset.get_field(name)
-    return seals.key(name, found) if found is not None else name
-
-
 @dataclass
 class Checks:
     """The checks of one removal.
@@ -67,7 +41,7 @@ class Checks:
     Args:
         dataset: the live dataset
         run_key: the run
-        sealed: what the decision was based on, as :func:`seals.take` made it
+        sealed: the base of the decision, as :func:`seals.take` made it
         embeddings_field: the field with the vectors
         thorough: whether every file is read whole; else only those whose size or time has changed
     """
@@ -80,9 +54,17 @@ class Checks:
     _digests: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.keys = Keys.of(self.dataset, self.run_key, self.embeddings_field)
+        names, beside = runs.Names(self.run_key), FieldNames(self.embeddings_field)
+        self.vector_field = self.dataset.get_field(self.embeddings_field)
+        if self.vector_field is None:
+            raise ValueError(
+                f"The field {self.embeddings_field!r} with the vectors of the run {self.run_key!r} is gone: rename it back, "
+                "or run cluster_duplicates again"
+            )
+        self.kept, self.kept_id = names.kept, names.kept_id
+        self.vector = seals.key(self.embeddings_field, self.vector_field)
+        self.digest, self.file = (_key(self.dataset, name) for name in (beside.digest, beside.file))
         self.own = seals.Own.of(self.dataset)
-        self._vector_field = self.dataset.get_field(self.embeddings_field)
 
     def check(self, ids: Sequence[str]) -> tuple[list[Document], dict[str, str]]:
         """Look at samples that the run left out.
@@ -91,13 +73,13 @@ class Checks:
             the raw documents of those that may be removed, and, for each of the others that is still there, its id and
             the reason why not
         """
-        found = [d for d in seals.documents(self.dataset, ids) if d.get(self.keys.kept) is False]
+        found = [d for d in documents(self.dataset, ids) if d.get(self.kept) is False]
         kept = self._kept(found)
         if self.thorough:
             self._read_files([*found, *kept.values()])
         fit, left = [], {}
         for document in sorted(found, key=lambda d: d["_id"]):
-            reason = self._reason(document, kept.get(str(document.get(self.keys.kept_id))))
+            reason = self._reason(document, kept.get(str(document.get(self.kept_id))))
             if reason is None:
                 fit.append(document)
             else:
@@ -105,18 +87,22 @@ class Checks:
         return fit, left
 
     def _kept(self, found: Iterable[Document]) -> dict[str, Document]:
-        ids = {str(d[self.keys.kept_id]) for d in found if d.get(self.keys.kept_id)}
-        return {str(d["_id"]): d for d in seals.documents(self.dataset, ids, self.keys)}
+        ids = {str(d[self.kept_id]) for d in found if d.get(self.kept_id)}
+        keys = (self.kept, self.vector, self.digest, self.file, "filepath")
+        return {str(d["_id"]): d for d in documents(self.dataset, ids, keys)}
 
     def _reason(self, document: Document, kept: Document | None) -> str | None:
         """Why a sample stays; None if it may go."""
-        sealed = self.sealed["content"].get(str(document["_id"]))
+        sample_id = str(document["_id"])
+        sealed = self.sealed["content"].get(sample_id)
+        if sample_id not in self.sealed["vectors"]:
+            return NOT_IN_RUN
         if kept is None:
             return NO_KEPT
-        if kept.get(self.keys.kept) is not True:
+        if kept.get(self.kept) is not True:
             return KEPT_DROPPED
         if sealed is None:
-            return NOT_SEALED
+            return NOT_LEFT_OUT
         if sealed != self.own.digest(document):
             return EDITED
         if not self._same_vector(document):
@@ -128,33 +114,33 @@ class Checks:
         )
 
     def _same_vector(self, document: Document) -> bool:
-        stored = document.get(self.keys.vector)
-        vector = None if stored is None else self._vector_field.to_python(stored)
+        stored = document.get(self.vector)
+        vector = None if stored is None else self.vector_field.to_python(stored)
         return seals.vector_digest(vector) == self.sealed["vectors"].get(str(document["_id"]))
 
     def _file_reason(self, document: Document, gone: str, changed: str) -> str | None:
-        path, embedded = document["filepath"], document.get(self.keys.digest)
+        path, embedded = document["filepath"], document.get(self.digest)
         if not Path(path).is_file():
             return gone
-        if (
-            embedded is None
-        ):  # vectors from elsewhere: nobody knows what was embedded, but what was there then
+        if embedded is None:  # vectors from elsewhere: the file is compared with the one of that time
             return changed if self.sealed["files"].get(str(document["_id"])) != file_mark(path) else None
-        if not self.thorough and document.get(self.keys.file) == file_mark(path):
+        if not self.thorough and document.get(self.file) == file_mark(path):
             return None
-        return changed if self._digest(path) != embedded else None
+        if path not in self._digests:
+            self._digests[path] = _digest(path)
+        return changed if self._digests[path] != embedded else None
 
     def _read_files(self, found: Iterable[Document]) -> None:
         """Digest files ahead of their use, several at a time."""
-        wanted = {d["filepath"] for d in found if d.get(self.keys.digest) is not None}
+        wanted = {d["filepath"] for d in found if d.get(self.digest) is not None}
         paths = sorted(wanted - set(self._digests))
         with ThreadPoolExecutor(_READERS, thread_name_prefix="onlyone-digest") as pool:
             self._digests |= zip(paths, pool.map(_digest, paths), strict=True)
 
-    def _digest(self, path: str) -> str | None:
-        if path not in self._digests:
-            self._digests[path] = _digest(path)
-        return self._digests[path]
+
+def _key(dataset: fo.Dataset, name: str) -> str:
+    found = dataset.get_field(name)
+    return seals.key(name, found) if found is not None else name
 
 
 def _digest(path: str) -> str | None:
@@ -170,16 +156,53 @@ def left_out(samples: fo.core.collections.SampleCollection, run_key: str) -> lis
     return sorted(samples.match(fo.ViewField(names.kept) == False).values("id"))  # noqa: E712
 
 
-def removal_note(dataset: fo.Dataset, documents: Iterable[Document]) -> dict[str, dict[str, Any]]:
-    """What is noted beside archived samples: the runs, embeddings and files as they are now; by sample id."""
+@dataclass(frozen=True)
+class Removed:
+    """A sample that is removed, or would be: its file, the file's mark and bytes, and how many labels it carries."""
+
+    id: str
+    path: str
+    mark: str | None
+    bytes: int
+    labels: int
+
+
+def removed(dataset: fo.Dataset, found: Iterable[Document]) -> list[Removed]:
+    """The samples of raw documents."""
+    schema = dataset.get_field_schema(embedded_doc_type=fol.Label)
+    gone = []
+    for document in found:
+        path = document["filepath"]
+        labels = sum(_labels(document.get(seals.key(name, kind)), kind) for name, kind in schema.items())
+        gone.append(Removed(str(document["_id"]), path, file_mark(path), _bytes(path), labels))
+    return gone
+
+
+def _labels(value: Any, field: fof.Field) -> int:
+    """How many labels the value of a field is."""
+    if not value:
+        return 0
+    kind = field.document_type
+    return len(value[kind._LABEL_LIST_FIELD] or ()) if issubclass(kind, fol._HasLabelList) else 1
+
+
+def _bytes(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def removal_notes(dataset: fo.Dataset, found: Iterable[Document]) -> dict[str, Document]:
+    """The notes on samples that are removed: runs, embeddings and the file's mark as they are now; by sample id."""
     at_removal = {"runs": run_states(dataset), "vectors": vector_states(dataset)}
     return {
-        str(document["_id"]): at_removal | {"file": file_mark(document["filepath"])} for document in documents
+        str(d["_id"]): at_removal | {"path": d["filepath"], "file": file_mark(d["filepath"])} for d in found
     }
 
 
 def run_states(dataset: fo.Dataset) -> dict[str, str]:
-    """For each run of OnlyOne, what tells it from itself done again."""
+    """For each run of OnlyOne, a digest that tells it from itself done again."""
     states = {}
     for run_key in runs.keys(dataset):
         steps = runs.load(dataset, run_key)["steps"]
@@ -188,7 +211,7 @@ def run_states(dataset: fo.Dataset) -> dict[str, str]:
 
 
 def vector_states(dataset: fo.Dataset) -> dict[str, str]:
-    """For each embeddings field of OnlyOne, what its vectors were made with."""
+    """For each embeddings field of OnlyOne, a digest of the provenance of its vectors."""
     states = {}
     for name in sm.vector_fields(dataset):
         made_with = sm.provenance(dataset, name)

@@ -42,6 +42,14 @@ def everything(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
     return dataset
 
 
+def exact_count(dataset: fo.Dataset) -> int:
+    """How many samples a dataset has, of all slices, counted one by one.
+
+    FiftyOne's ``count()`` of a dataset is MongoDB's estimate, which can be 0 for a full one after the server was killed.
+    """
+    return dataset._sample_collection.count_documents({})
+
+
 def is_ordered(samples: fo.core.collections.SampleCollection) -> bool:
     """Whether a stage of the view gives its samples an order of their own."""
     stages = getattr(samples, "_stages", [])

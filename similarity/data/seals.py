@@ -1,6 +1,6 @@
-"""What a decision was based on, sealed when it is made, so that it can be told later whether it still holds.
+"""The base of a decision, sealed when it is made, so that it can be told later whether it still holds.
 
-Sample by sample rather than for the run as a whole: what has changed costs the samples concerned, not the others.
+Sample by sample rather than for the run as a whole: a change costs the samples concerned, not the others.
 """
 
 import json
@@ -14,11 +14,11 @@ import bson
 import fiftyone as fo
 import fiftyone.core.fields as fof
 import numpy as np
-from bson import ObjectId
 
 from . import runs
 from . import samples as sm
 from .embeddings import FieldNames, file_mark
+from .raw import documents
 
 _NOT_WRITTEN_BY_PEOPLE = {"id", "filepath", "metadata", "created_at", "last_modified_at"}
 
@@ -98,18 +98,6 @@ def take(
 
 def _files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str | None]:
     return {str(d["_id"]): file_mark(d["filepath"]) for d in documents(dataset, ids, ("filepath",))}
-
-
-def documents(
-    dataset: fo.Dataset, ids: Iterable[str], keys: Iterable[str] | None = None
-) -> Iterable[dict[str, Any]]:
-    """Raw documents of samples, as the database has them; those that exist, in no order, all keys when None."""
-    wanted = [ObjectId(sample_id) for sample_id in ids]
-    projection = None if keys is None else dict.fromkeys(keys, True)
-    for start in range(0, len(wanted), sm.CHUNK):
-        yield from dataset._sample_collection.find(
-            {"_id": {"$in": wanted[start : start + sm.CHUNK]}}, projection
-        )
 
 
 def vector_digest(vector: Any) -> str | None:

@@ -65,13 +65,16 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
         ValueError: if a dropped sample's kept one is not in the dataset any more
     """
     names, dataset = runs.Names(run_key), samples._dataset
+    results = runs.load_results(dataset, run_key)
     ids, paths, clusters = sm.read(samples, "filepath", names.cluster)
+    clusters = _of_the_run(ids, clusters, results)
     if decided:
         _, kept, kept_ids, similarities = sm.read(samples, names.kept, names.kept_id, names.similarity)
-        _check_kept_ones(dataset, names, [i for i, k in zip(kept_ids, kept, strict=True) if k is False])
+        dropped = [c is not None and k is False for c, k in zip(clusters, kept, strict=True)]
+        _check_kept_ones(dataset, names, [i for i, d in zip(kept_ids, dropped, strict=True) if d])
     else:
         kept = kept_ids = similarities = [None] * len(ids)
-    reasons = _reasons(dataset, run_key)
+    reasons = _reasons(results)
     columns = zip(ids, paths, clusters, kept, kept_ids, similarities, strict=True)
     return [_row(*column, decided, reasons) for column in columns]
 
@@ -87,8 +90,16 @@ def _check_kept_ones(dataset: fo.Dataset, names: runs.Names, needed: Sequence[st
         )
 
 
-def _reasons(dataset: fo.Dataset, run_key: str) -> dict[str, str]:
-    results = runs.load_results(dataset, run_key)
+def _of_the_run(
+    ids: Sequence[str], clusters: Sequence[int | None], results: Mapping[str, Any]
+) -> list[int | None]:
+    """The cluster of each sample; None for samples merged in from a dataset with a run of the same key."""
+    found = results["cluster"]
+    members = {i for cluster in found["members"] for i in cluster["members"]} | set(found["noise_ids"])
+    return [number if i in members else None for i, number in zip(ids, clusters, strict=True)]
+
+
+def _reasons(results: Mapping[str, Any]) -> dict[str, str]:
     return {i: reason for step in results.values() for i, reason in step.get("skipped", {}).items()}
 
 

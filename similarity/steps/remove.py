@@ -1,25 +1,33 @@
-"""Take what a run left out of the dataset, into an archive that it can be brought back from."""
+"""Take the samples that a run left out of the dataset, into an archive that they can be brought back from."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.fields as fof
-import fiftyone.core.labels as fol
+from bson import ObjectId
 
 from ..data import archive as ar
 from ..data import plan as removal
-from ..data import runs
+from ..data import runs, trash
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..data.raw import Document
 from ..data.seals import json_digest
 from ..exports.targets import size
-from ..options import RemoveOptions
+from ..options import TRASH, RemoveOptions
 from ..progress import Report, silent
-from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
+from ..result import (
+    Result,
+    Skipped,
+    count,
+    listed,
+    percent,
+    skipped_lines,
+    skipped_table,
+    view_field,
+)
 from ..workflow import CLUSTER, KEEP
 
 _BY_HAND = "another version of it is in the archive already; it was brought back by hand"
@@ -33,25 +41,32 @@ class RemoveResult(Result):
         run_key: the run
         plan: name of the plan: the same as long as the run is not done again
         confirmed: whether it was carried out; else nothing was changed
-        samples: number of samples asked for, before
+        dataset: name of the dataset
+        samples: number of samples in the dataset, before
         removed: how many of them were removed, or would be
         removed_ids: their ids
+        remain: how many are in the dataset afterwards, or would be
         left: sample id -> why it stays although the run leaves it out
         files: sample id -> file, of the first of them
         labels: how many labels the removed samples carry; they go with them
-        bytes: size of their files, which stay where they are
+        bytes: size of their files
         archived: how many samples are in the archive now
         archive: name of the archive dataset; None if there is none
         files_compared: whether files were compared with what was embedded; else with what they were when the run was done
+        trashed: how many files of removed samples were moved to the system's trash, or would be
+        trashed_bytes: size of these
+        files_left: path -> why the file stays although it was to go to the trash
         view: the samples to be removed; after they were, the kept ones
     """
 
     run_key: str
     plan: str
     confirmed: bool
+    dataset: str
     samples: int
     removed: int
     removed_ids: list[str]
+    remain: int
     left: Skipped
     files: dict[str, str]
     labels: int
@@ -59,11 +74,18 @@ class RemoveResult(Result):
     archived: int
     archive: str | None
     files_compared: bool
+    trashed: int = 0
+    trashed_bytes: int = 0
+    files_left: dict[str, str] = field(default_factory=dict)
     view: fo.core.collections.SampleCollection | None = view_field()
 
     def summary(self) -> str:
         """The result in words."""
-        lines = self._done() if self.confirmed else self._planned()
+        lines = [self._samples(), *self._files()]
+        if not self.confirmed and (self.removed or self.trashed):
+            lines.append(
+                "Nothing has been changed. Confirm to remove them (confirm=True); restore_removed then brings them back."
+            )
         if self.left:
             lines += ["", f"{count(len(self.left), 'sample')} left in place:", *skipped_lines(self.left)]
         if not self.files_compared and self.removed:
@@ -74,177 +96,184 @@ class RemoveResult(Result):
             ]
         return "\n".join(lines)
 
-    def _planned(self) -> list[str]:
-        if not self.removed:
-            return [self._nothing()]
-        return [
-            f"{count(self.removed, 'sample')} of {self.samples:,} would be removed, which leaves "
-            f"{self.samples - self.removed:,}: {percent(self.samples - self.removed, self.samples)} to annotate. "
-            f"{count(self.labels, 'label')} go with them. Their files ({size(self.bytes)}) stay where they are.",
-            "Nothing has been changed. Confirm to remove them (confirm=True); restore_removed then brings them back.",
-        ]
-
-    def _done(self) -> list[str]:
-        if not self.removed:
-            return [self._nothing()]
-        return [
-            f"{count(self.removed, 'sample')} removed, {self.samples - self.removed:,} remain. They are in the dataset "
-            f"{self.archive!r} with every field, label and tag ({count(self.labels, 'label')}): bring them back with "
-            "restore_removed.",
-            f"Their files ({size(self.bytes)}) are where they were; quarantine_media moves them aside.",
-        ]
-
-    def _nothing(self) -> str:
+    def _samples(self) -> str:
+        labels = count(self.labels, "label")
+        if self.removed and self.confirmed:
+            return (
+                f"{count(self.removed, 'sample')} removed, {self.remain:,} remain in {self.dataset!r}. They are in the "
+                f"dataset {self.archive!r} with every field, label and tag ({labels}): bring them back with restore_removed."
+            )
+        if self.removed:
+            return (
+                f"{count(self.removed, 'sample')} of {self.samples:,} would be removed from {self.dataset!r}, which leaves "
+                f"{self.remain:,}: {percent(self.remain, self.samples)} to annotate. {labels} go with them."
+            )
         if self.archived:
-            return f"Nothing to remove: {count(self.archived, 'sample')} of the run are in {self.archive!r} already."
-        return "Nothing to remove: the run leaves none of these samples out."
+            return f"No more to remove: {count(self.archived, 'sample')} of the run are in {self.archive!r} already."
+        return "Nothing to remove" + ("." if self.left else ": the run leaves none of these samples out.")
+
+    def _files(self) -> list[str]:
+        if not self.trashed and not self.files_left:
+            return [f"Their files ({size(self.bytes)}) stay where they are."] if self.removed else []
+        verb = "were moved" if self.confirmed else "would be moved"
+        lines = [
+            f"{count(self.trashed, 'file')} ({size(self.trashed_bytes)}) of the run's removed samples, earlier ones too,"
+            f" {verb} to the system's trash; the disk is free when that is emptied."
+        ]
+        if self.files_left:
+            lines += [
+                f"{count(len(self.files_left), 'file')} stay:",
+                *skipped_lines(self.files_left, thing="file"),
+            ]
+        return lines
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The samples that stay although the run leaves them out."""
-        rows = skipped_table(self.left, self.files).get("skipped")
-        return {"left_in_place": rows} if rows else {}
+        """The samples that stay although the run leaves them out, and the files that do not go to the trash."""
+        found = {
+            "left_in_place": skipped_table(self.left, self.files).get("skipped"),
+            "files_left": skipped_table(self.files_left, {}).get("skipped"),
+        }
+        return {title: rows for title, rows in found.items() if rows}
 
 
 def remove(
-    samples: fo.core.collections.SampleCollection, options: RemoveOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: RemoveOptions, progress: Report = silent
 ) -> RemoveResult:
     """Plan the removal of what a run left out or, if confirmed, carry it out.
 
-    Every sample is checked again at the moment it is removed; what fails a check stays. Killed or cancelled, what was
-    removed until then is in the archive, and the next call goes on.
+    Every sample is checked again at the moment it is removed; what fails a check stays. Files go to the trash last, when
+    all samples are in the archive. Killed or cancelled, what was removed until then is in the archive, and the next call
+    goes on, with the files too.
 
     Raises:
         ValueError: if the run is not finished, was done again since the plan, or samples cannot be archived
         Busy: if another operator is at work on the run, or removes samples of the dataset
     """
-    dataset = samples._dataset
+    dataset, run_key = samples._dataset, options.run_key
     # The second lock is for two runs of which each keeps what the other drops.
-    with lock(dataset, f"run-{options.run_key}"), lock(dataset, "removal"):
-        return _Removing(samples, options, report).run()
-
-
-@dataclass
-class _Removing:
-    """One run of the step."""
-
-    samples: fo.core.collections.SampleCollection
-    options: RemoveOptions
-    report: Report
-    removed: list[str] = field(default_factory=list)
-    left: Skipped = field(default_factory=dict)
-    paths: set[str] = field(default_factory=set)
-    labels: int = 0
-
-    def run(self) -> RemoveResult:
-        self.dataset, run_key = self.samples._dataset, self.options.run_key
-        self._refuse_archive()
-        embeddings_field = self._require_run()
-        sealed = runs.step_results(self.dataset, run_key, KEEP)["seals"]
-        self.checks = removal.Checks(
-            self.dataset, run_key, sealed, embeddings_field, thorough=self.options.confirm
+    with lock(dataset, f"run-{run_key}"), lock(dataset, "removal"):
+        plan, checks = _require(dataset, options)
+        before = sm.exact_count(dataset)
+        archive = ar.find(dataset, run_key)
+        strangers = archive.settle() if archive else set()
+        gone, left = _each_batch(samples, checks, strangers, options, progress)
+        archive = ar.find(dataset, run_key)
+        trashing = options.files == TRASH
+        trashed = _trash(dataset, archive, strangers, gone, options, progress) if trashing else {}
+        if archive and archive.close():
+            archive = None
+        removed = [sample.id for sample in gone]
+        return RemoveResult(
+            run_key=run_key,
+            plan=plan,
+            confirmed=options.confirm,
+            dataset=dataset.name,
+            samples=before,
+            removed=len(removed),
+            removed_ids=removed,
+            remain=sm.exact_count(dataset) - (0 if options.confirm else len(removed)),
+            left=left,
+            files=files(dataset, listed(left)),
+            labels=sum(sample.labels for sample in gone),
+            bytes=sum({sample.path: sample.bytes for sample in gone}.values()),
+            **trashed,
+            archived=len(archive.ids()) if archive else 0,
+            archive=archive.name if archive else None,
+            files_compared=not checks.sealed["files"],
+            view=_view(dataset, options, removed),
         )
-        self._find()
-        self._each_batch()
-        if self.archive and self.archive.close():
-            self.archive = None
-        return self._result(files_compared=not sealed["files"])
 
-    def _find(self) -> None:
-        """What the run leaves out of the samples; an interrupted removal is finished first."""
-        self.before = self.samples.count()
-        self.collection = sm.flat(self.samples) if self.before else self.samples
-        self.archive = ar.find(self.dataset, self.options.run_key)
-        strangers = set(self.archive.settle()) if self.archive else set()
-        wanted = removal.left_out(self.collection, self.options.run_key) if self.before else []
-        self.left |= {i: _BY_HAND for i in wanted if i in strangers}
-        self.wanted = [i for i in wanted if i not in strangers]
-        self.before = self.collection.count()
 
-    def _refuse_archive(self) -> None:
-        if ar.opened(self.dataset) is not None:
-            raise ValueError(
-                f"{self.dataset.name!r} is an archive of removed samples: run remove_duplicates on the dataset they are from"
-            )
-
-    def _require_run(self) -> str:
-        """The embeddings field of the run, which is finished and the one that was looked at."""
-        run_key, wanted = self.options.run_key, self.options.plan
-        clustering = runs.require(self.dataset, run_key, CLUSTER)
-        keeping = runs.require(self.dataset, run_key, KEEP)
-        self.plan = json_digest({"cluster": clustering, "keep": keeping})
-        if wanted is not None and wanted != self.plan:
-            raise ValueError(
-                f"The run {run_key!r} was done again since the plan {wanted} was shown, so nothing was removed: look at the "
-                "new plan first"
-            )
-        embeddings_field = clustering["options"]["embeddings_field"]
-        sm.check_vector_field(self.dataset, embeddings_field)
-        return embeddings_field
-
-    def _each_batch(self) -> None:
-        words = "Removing" if self.options.confirm else "Looking at what the run leaves out"
-        for start in range(0, len(self.wanted), ar.MOVE):
-            self.report(words, start, len(self.wanted))
-            batch = self.wanted[start : start + ar.MOVE]
-            fit, left = self.checks.check(batch)
-            moved = self._move(fit) if self.options.confirm and fit else [str(d["_id"]) for d in fit]
-            self.left |= left | {
-                str(d["_id"]): removal.EDITED for d in fit if str(d["_id"]) not in set(moved)
-            }
-            self._count([d for d in fit if str(d["_id"]) in set(moved)])
-            self.removed += moved
-
-    def _move(self, fit: list[ar.Document]) -> list[str]:
-        if self.archive is None:
-            self.archive = ar.create(self.collection, self.options.run_key)
-        self.archive.check_schema()
-        return self.archive.take(fit, removal.removal_note(self.dataset, fit))
-
-    def _count(self, documents: Iterable[ar.Document]) -> None:
-        schema = self.dataset.get_field_schema(embedded_doc_type=fol.Label)
-        for document in documents:
-            self.labels += _labels(document, schema)
-            self.paths.add(document["filepath"])
-
-    def _result(self, files_compared: bool) -> RemoveResult:
-        found = RemoveResult(
-            run_key=self.options.run_key,
-            plan=self.plan,
-            confirmed=self.options.confirm,
-            samples=self.before,
-            removed=len(self.removed),
-            removed_ids=self.removed,
-            left=self.left,
-            files=files(self.dataset, listed(self.left)),
-            labels=self.labels,
-            bytes=sum(map(_bytes, self.paths)),
-            archived=len(self.archive.ids()) if self.archive else 0,
-            archive=self.archive.name if self.archive else None,
-            files_compared=files_compared,
+def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, removal.Checks]:
+    """The name of the plan, and the checks, of a run that is finished and the one that was looked at."""
+    if ar.opened(dataset) is not None:
+        raise ValueError(
+            f"{dataset.name!r} is an archive of removed samples: run remove_duplicates on the dataset they are from"
         )
-        return replace(found, view=self._view())
-
-    def _view(self) -> fo.core.collections.SampleCollection | None:
-        if not self.options.confirm:
-            return sm.everything(self.dataset).select(self.removed)
-        kept = runs.Names(self.options.run_key).view("kept")
-        return self.dataset.load_saved_view(kept) if self.dataset.has_saved_view(kept) else None
-
-
-def _labels(document: ar.Document, schema: dict[str, fof.Field]) -> int:
-    """How many labels a raw document holds."""
-    return sum(_labels_in(document.get(field.db_field or name), field) for name, field in schema.items())
-
-
-def _labels_in(value: Any, field: fof.Field) -> int:
-    if not value:
-        return 0
-    kind = field.document_type
-    return len(value[kind._LABEL_LIST_FIELD] or ()) if issubclass(kind, fol._HasLabelList) else 1
+    if options.files == TRASH:
+        trash.require()
+    run_key, wanted = options.run_key, options.plan
+    clustering = runs.require(dataset, run_key, CLUSTER)
+    keeping = runs.require(dataset, run_key, KEEP)
+    plan = json_digest({"cluster": clustering, "keep": keeping})
+    if wanted is not None and wanted != plan:
+        raise ValueError(
+            f"The run {run_key!r} was done again since the plan {wanted} was shown, so nothing was removed: look at the "
+            "new plan first"
+        )
+    sealed = runs.step_results(dataset, run_key, KEEP)["seals"]
+    field = clustering["options"]["embeddings_field"]
+    sm.check_vector_field(dataset, field)
+    return plan, removal.Checks(dataset, run_key, sealed, field, thorough=options.confirm)
 
 
-def _bytes(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
+def _each_batch(
+    samples: fo.core.collections.SampleCollection,
+    checks: removal.Checks,
+    strangers: set[str],
+    options: RemoveOptions,
+    progress: Report,
+) -> tuple[list[removal.Removed], Skipped]:
+    """Check the samples that the run leaves out and, if confirmed, move them, batch by batch.
+
+    Args:
+        strangers: ids of samples that are not touched, because the archive has another version of them
+
+    Returns:
+        the samples that were removed, or would be, and, for each of the others, its id and why it stays
+    """
+    dataset = samples._dataset
+    # An empty view, say of duplicates that are removed already, is no mistake.
+    empty = not samples.limit(1).values("id")
+    samples = samples if empty else sm.flat(samples)
+    wanted = [] if empty else removal.left_out(samples, options.run_key)
+    gone: list[removal.Removed] = []
+    left = {i: _BY_HAND for i in wanted if i in strangers}
+    for batch in ar.batches([i for i in wanted if i not in strangers]):
+        progress("Removing" if options.confirm else "Checking", len(gone), len(wanted))
+        fit, reasons = checks.check(batch)
+        left |= reasons
+        if options.confirm and fit:
+            moved = _move(samples, options.run_key, fit)
+            left |= {str(d["_id"]): removal.EDITED for d in fit if str(d["_id"]) not in moved}
+            fit = [d for d in fit if str(d["_id"]) in moved]
+        gone += removal.removed(dataset, fit)
+    return gone, left
+
+
+def _move(samples: fo.core.collections.SampleCollection, run_key: str, found: Sequence[Document]) -> set[str]:
+    dataset = samples._dataset
+    archive = ar.find(dataset, run_key) or ar.create(samples, run_key)
+    archive.merge_schema()
+    return set(archive.take(found, removal.removal_notes(dataset, found)))
+
+
+def _trash(
+    dataset: fo.Dataset,
+    archive: ar.Archive | None,
+    strangers: set[str],
+    gone: Sequence[removal.Removed],
+    options: RemoveOptions,
+    progress: Report,
+) -> dict[str, Any]:
+    """Move the files of all removed samples of the run to the trash, or find out which would be; part of the result."""
+    leaving = {dataset._doc.id: {ObjectId(sample.id) for sample in gone}}
+    marks = {} if options.confirm else {sample.path: sample.mark for sample in gone}
+    if archive:
+        archived = set(archive.ids()) - strangers
+        marks |= {note["path"]: note["file"] for i, note in archive.notes().items() if i in archived}
+        leaving[archive.store._doc.id] = set(map(ObjectId, archived))
+    sizes, left = trash.plan(marks, leaving, progress)
+    if options.confirm:
+        left |= trash.send(sizes, progress)
+    going = [number for path, number in sizes.items() if path not in left]
+    return {"trashed": len(going), "trashed_bytes": sum(going), "files_left": left}
+
+
+def _view(
+    dataset: fo.Dataset, options: RemoveOptions, removed: Sequence[str]
+) -> fo.core.collections.SampleCollection | None:
+    if not options.confirm:
+        return sm.everything(dataset).select(removed)
+    kept = runs.Names(options.run_key).view("kept")
+    return dataset.load_saved_view(kept) if dataset.has_saved_view(kept) else None

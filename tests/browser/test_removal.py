@@ -3,6 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import call
+from tests.browser.panel import Panel
+
 pytestmark = pytest.mark.browser
 
 
@@ -30,11 +33,23 @@ def test_duplicates_are_planned_removed_and_restored(app, copy, deduplicated):
     made.reload()
     assert made.count() == 6
 
-    restored = opened.run("Restore removed")
+    panel = Panel(opened).ready()
+    panel.press("Restore removed")
+    opened.form.wait_for()
+    opened.press_execute()
+    restored = opened.result()
     opened.screenshot("restored")
     assert "18" in restored
     made.reload()
     assert sorted(made.values("id")) == sorted(before)
+
+
+def test_removed_samples_are_shown_by_the_panel(app, copy, deduplicated):
+    made = copy(deduplicated)
+    call("remove_duplicates", made, confirm=True)
+    opened = app(made)
+    Panel(opened).ready().press("Show dropped")
+    opened.shows("18 samples")
 
 
 def test_the_report_is_a_page_of_its_own(app, deduplicated, tmp_path):

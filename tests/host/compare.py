@@ -53,10 +53,15 @@ def state(dataset: fo.Dataset, results: bool = True) -> dict[str, Any]:
 def files(folder: Path) -> dict[str, str]:
     """Content digest of every file below a folder, by its path in it."""
     return {
-        str(path.relative_to(folder)): blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        str(path.relative_to(folder)): digest(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() or path.is_symlink()
     }
+
+
+def digest(path: Path) -> str:
+    """Content digest of a file."""
+    return blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
 def differences(left: Any, right: Any, where: str = "") -> list[str]:

@@ -3,4 +3,4 @@
 from tests.fixtures import *  # noqa: F403
 
 from tests.deduplicated import deduplicated, target, template  # noqa: F401  isort: skip
-from tests.removable import precious, removable, removed  # noqa: F401  isort: skip
+from tests.removable import precious, removable  # noqa: F401  isort: skip

@@ -274,9 +274,7 @@ def test_vectors_or_samples_that_changed_since_the_clustering_are_refused(cluste
     made = clustered()
     change(made)
     made.add_sample(fo.Sample(filepath="/another.png"))
-    with pytest.raises(
-        ValueError, match="have changed since they were clustered: run cluster_duplicates again"
-    ):
+    with pytest.raises(ValueError, match="run cluster_duplicates again"):
         keep(made)
     assert list(runs.load(made, "dedup")["steps"]) == ["cluster"]
 

@@ -4,7 +4,6 @@ Five moments a step; ``MOMENTS=50`` (``make torture``) takes more, and more slow
 """
 
 import os
-import shutil
 import uuid
 import zlib
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests import mortal, support
+from tests import mortal
 from tests.deduplicated import delete_run
-from tests.host.compare import differences, files, renamed, state
-from tests.removable import FIELD, copy_of, delete
+from tests.host.compare import differences, digest, files, renamed, state
+from tests.removable import FIELD, copy_of, delete, trashed
 
 import fiftyone as fo  # isort: skip
 
@@ -25,8 +24,7 @@ EMBED = ["compute_embeddings", {"weights": "untrained"}]
 CLUSTER, KEEP = ["cluster_duplicates", {"eps": 0.05}], ["keep_first_per_cluster", {}]
 INDEX = ["build_similarity_index", {}]
 REMOVE, RESTORE = ["remove_duplicates", {"confirm": True}], ["restore_removed", {}]
-QUARANTINE, RESTORE_MEDIA = ["quarantine_media", {"confirm": True}], ["restore_media", {}]
-QUARANTINE_AFAR = ["quarantine_media", {"confirm": True, "folder": "<disk>"}]
+TRASH = ["remove_duplicates", {"confirm": True, "files": "trash"}]
 
 # The dataset that a trial begins with, what is done to it before, and what is killed.
 STEPS = {
@@ -35,14 +33,11 @@ STEPS = {
     "index": ("precious", [], [INDEX]),
     "removal": ("precious", [], [REMOVE]),
     "restoration": ("precious", [REMOVE], [RESTORE]),
-    "quarantine": ("precious", [REMOVE], [QUARANTINE]),
+    "removal with files": ("precious", [], [TRASH]),
 }
 MORE_STEPS = {
     "labels again": ("precious", [], [CLUSTER, KEEP]),
     "index again": ("precious", [INDEX], [INDEX]),
-    "quarantine on another disk": ("precious", [REMOVE], [QUARANTINE_AFAR]),
-    "restoration of media": ("precious", [REMOVE, QUARANTINE], [RESTORE_MEDIA]),
-    "restoration of media from another disk": ("precious", [REMOVE, QUARANTINE_AFAR], [RESTORE_MEDIA]),
 }
 if MOMENTS > 5:
     STEPS |= MORE_STEPS
@@ -50,7 +45,7 @@ if MOMENTS > 5:
 OURS = ("dedup_", "vgg16", "onlyone_")
 
 # What a step says if it had finished just when it was killed.
-FINISHED = ("are in an archive", "are in quarantine")
+FINISHED = "are in an archive"
 
 
 @pytest.fixture(scope="module")
@@ -71,24 +66,11 @@ def bases(precious):
     delete([vectors.name, pictures.name])
 
 
-@pytest.fixture
-def disk():
-    """A folder on another file system than the tests' own; None where there is none."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == support.HOME.stat().st_dev:
-        yield None
-        return
-    folder = memory / f"onlyone-tests-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
-
-
 class Trial:
     """One dataset, with files of its own."""
 
-    def __init__(self, base: fo.Dataset, folder: Path, disk: Path | None, mortals: mortal.Mortals):
-        self.folder, self.disk, self.mortals = folder, (disk or folder) / uuid.uuid4().hex[:8], mortals
+    def __init__(self, base: fo.Dataset, folder: Path, mortals: mortal.Mortals):
+        self.folder, self.mortals = folder, mortals
         self.dataset = copy_of(base, folder / "pictures")
         if not base.has_sample_field(FIELD):
             self._draw()
@@ -101,37 +83,26 @@ class Trial:
 
     def run(self, steps, die=None) -> mortal.Outcome:
         """Run steps in a process of their own, which may die."""
-        chosen = [
-            [name, {k: str(self.disk) if v == "<disk>" else v for k, v in options.items()}]
-            for name, options in steps
-        ]
-        request = {"dataset": self.dataset.name, "steps": chosen, "die": die}
-        return self.mortals.run(request)[0]
+        return self.mortals.run({"dataset": self.dataset.name, "steps": steps, "die": die})[0]
 
     def world(self, results: bool = True) -> dict:
         """All that there is of the dataset: itself, its archive and its files; a killed run's results may be unreadable."""
         archive_name = f"{self.dataset.name}-dedup-removed"
-        names = {str(self.folder): "<folder>", str(self.disk): "<disk>"}
+        names = {str(self.folder): "<folder>"}
         names |= {path.lstrip("/"): placeholder for path, placeholder in names.items()}
         names |= {self.dataset.name: "<dataset>", str(self.dataset._doc.id): "<dataset id>"}
         found = {
             "dataset": state(self.dataset, results),
             "datasets": fo.list_datasets(f"{self.dataset.name}*"),
-            "files": files(self.folder) | files(self.disk),
-            "journals": {str(path): path.read_text() for path in self._journals()},
+            "files": files(self.folder),
+            "trash": {origin: digest(path) for origin, path in trashed(self.folder).items()},
             "archive": None,
         }
         if fo.dataset_exists(archive_name):
             archive = fo.load_dataset(archive_name)
             found["archive"] = state(archive)
             names[str(archive._doc.id)] = "<archive id>"
-        for journal in self._journals():  # compared as text, because its digest depends on where it is
-            root = self.folder if journal.is_relative_to(self.folder) else self.disk
-            found["files"].pop(str(journal.relative_to(root)))
         return renamed(found, names)
-
-    def _journals(self) -> list[Path]:
-        return [*self.folder.rglob("journal.jsonl"), *self.disk.rglob("journal.jsonl")]
 
     def ranking(self) -> list[str]:
         """The answer of the similarity index, if there is one."""
@@ -152,20 +123,20 @@ def gone(before: dict, now: dict) -> list[str]:
         mine = {k: v for k, v in values.items() if not k.startswith(OURS) and k != "tags"}
         lost += differences(mine, {k: found.get(k) for k in mine}, sample_id)
         lost += sorted({t for t in values["tags"] if not t.startswith("dedup:")} - set(found.get("tags", ())))
-    contents = sorted(set(before["contents"]) - set(now["files"].values()))
+    contents = sorted(set(before["contents"]) - {*now["files"].values(), *now["trash"].values()})
     fields = {n for n in before["fields"] if not n.startswith(OURS)} - set(now["dataset"]["fields"])
     return [*lost, *contents, *sorted(fields)]
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_any_moment_a_step_run_again_ends_where_an_undisturbed_one_does(
-    step, bases, mortals, disk, tmp_path
+    step, bases, mortals, tmp_path
 ):
     base, first, killed_steps = STEPS[step]
     made: list[Trial] = []
 
     def trial() -> Trial:
-        made.append(Trial(bases[base], tmp_path / uuid.uuid4().hex[:8], disk, mortals))
+        made.append(Trial(bases[base], tmp_path / uuid.uuid4().hex[:8], mortals))
         if first:
             assert made[-1].run(first).error is None
         return made[-1]
@@ -186,7 +157,7 @@ def test_killed_at_any_moment_a_step_run_again_ends_where_an_undisturbed_one_doe
             deaths += victim.run(killed_steps, moment).killed
             failures += [f"{moment}: gone: {line}" for line in gone(before, victim.world(results=False))]
             error = victim.run(killed_steps).error
-            if error is not None and not any(words in error for words in FINISHED):
+            if error is not None and FINISHED not in error:
                 failures.append(f"{moment}: run again: {error}")
             failures += [f"{moment}: {line}" for line in differences(expected, victim.world())]
             failures += [f"{moment}: {a} != {b}" for a, b in [(victim.ranking(), ranking)] if a != b]

@@ -33,7 +33,6 @@ INDEX = ("build_similarity_index", {})
 CLUSTER = ("cluster_duplicates", {"eps": "0.01"})
 KEEP = ("keep_first_per_cluster", {})
 REMOVE = ("remove_duplicates", {"confirm": True})
-QUARANTINE = ("quarantine_media", {"confirm": True})
 OPERATORS = {
     "compute_embeddings": ({"weights": "untrained", "recompute": True}, []),
     "build_similarity_index": ({"n_trees": 10}, []),
@@ -49,11 +48,9 @@ OPERATORS = {
     "remove_duplicates": ({"confirm": True}, [CLUSTER, KEEP]),
     "delete_run": ({"confirm": True}, [CLUSTER, KEEP]),
     "restore_removed": ({}, [CLUSTER, KEEP, REMOVE]),
-    "quarantine_media": ({"confirm": True}, [CLUSTER, KEEP, REMOVE]),
-    "restore_media": ({}, [CLUSTER, KEEP, REMOVE, QUARANTINE]),
 }
 OURS = sorted({one.name for one in foo.list_operators(type="operator") if one.uri == support.uri(one.name)})
-ON_REMOVED_SAMPLES = ("restore_removed", "quarantine_media", "restore_media")  # which are in no view
+ON_REMOVED_SAMPLES = ("restore_removed",)  # which are in no view
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ def test_the_plan_names_what_would_go_and_changes_nothing(removable):
     made = removable()
     before, datasets = state(made), fo.list_datasets()
     plan = call("remove_duplicates", made)
-    assert (plan.confirmed, plan.samples, plan.removed) == (False, ALL, DROPPED)
+    assert (plan.confirmed, plan.samples, plan.removed, plan.remain) == (False, ALL, DROPPED, ALL - DROPPED)
     assert sorted(plan.removed_ids) == sorted(plan.view.values("id")) == dropped(made)
     assert plan.bytes == DROPPED * 57
     doomed = made.select(dropped(made))
@@ -43,9 +43,7 @@ def test_the_archive_holds_every_field_label_tag_and_id(removable):
     call("remove_duplicates", made, confirm=True)
     archive = state(fo.load_dataset(f"{made.name}-dedup-removed"))
     for sample_id, values in archive["samples"].items():
-        assert set(values.pop("onlyone_removal")) == {"runs", "vectors", "file"}
         assert differences(before["samples"][sample_id], values) == []
-    del archive["fields"]["onlyone_removal"]
     assert differences(before["fields"], archive["fields"]) == []
 
 
@@ -69,14 +67,14 @@ def test_a_second_removal_brings_new_fields_into_the_archive(removable):
     assert "added_later" in fo.load_dataset(f"{made.name}-dedup-removed").get_field_schema()
 
 
-def test_an_archive_that_is_somebody_elses_is_refused(removable, dataset):
+def test_a_dataset_of_the_archives_name_that_is_somebody_elses_is_not_touched(removable):
     made = removable()
-    fo.Dataset(f"{made.name}-dedup-removed").add_sample(fo.Sample(filepath="/mine.png"))
-    before = state(made)
-    with pytest.raises(ValueError, match="is not OnlyOne's"):
-        call("remove_duplicates", made, confirm=True)
-    assert differences(before, state(made)) == []
-    assert fo.load_dataset(f"{made.name}-dedup-removed").values("filepath") == ["/mine.png"]
+    theirs = fo.Dataset(f"{made.name}-dedup-removed")
+    theirs.add_sample(fo.Sample(filepath="/mine.png"))
+    result = call("remove_duplicates", made, confirm=True)
+    assert sorted(fo.load_dataset(result.archive).values("id")) == sorted(result.removed_ids)
+    assert theirs.values("filepath") == ["/mine.png"]
+    assert call("restore_removed", made).restored == DROPPED
 
 
 def test_a_clone_of_the_archive_is_not_the_archive(removable):

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
-    *(f"similarity/{shelf}" for shelf in ("data", "engine", "exports", "index", "removal", "steps")),
+    *(f"similarity/{shelf}" for shelf in ("data", "engine", "exports", "index", "steps")),
     "similarity",
     "operators",
 )

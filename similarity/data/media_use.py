@@ -1,14 +1,14 @@
-"""Which files the samples of any dataset in the database use."""
+"""Which files the samples of any dataset in the database name."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.odm as foo
+from bson import ObjectId
 
 from ..progress import Report
 
@@ -19,34 +19,34 @@ Inode = tuple[int, int]
 """Device and number of a file: the same for every path, link or spelling that leads to it."""
 
 
-def users(wanted: Collection[Inode], but: fo.Dataset, report: Report) -> dict[Inode, str]:
-    """The files among ``wanted`` that a sample uses, and the name of a dataset that does.
+def users(
+    wanted: Collection[Inode], leaving: Mapping[ObjectId, Collection[ObjectId]], progress: Report
+) -> dict[Inode, str]:
+    """The files among ``wanted`` that a sample names, with the name of a dataset that it is in.
 
     Every text field that holds an absolute path counts, and inside labels those whose name ends in "path", such as a
     mask's. Compared are the files, not their paths: a symbolic link, a hard link, another spelling or mount of the same
-    file all count as a use of it.
+    file all count.
 
     Args:
         wanted: the files to look for
-        but: a dataset that is not asked
-        report: told how far it is
+        leaving: dataset id -> ids of its samples that do not count
+        progress: told how far it is
     """
     database, found = foo.get_db_conn(), {}
     datasets = list(database.datasets.find({"sample_collection_name": {"$regex": r"^samples\."}}))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="onlyone-stat") as pool:
-        for done, document in enumerate(datasets):
-            report("Looking who else uses the files", done, len(datasets))
-            if document["_id"] == but._doc.id:
-                continue
-            paths = _paths(database, document)
+        for done, dataset in enumerate(datasets):
+            progress("Looking who else names the files", done, len(datasets))
+            paths = _paths(database, dataset, leaving.get(dataset["_id"], ()))
             while chunk := list(islice(paths, _CHUNK)):
                 used = set(pool.map(inode, chunk)) & set(wanted)
-                found |= dict.fromkeys(used, document["name"])
+                found |= dict.fromkeys(used, dataset["name"])
     return found
 
 
 def inode(path: str) -> Inode | None:
-    """What tells the file from every other one; None if there is no file."""
+    """The numbers that tell the file from every other one; None if there is no file."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
@@ -54,17 +54,16 @@ def inode(path: str) -> Inode | None:
     return status.st_dev, status.st_ino
 
 
-def _paths(database: Any, dataset: dict[str, Any]) -> Iterator[str]:
+def _paths(database: Any, dataset: dict[str, Any], leaving: Collection[ObjectId]) -> Iterator[str]:
     """Every path that a dataset's samples and frames name."""
     media = set((dataset.get("app_config") or {}).get("media_fields") or ())
-    for collection, fields in (
-        ("sample_collection_name", "sample_fields"),
-        ("frame_collection_name", "frame_fields"),
-    ):
-        keys = ["filepath", *_text_keys(dataset.get(fields) or (), media)]
-        if dataset.get(collection):
-            for document in database[dataset[collection]].find({}, dict.fromkeys(keys, True)):
-                yield from filter(os.path.isabs, _texts(document))
+    for kind in ("sample", "frame"):
+        collection, fields = dataset.get(f"{kind}_collection_name"), dataset.get(f"{kind}_fields") or ()
+        if collection:
+            keys = dict.fromkeys(["filepath", *_text_keys(fields, media)], True)
+            for document in database[collection].find({}, keys):
+                if document["_id"] not in leaving:
+                    yield from filter(os.path.isabs, _texts(document))
 
 
 def _text_keys(fields: Iterable[dict[str, Any]], media: set[str], root: str = "") -> Iterator[str]:

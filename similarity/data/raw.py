@@ -1,0 +1,74 @@
+"""Raw documents of samples: read, compared, copied and deleted as the database has them, every key that anybody wrote."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import bson
+import fiftyone as fo
+from bson import ObjectId
+from pymongo import DeleteOne, WriteConcern
+from pymongo.collection import Collection
+
+from . import locks
+from . import samples as sm
+
+Document = dict[str, Any]
+
+JOURNALED = WriteConcern(j=True)
+"""A write is on the disk when it is acknowledged: for everything that a way back depends on."""
+
+
+def documents(
+    dataset: fo.Dataset, ids: Iterable[str | ObjectId], keys: Iterable[str] | None = None
+) -> Iterator[Document]:
+    """Raw documents of samples; those that exist, in no order, all keys when None."""
+    wanted = [ObjectId(sample_id) for sample_id in ids]
+    projection = None if keys is None else dict.fromkeys(keys, True)
+    for start in range(0, len(wanted), sm.CHUNK):
+        chunk = {"_id": {"$in": wanted[start : start + sm.CHUNK]}}
+        yield from dataset._sample_collection.find(chunk, projection)
+
+
+def content(document: Mapping[str, Any], left_out: Iterable[str] = ()) -> bytes:
+    """The content of a raw document, to be compared: keys in order, without the id of its dataset."""
+    omitted = {"_dataset_id", *left_out}
+    return bson.encode({name: document[name] for name in sorted(document) if name not in omitted})
+
+
+def copy(
+    origin: fo.Dataset,
+    target: fo.Dataset,
+    ids: Sequence[ObjectId],
+    changes: Mapping[str, Any],
+    when_matched: str,
+) -> None:
+    """Copy samples inside the database, under their ids.
+
+    Args:
+        changes: key -> expression of MongoDB's ``$set``, for the copies
+        when_matched: for samples that the target has: ``"replace"`` or ``"keepExisting"``
+    """
+    stages = [
+        {"$match": {"_id": {"$in": list(ids)}}},
+        {"$set": {**changes, "_dataset_id": target._doc.id}},
+        {"$merge": {"into": target._sample_collection_name, "on": "_id", "whenMatched": when_matched}},
+    ]
+    locks.check()
+    _journaled(origin).aggregate(stages)
+
+
+def insert(dataset: fo.Dataset, found: Sequence[Document]) -> None:
+    """Put samples back where they were read."""
+    if found:
+        _journaled(dataset).insert_many(found, ordered=False)
+
+
+def delete(dataset: fo.Dataset, found: Sequence[Document]) -> None:
+    """Delete samples, of each only the very version: a label drawn in this second stays where it was drawn."""
+    versions = [{"_id": d["_id"], "last_modified_at": d.get("last_modified_at")} for d in found]
+    if versions:
+        _journaled(dataset).bulk_write([DeleteOne(version) for version in versions], ordered=False)
+
+
+def _journaled(dataset: fo.Dataset) -> Collection:
+    return dataset._sample_collection.with_options(write_concern=JOURNALED)
