@@ -1,12 +1,27 @@
-"""The files of samples, and how people read their names."""
+"""The files of samples, how people read their names, and how a file is written whole."""
 
+import contextlib
+import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 
 import fiftyone as fo
 
 from . import samples as sm
+from .home import share
+
+
+@contextlib.contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Yield a name in the same folder; the file of that name takes the place of ``path``, or goes if writing fails."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        share(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from . import runs, seals
 from . import samples as sm
 from .archive import Document
 from .embeddings import FieldNames, file_mark
+from .vectors import vector_fields
 
 _READERS = 8  # files read at once: enough to keep a disk busy
 
@@ -189,7 +190,7 @@ def run_states(dataset: fo.Dataset) -> dict[str, str]:
 def vector_states(dataset: fo.Dataset) -> dict[str, str]:
     """For each embeddings field of OnlyOne, what its vectors were made with."""
     states = {}
-    for name in sm.vector_fields(dataset):
+    for name in vector_fields(dataset):
         made_with = sm.provenance(dataset, name)
         if made_with:
             made_with.pop("onlyone_version", None)

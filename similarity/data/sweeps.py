@@ -19,7 +19,7 @@ from ..options import SweepOptions
 from ..progress import Report, about
 from ..result import Skipped
 from . import caches
-from . import samples as sm
+from .vectors import Vectors
 
 _MOST_FILES = 8  # sweeps of one dataset: a few fields and views
 _MOST_REMEMBERED = 4
@@ -50,13 +50,13 @@ class StoredSweep:
     cover_kept: np.ndarray
 
 
-def swept(dataset: fo.Dataset, vectors: sm.Vectors, metric: str, min_samples: int, report: Report) -> Sweep:
+def swept(dataset: fo.Dataset, vectors: Vectors, metric: str, min_samples: int, report: Report) -> Sweep:
     """The sweep of these vectors: remembered, from its file, or computed and kept."""
     return stored(dataset, vectors, metric, min_samples, report).sweep
 
 
 def stored(
-    dataset: fo.Dataset, vectors: sm.Vectors, metric: str, min_samples: int, report: Report
+    dataset: fo.Dataset, vectors: Vectors, metric: str, min_samples: int, report: Report
 ) -> StoredSweep:
     """The same, with the samples that it is of."""
     key = row_digest(vectors)
@@ -72,7 +72,7 @@ def stored(
 
 
 def with_cover(
-    dataset: fo.Dataset, found: StoredSweep, vectors: sm.Vectors, grid: np.ndarray, report: Report
+    dataset: fo.Dataset, found: StoredSweep, vectors: Vectors, grid: np.ndarray, report: Report
 ) -> StoredSweep:
     """The stored sweep with what is kept with cover at each eps of a grid; counted once, then kept with it."""
     if len(found.cover_eps):
@@ -124,7 +124,7 @@ def wanted(target: str, n: int) -> int:
     return round(number)
 
 
-def row_digest(vectors: sm.Vectors) -> str:
+def row_digest(vectors: Vectors) -> str:
     """A digest of vectors and their order."""
     order = hashlib.sha256("".join(vectors.ids).encode()).hexdigest()
     return hashlib.sha256(f"{vectors.digest}-{order}".encode()).hexdigest()

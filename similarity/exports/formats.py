@@ -18,6 +18,7 @@ import fiftyone.utils.data as foud
 import yaml
 
 from ..data import samples as sm
+from ..data.vectors import vector_fields
 from ..options import ExportOptions
 from ..progress import Report
 from .cvat import write_cvat
@@ -195,7 +196,7 @@ def _new_dataset(name: str) -> fo.Dataset:
 def _fields(samples: Samples, options: ExportOptions) -> list[str]:
     if options.dataset_type != FIFTYONE:
         return [options.label_field] if options.label_field else []
-    vectors = set(sm.vector_fields(samples))  # large, and quickly computed again
+    vectors = set(vector_fields(samples))  # large, and quickly computed again
     return [
         name
         for name in samples.get_field_schema()

@@ -72,8 +72,8 @@ class Query:
         missing = [sample_id for sample_id in ids if sample_id not in state.position_of]
         if missing:
             raise ValueError(
-                f"Found {len(missing)} query IDs (eg {missing[0]!r}) that are not in the index: "
-                "these samples have no usable vector, or are not in the dataset"
+                f"Found {len(missing)} query IDs (eg {missing[0]!r}) that are not in the index: these samples have no "
+                "usable vector, or got theirs after the index was built (run build_similarity_index again)"
             )
         positions = np.array([state.position_of[sample_id] for sample_id in ids], dtype=np.int64)
         return cls(state.vectors(positions), positions, single)

@@ -12,6 +12,7 @@ from ..data import runs, sweeps, views
 from ..data import samples as sm
 from ..data.files import files, short_names
 from ..data.locks import lock
+from ..data.vectors import Vectors, read_vectors, vector_fields
 from ..engine import evaluation as ev
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
@@ -230,16 +231,16 @@ class _Evaluating:
             "notes": [],
         }
 
-    def _vectors(self) -> sm.Vectors | None:
+    def _vectors(self) -> Vectors | None:
         """The vectors that were clustered; None if they have changed."""
         field = self.clustering["options"]["embeddings_field"]
-        if field not in sm.vector_fields(self.dataset):
+        if field not in vector_fields(self.dataset):
             return None
-        vectors = sm.read_vectors(sm.everything(self.dataset).exists(self.names.cluster), field)
+        vectors = read_vectors(sm.everything(self.dataset).exists(self.names.cluster), field)
         same = vectors.ids == self.truth.ids and vectors.digest == self.clustering["vectors_digest"]
         return vectors if same else None
 
-    def _pairs(self, links: ev.Links, vectors: sm.Vectors, joined: bool) -> list[Confusion]:
+    def _pairs(self, links: ev.Links, vectors: Vectors, joined: bool) -> list[Confusion]:
         left, right = links.left[:CONFUSING], links.right[:CONFUSING]
         similarities = similarity_percent(between(vectors.matrix, left, right)).tolist()
         ids, name = self.truth.ids, self.truth.name

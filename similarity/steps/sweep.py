@@ -10,6 +10,7 @@ import numpy as np
 from ..data import samples as sm
 from ..data import sweeps
 from ..data.files import files
+from ..data.vectors import read_vectors
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
 from ..engine.suggest import eps_for_target, suggest
@@ -192,7 +193,7 @@ def sweep(
     """
     samples = sm.flat(samples)
     report("Reading the vectors", 0, 1)
-    vectors = sm.read_vectors(samples, options.embeddings_field)
+    vectors = read_vectors(samples, options.embeddings_field)
     dataset = samples._dataset
     found = sweeps.stored(dataset, vectors, options.metric, options.min_samples, report)
     found = sweeps.with_cover(dataset, found, vectors, _grid(found.sweep), report)
@@ -221,7 +222,7 @@ def find(
     if samples.count() > trust_over:
         found = sweeps.latest(samples._dataset, options)
         return result_of(found, options) if found and _is_of(found, samples, options) else None
-    vectors = sm.read_vectors(samples, options.embeddings_field)
+    vectors = read_vectors(samples, options.embeddings_field)
     return recall(samples._dataset, options, sweeps.row_digest(vectors))
 
 
