@@ -1,12 +1,14 @@
 """Sweeps kept in files, so that a threshold can be moved without comparing the vectors again."""
 
+import contextlib
 import hashlib
 import json
-import os
+import logging
 import re
-import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 import fiftyone as fo
@@ -19,12 +21,14 @@ from ..options import SweepOptions
 from ..progress import Report, about
 from ..result import Skipped
 from . import caches
+from .files import written_beside
+from .home import HomeUnusable, in_home, make_folder
 from .vectors import Vectors
 
 _MOST_FILES = 8  # sweeps of one dataset: a few fields and views
-_MOST_REMEMBERED = 4
 _ARRAYS = ("similarities", "cover_eps", "cover_kept")
-_REMEMBERED: dict[Path, "StoredSweep"] = {}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,19 +91,20 @@ def with_cover(
 def load(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> StoredSweep | None:
     """The sweep with a key; None if there is none, or its file cannot be read."""
     path = _path(dataset, key, metric, min_samples)
-    found = _REMEMBERED.get(path) or _read(path, key)
-    if found is not None:
-        _remember(path, found)
-    return found
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return _read(path, key, (status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 def note_latest(dataset: fo.Dataset, options: SweepOptions, key: str) -> None:
     """Note which sweep was looked at last, so that it is found without reading the vectors."""
     path = _note(dataset, options)
-    path.parent.mkdir(parents=True, exist_ok=True)  # a sweep that is remembered needs no file
-    beside = path.with_suffix(".new")
-    beside.write_text(key, encoding="utf-8")
-    beside.replace(path)
+    with _if_possible(path):
+        make_folder(path.parent)
+        with written_beside(path) as beside:
+            beside.write_text(key, encoding="utf-8")
 
 
 def latest(dataset: fo.Dataset, options: SweepOptions) -> StoredSweep | None:
@@ -145,19 +150,25 @@ def _note(dataset: fo.Dataset, options: SweepOptions) -> Path:
 
 def _keep(dataset: fo.Dataset, found: StoredSweep) -> None:
     path = _path(dataset, found.key, found.sweep.metric, found.sweep.min_samples)
-    _save(path, found)
-    _remember(path, found)
-    caches.discard_orphans(dataset)
+    with _if_possible(path):
+        make_folder(path.parent)
+        _save(path, found)
+        caches.discard_orphans(dataset)
 
 
-def _remember(path: Path, found: StoredSweep) -> None:
-    _REMEMBERED.pop(path, None)
-    _REMEMBERED[path] = found
-    while len(_REMEMBERED) > _MOST_REMEMBERED:
-        _REMEMBERED.pop(next(iter(_REMEMBERED)))
+@contextlib.contextmanager
+def _if_possible(path: Path) -> Iterator[None]:
+    """Where a file cannot be written, say so and go on: the sweep is computed again next time."""
+    try:
+        with in_home(path):
+            yield
+    except HomeUnusable as error:
+        logger.warning("A sweep is not kept. %s", error)
 
 
-def _read(path: Path, key: str) -> StoredSweep | None:
+@lru_cache(maxsize=4)
+def _read(path: Path, key: str, version: tuple[int, ...]) -> StoredSweep | None:
+    del version  # a part of the key alone: the file as it is now
     try:
         with np.load(path, allow_pickle=False) as file:
             if str(file["key"]) != key:
@@ -179,15 +190,12 @@ def _names() -> list[str]:
 
 
 def _save(path: Path, found: StoredSweep) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one. The oldest files go."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    """Write the file; the oldest ones go."""
     columns = {name: getattr(found.sweep, name) for name in _names()}
     columns |= {name: getattr(found, name) for name in _ARRAYS}
     columns |= {"key": found.key, "skipped": json.dumps(found.skipped)}
-    with os.fdopen(descriptor, "wb") as file:
+    with written_beside(path) as beside, beside.open("wb") as file:
         np.savez(file, ids=np.array(found.ids, dtype=np.bytes_), **columns)
-    Path(beside).replace(path)
     by_age = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in by_age[_MOST_FILES:]:
         old.unlink(missing_ok=True)
