@@ -153,11 +153,6 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         self._refresh()
         return self._state.status
 
-    @property
-    def exact(self):
-        """Whether queries are answered without Annoy; ``status.reason`` says why."""
-        return self._state.built.forest.exact
-
     def rebuild(self, progress=None):
         """Build the forest again from the field as it is now.
 

@@ -27,7 +27,7 @@ def home() -> Path:
     return path
 
 
-class HomeUnusable(ValueError):
+class HomeError(ValueError):
     """A file or folder below ``$ONLYONE_HOME`` cannot be read or written."""
 
 
@@ -36,13 +36,13 @@ def in_home(path: Path) -> Iterator[None]:
     """Name the place and the remedy where the file system refuses what is done at ``path``.
 
     Raises:
-        HomeUnusable: in place of an OSError
+        HomeError: in place of an OSError
     """
     try:
         yield
     except OSError as error:
         place, reason = error.filename or path, error.strerror or error
-        raise HomeUnusable(
+        raise HomeError(
             f"OnlyOne cannot use {place} ({reason}): make room there, give this user the right to read and write, or set "
             "ONLYONE_HOME to another folder"
         ) from error

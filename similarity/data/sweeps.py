@@ -15,6 +15,7 @@ import fiftyone as fo
 import numpy as np
 
 from ..engine.cover import kept_with_cover
+from ..engine.forest_files import file_version
 from ..engine.sweep import Sweep, sweep
 from ..engine.vectors import between, percent
 from ..options import SweepOptions
@@ -22,7 +23,7 @@ from ..progress import Report, about
 from ..result import Skipped
 from . import caches
 from .files import written_beside
-from .home import HomeUnusable, in_home, make_folder
+from .home import HomeError, in_home, make_folder
 from .vectors import Vectors
 
 _MOST_FILES = 8  # sweeps of one dataset: a few fields and views
@@ -92,10 +93,9 @@ def load(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> Stored
     """The sweep with a key; None if there is none, or its file cannot be read."""
     path = _path(dataset, key, metric, min_samples)
     try:
-        status = path.stat()
+        return _read(path, key, file_version(path))
     except OSError:
         return None
-    return _read(path, key, (status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 def note_latest(dataset: fo.Dataset, options: SweepOptions, key: str) -> None:
@@ -162,7 +162,7 @@ def _if_possible(path: Path) -> Iterator[None]:
     try:
         with in_home(path):
             yield
-    except HomeUnusable as error:
+    except HomeError as error:
         logger.warning("A sweep is not kept. %s", error)
 
 

@@ -56,13 +56,8 @@ class Forest:
 
     @property
     def exact(self) -> bool:
-        """Whether every query is answered without Annoy; ``reason`` says why."""
+        """Whether every query is answered without Annoy; ``facts.reason`` says why."""
         return self._trees is None
-
-    @property
-    def reason(self) -> str:
-        """Why queries are answered without Annoy, or ``""``."""
-        return self.facts.reason
 
     @cached_property
     def _lengths(self) -> NDArray[np.floating[Any]]:

@@ -48,8 +48,13 @@ class ForestFacts:
 
 def file_digest(path: Path) -> str:
     """Digest a file's bytes; once in this process for each version of the file."""
+    return _file_digest(path, file_version(path))
+
+
+def file_version(path: Path) -> tuple[int, int, int]:
+    """Return the inode, size and modification time of a file, which tell quickly that it is the same."""
     status = path.stat()
-    return _file_digest(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=32)

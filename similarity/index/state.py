@@ -53,26 +53,15 @@ class IndexStatus:
         return asdict(self)
 
     def lacks(self) -> str:
-        """The samples that cannot be found, in words; ``""`` where there are none."""
-        found = []
-        if self.newer:
-            found.append(f"{count(self.newer, 'newer sample')} {_are(self.newer)} not in the index")
-        if self.changed:
-            found.append(f"{count(self.changed, 'sample')} {_have(self.changed)} changed since it was built")
-        return " and ".join(found)
+        """The samples that have a vector and cannot be found, in words; ``""`` where there are none."""
+        kinds = ((self.newer, "newer sample"), (self.changed, "changed sample"))
+        found = " and ".join(count(number, kind) for number, kind in kinds if number)
+        return found and f"{found} {'is' if self.newer + self.changed == 1 else 'are'} not in the index"
 
     def advice(self) -> str:
         """What the index lacks, and what to do; ``""`` where it lacks nothing."""
         lacks = self.lacks()
         return lacks and f"{lacks}: build it again (build_similarity_index)."
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
-
-
-def _have(number: int) -> str:
-    return "has" if number == 1 else "have"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +172,7 @@ class State:
             removed=len(grown) - present,
             skipped=self.built.skipped,
             exact=grown.exact,
-            reason=grown.reason,
+            reason=grown.facts.reason,
             recall=grown.facts.recall,
             search_k=grown.facts.search_k,
         )
@@ -231,7 +220,7 @@ def current(folder: IndexFolder, dataset: fo.Dataset, settings: IndexSettings) -
 
     Raises:
         IndexDamaged: if the files are not as they were written
-        HomeUnusable: if they cannot be read or written
+        HomeError: if they cannot be read or written
     """
     version = folder.version(settings)
     while version is None:

@@ -25,12 +25,12 @@ import numpy as np
 
 from ..data import caches, freshness
 from ..data.files import written_beside
-from ..data.home import HomeUnusable, in_home, make_folder, share
+from ..data.home import HomeError, in_home, make_folder, share
 from ..data.locks import Busy, lock
 from ..data.samples import everything
 from ..data.vectors import gather
 from ..engine import forest
-from ..engine.forest_files import ForestFacts, check_file, file_digest
+from ..engine.forest_files import ForestFacts, check_file, file_digest, file_version
 from ..result import Skipped
 
 _VERSION = 1
@@ -39,7 +39,18 @@ _WAIT_SECONDS = 0.2
 
 
 class IndexDamaged(ValueError):
-    """The files of an index are not as they were written."""
+    """The files of an index are not as they were written.
+
+    Args:
+        path: the index's folder, named after its brain key
+        problem: the file that is not, and how
+    """
+
+    def __init__(self, path: Path, problem: str):
+        super().__init__(
+            f"The files of the similarity index {path.name!r} are damaged ({problem}): build it again with "
+            f"build_similarity_index, brain_key {path.name!r}"
+        )
 
 
 @dataclass(frozen=True)
@@ -117,14 +128,14 @@ class IndexFolder:
 
         Raises:
             IndexDamaged: if ``index.json`` is not as it was written, or of another dataset
-            HomeUnusable: if it cannot be read
+            HomeError: if it cannot be read
         """
         try:
             with in_home(self.path):
                 text = (self.path / _MANIFEST).read_text(encoding="utf-8", errors="replace")
                 told = self._told(text)
-                files = tuple(self._status(name) for name in _files(told))
-        except HomeUnusable as error:
+                files = tuple((name, *file_version(self.path / name)) for name in _files(told))
+        except HomeError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
@@ -140,7 +151,7 @@ class IndexFolder:
             again (True): whether to build it where there is one
 
         Raises:
-            HomeUnusable: if the files cannot be written
+            HomeError: if the files cannot be written
         """
         with self._exclusive():
             if again or self.version(settings) is None:
@@ -169,12 +180,8 @@ class IndexFolder:
         except (ValueError, KeyError, TypeError, AttributeError):
             sound = False
         if not sound:
-            raise damaged(self.path, f"{_MANIFEST} is not as it was written")
+            raise IndexDamaged(self.path, f"{_MANIFEST} is not as it was written")
         return told
-
-    def _status(self, name: str) -> tuple[str, int, int, int]:
-        status = (self.path / name).stat()
-        return name, status.st_ino, status.st_size, status.st_mtime_ns
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -237,7 +244,7 @@ def load(version: Version) -> BuiltIndex:
 
     Raises:
         IndexDamaged: if a file is not as it was written
-        HomeUnusable: if a file cannot be read
+        HomeError: if a file cannot be read
     """
     told = json.loads(version.manifest)
     samples = version.path / told["samples"]
@@ -251,7 +258,7 @@ def load(version: Version) -> BuiltIndex:
                 settled = columns["settled"]
             grown = forest.load(version.path, ForestFacts(**told["forest"]))
         except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
-            raise damaged(version.path, str(error)) from error
+            raise IndexDamaged(version.path, str(error)) from error
     return BuiltIndex(
         grown,
         ids,
@@ -259,14 +266,6 @@ def load(version: Version) -> BuiltIndex:
         dict(zip(known.tolist(), stamps.tolist(), strict=True)),
         settled.tolist(),
         told["made_with"],
-    )
-
-
-def damaged(path: Path, problem: str) -> IndexDamaged:
-    """The error that says which index is damaged, and what to do."""
-    return IndexDamaged(
-        f"The files of the similarity index {path.name!r} are damaged ({problem}): build it again with "
-        f"build_similarity_index, brain_key {path.name!r}"
     )
 
 

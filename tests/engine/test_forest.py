@@ -52,7 +52,7 @@ def vectors():
 def test_says_which_backend_answers_and_why(build, vectors):
     built = build(vectors[:50])
     assert built.exact == (build.backend == "exact")
-    assert built.reason == ("Annoy is not installed" if built.exact else "")
+    assert built.facts.reason == ("Annoy is not installed" if built.exact else "")
 
 
 def test_neighbors_and_distances_equal_brute_force(build, vectors):
@@ -258,7 +258,7 @@ def test_a_build_that_passed_is_not_tested_again_and_another_one_is(tmp_path, mo
     assert not forest.load(tmp_path, facts).exact
     elsewhere = forest.load(tmp_path, replace(facts, annoy="another processor"))
     assert elsewhere.exact
-    assert "exit status -11" in elsewhere.reason
+    assert "exit status -11" in elsewhere.facts.reason
 
 
 def test_a_crash_of_the_child_process_is_a_failed_self_test(tmp_path, monkeypatch, forgotten):
@@ -276,7 +276,7 @@ def test_a_missing_annoy_is_answered_exactly_and_says_how_to_install_it(
     monkeypatch.setattr(forest_check, "_library", lambda: None)
     built = forest.build(vectors[:50], tmp_path)
     assert built.exact
-    assert "pip install" in built.reason
+    assert "pip install" in built.facts.reason
     assert of_row(built, 3, 5)[0][0] == 3
 
 
