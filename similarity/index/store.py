@@ -31,14 +31,14 @@ from ..data.samples import everything
 from ..data.vectors import gather
 from ..engine import forest
 from ..engine.forest_files import ForestFacts, check_file, file_digest, file_version
-from ..result import Skipped
+from ..result import NeedsOperator, Skipped
 
 _VERSION = 1
 _MANIFEST = "index.json"
 _WAIT_SECONDS = 0.2
 
 
-class IndexDamaged(ValueError):
+class IndexDamaged(NeedsOperator):
     """The files of an index are not as they were written.
 
     Args:
@@ -49,7 +49,9 @@ class IndexDamaged(ValueError):
     def __init__(self, path: Path, problem: str):
         super().__init__(
             f"The files of the similarity index {path.name!r} are damaged ({problem}): build it again with "
-            f"build_similarity_index, brain_key {path.name!r}"
+            f"build_similarity_index, brain_key {path.name!r}",
+            "build_similarity_index",
+            brain_key=path.name,
         )
 
 
