@@ -103,7 +103,6 @@ def test_a_search_without_an_index_says_what_to_do(app, traffic):
     opened.button(SORT).click()
 
     assert "build_similarity_index" in opened.result()
-    opened.screenshot("no_index")
     opened.output.get_by_role("button", name="Build similarity index").click()
     expect(opened.form).to_contain_text("Brain key")
 

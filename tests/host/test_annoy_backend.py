@@ -165,11 +165,6 @@ def test_vectors_and_lists_of_queries_are_answered_in_their_shapes(indexed, data
     assert index._kneighbors(query=data[4:6], k=2, aggregation="mean")[0][0] in ids
 
 
-def test_all_samples_are_sorted_without_k(indexed):
-    dataset, _, ids = indexed
-    assert sorted(dataset.sort_by_similarity(ids[0], brain_key=KEY).values("id")) == sorted(ids)
-
-
 def test_full_index_queries_number_the_current_view_and_leave_the_sample_out(indexed, data):
     dataset, index, ids = indexed
     with index.use_view(dataset.select(ids[10:40])):
@@ -280,13 +275,6 @@ def test_all_samples_of_a_query_come_first(indexed):
     assert len({*names_of(found)}) == 6
     rest = [distance for _, distance in found[3:]]
     assert rest == sorted(rest)
-
-
-def test_twenty_copies_each_come_first_in_their_own_list(vector_dataset):
-    dataset = vector_dataset(np.tile(vectors(1), (20, 1)))
-    index = compute(dataset)
-    for sample_id in dataset.values("id"):
-        assert index.nearest(sample_id, 3)[0] == (sample_id, 0.0)
 
 
 @pytest.mark.parametrize(
