@@ -13,6 +13,7 @@ import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
 
 from .data.freshness import clear_digests
+from .data.locks import lock
 from .engine.forest import check_options
 from .index.query import NeighborQueries, Query, check_comparable, complain
 from .index.state import current
@@ -229,8 +230,9 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
             return
         check_comparable(self._state, vectors)
         field = self._settings.embeddings_field
-        fbu.add_embeddings(self._dataset, vectors, ids.tolist(), None, field)
-        clear_digests(self._dataset, field, ids.tolist())
+        with lock(self._dataset, f"field-{field}"):
+            fbu.add_embeddings(self._dataset, vectors, ids.tolist(), None, field)
+            clear_digests(self._dataset, field, ids.tolist())
         if reload:
             self.rebuild()
 
@@ -248,8 +250,9 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
             return
         found = ids[present].tolist()
         field = self._settings.embeddings_field
-        fbu.remove_embeddings(self._dataset, field, sample_ids=found)
-        clear_digests(self._dataset, field, found)
+        with lock(self._dataset, f"field-{field}"):
+            fbu.remove_embeddings(self._dataset, field, sample_ids=found)
+            clear_digests(self._dataset, field, found)
         if reload:
             self.reload()
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
+from bson import ObjectId
 
 from . import samples as sm
 
@@ -78,12 +79,22 @@ def ids(dataset: fo.Dataset) -> set[str]:
     return {str(row["_id"]) for row in dataset._sample_collection.find({}, {"_id": True})}
 
 
-def stamps(dataset: fo.Dataset, field: str, modified: Iterable[datetime] | None = None) -> dict[str, str]:
-    """Sample id -> stamp, of the samples with these marks, or of all; no vector leaves the database.
+def stamps(
+    dataset: fo.Dataset,
+    field: str,
+    modified: Iterable[datetime] | None = None,
+    among: Iterable[str] | None = None,
+) -> dict[str, str]:
+    """Sample id -> stamp, of all samples, or of those with these marks, or of those ids; no vector leaves the database.
 
     A stamp is the digest that OnlyOne wrote beside the vector with the vector's stored size, so that a vector written by
     somebody else beside the old digest is noticed as well, as long as its size differs.
     """
+    match: dict[str, Any] = {}
+    if modified is not None:
+        match["last_modified_at"] = {"$in": list(modified)}
+    if among is not None:
+        match["_id"] = {"$in": [ObjectId(sample_id) for sample_id in among]}
     value, digest = f"${field}", f"{field}_digest"
     size = {
         "$switch": {
@@ -97,7 +108,6 @@ def stamps(dataset: fo.Dataset, field: str, modified: Iterable[datetime] | None 
     project: dict[str, Any] = {"size": size}
     if sm.provenance(dataset, digest).get("beside") == field:
         project["digest"] = f"${digest}"
-    match = {} if modified is None else {"last_modified_at": {"$in": list(modified)}}
     rows = dataset._sample_collection.aggregate([{"$match": match}, {"$project": project}])
     return {str(row["_id"]): _stamp(row["size"], row.get("digest")) for row in rows}
 

@@ -94,7 +94,10 @@ class State:
         suspects = freshness.stamps(dataset, name, moved) if moved else {}
         known = self.known.union(suspects)
         if len(known) != now.count:
-            known = known & freshness.ids(dataset)
+            live = freshness.ids(dataset)
+            returned = live - known  # raw copies of removed samples keep their marks
+            suspects |= freshness.stamps(dataset, name, among=returned) if returned else {}
+            known = frozenset(live)
         state = replace(self, known=known, seen=now)
         return state._sorted(dataset, name, suspects)
 

@@ -386,6 +386,17 @@ def test_removed_samples_are_never_found(indexed):
         assert any_index.total_index_size == 58
 
 
+def test_a_sample_that_comes_back_as_it_was_is_found_again(indexed):
+    dataset, index, ids = indexed
+    before = index.nearest(ids[0])
+    document = dataset._sample_collection.find_one({"_id": ObjectId(ids[7])})
+    dataset.delete_samples([ids[7]])
+    assert counts(index) == (0, 0, 1)
+    dataset._sample_collection.insert_one(document)
+    assert index.nearest(ids[0]) == fresh(dataset).nearest(ids[0]) == before
+    assert counts(index) == (0, 0, 0)
+
+
 def test_newer_samples_are_counted_and_found_once_the_index_is_built_again(indexed, data, tmp_path):
     dataset, index, ids = indexed
     dataset.delete_samples([ids[3]])
