@@ -133,7 +133,9 @@ class StepOperator(foo.Operator):
             yield ctx.ops.set_view(view=view)
         if self.in_passing:
             yield from self.show_in_grid(ctx, result)
-            yield ctx.ops.notify(result.summary(), variant="success")
+            yield ctx.ops.notify(
+                result.summary(), variant="warning" if getattr(result, "advice", "") else "success"
+            )
         else:
             yield ctx.ops.show_output(output.schema(result).to_json(), output.values(result))
 

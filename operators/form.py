@@ -8,7 +8,7 @@ import fiftyone.core.labels as fol
 import fiftyone.operators.types as types
 
 from ..similarity.data import runs
-from ..similarity.data import samples as sm
+from ..similarity.data.vectors import vector_fields
 from ..similarity.declare import REQUIRED, Option, OptionError, Options
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
 
@@ -123,7 +123,7 @@ def _label_fields(dataset) -> list[str]:
 
 _PROPOSALS: dict[str, Callable[[Any], list[str]]] = {
     "weights": lambda dataset: ["imagenet", "untrained"],
-    "vectors": sm.vector_fields,
+    "vectors": vector_fields,
     "run": runs.keys,
     "brain": _brain_keys,
     "numbers": _numbers,

@@ -4,7 +4,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..similarity.result import Result
+from ..similarity.result import NeedsOperator, Result
 
 
 def values(result: Result) -> dict[str, Any]:
@@ -42,6 +42,11 @@ def failure(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
     """Schema and values that show an error that explains itself."""
     outputs = types.Object()
     outputs.view("problem", types.Error(label="Stopped; what was saved before stays", description=str(error)))
+    if isinstance(error, NeedsOperator):
+        uri = f"@onlyone/dedup/{error.operator}"
+        label = error.operator.replace("_", " ").capitalize()
+        button = types.Button(label=label, operator=uri, params=error.options, prompt=True)
+        outputs.view("remedy", button)
     return types.Property(outputs).to_json(), {}
 
 

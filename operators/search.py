@@ -23,6 +23,7 @@ class BuildSimilarityIndex(StepOperator):
     icon = "account_tree"
     options = IndexOptions
     step = staticmethod(index)
+    targets = False  # it covers the dataset, whatever the view
 
 
 class SortBySimilarity(StepOperator):

@@ -27,12 +27,16 @@ def load_index(dataset: Any, brain_key: str) -> Any:
     """
     import fiftyone.operators as foo
 
+    from .result import NeedsOperator
+
     foo.list_operators()  # loads the plugins; without them FiftyOne does not find the index's class
     keys = dataset.list_brain_runs(type="similarity")
     if brain_key not in keys:
         known = f"it has {', '.join(keys)}" if keys else "it has none"
-        raise ValueError(
-            f"The dataset {dataset.name!r} has no similarity index {brain_key!r} ({known}); run build_similarity_index"
+        raise NeedsOperator(
+            f"The dataset {dataset.name!r} has no similarity index {brain_key!r} ({known}); run build_similarity_index",
+            "build_similarity_index",
+            brain_key=brain_key,
         )
     method = dataset.get_brain_info(brain_key).config.method
     if method != "annoy":

@@ -5,7 +5,6 @@ the name of the first: module path and names are frozen. The method names and ar
 they are documented in ``fiftyone.brain.similarity``.
 """
 
-import weakref
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,18 +12,15 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
 
+from .data.freshness import clear_digests
 from .data.locks import lock
 from .engine.forest import check_options
-from .index.field import VectorField
 from .index.query import NeighborQueries, Query, check_comparable, complain
-from .index.state import State, current, forget, remember
+from .index.state import current
 from .index.store import IndexFolder, IndexSettings
 from .options import IndexOptions
 
 _DEFAULTS = IndexOptions()
-
-# A rebuild is due when what is new is a fifth of the forest.
-_MUCH = 5
 
 
 class AnnoySimilarityConfig(SimilarityConfig):
@@ -96,39 +92,35 @@ class AnnoySimilarity(Similarity):
 
     def initialize(self, samples, brain_key):
         """Return the index, built from the vectors that the field holds."""
-        return AnnoySimilarityIndex(samples, self.config, brain_key, backend=self)
+        return AnnoySimilarityIndex(samples, self.config, brain_key, backend=self, build=True)
 
     def rename(self, samples, key, new_key):
         """Move the index's files."""
-        folder = IndexFolder.of(samples._dataset, key)
-        forget(folder)
-        folder.rename(new_key)
+        IndexFolder.of(samples._dataset, key).rename(new_key)
 
     def cleanup(self, samples, key):
         """Delete the index's files."""
-        folder = IndexFolder.of(samples._dataset, key)
-        forget(folder)
-        folder.delete()
+        IndexFolder.of(samples._dataset, key).delete()
 
 
 class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
     """A similarity index whose vectors are a field of the dataset, and whose forest is a cache of them.
 
-    What is added to, removed from or changed in the field shows in the next query; only :meth:`rebuild`
-    puts it into the forest. Distances are cosine distances, in [0, 2].
+    Samples that are removed from the field, or have another vector there, are not found; those that are added are found
+    after :meth:`rebuild`. ``status`` counts them. Distances are cosine distances, in [0, 2].
     """
 
-    def __init__(self, samples, config, brain_key, backend=None):
-        dataset = samples._dataset
-        self._source = VectorField(dataset, config.embeddings_field)
+    def __init__(self, samples, config, brain_key, backend=None, build=False):
+        self._dataset = samples._dataset
         self._settings = IndexSettings(config.embeddings_field, config.n_trees, config.search_k, config.seed)
         if brain_key is None:  # nobody could find its files again
             self._temporary = TemporaryDirectory(prefix="onlyone-", ignore_cleanup_errors=True)
-            self._folder = IndexFolder(Path(self._temporary.name))
-            weakref.finalize(self, forget, self._folder)
+            self._folder = IndexFolder(Path(self._temporary.name), self._dataset, shared=False)
         else:
-            self._folder = IndexFolder.of(dataset, brain_key)
-        self._state: State = current(self._folder, self._source, self._settings)
+            self._folder = IndexFolder.of(self._dataset, brain_key)
+        if build:
+            self._folder.build(self._settings)
+        self._state = current(self._folder, self._dataset, self._settings)
         SimilarityIndex.__init__(self, samples, config, brain_key, backend=backend)
         DuplicatesMixin.__init__(self)
 
@@ -143,7 +135,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
 
     @property
     def sample_ids(self):
-        """The ids of the samples with a usable vector."""
+        """The ids of the samples that can be found."""
         return self._state.ids
 
     @property
@@ -153,7 +145,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
 
     @property
     def total_index_size(self):
-        """The number of samples with a usable vector."""
+        """The number of samples that can be found."""
         return len(self._state.ids)
 
     @property
@@ -162,29 +154,22 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         self._refresh()
         return self._state.status
 
-    @property
-    def exact(self):
-        """Whether queries are answered without Annoy; ``status.reason`` says why."""
-        return self._state.base.forest.exact
-
     def rebuild(self, progress=None):
         """Build the forest again from the field as it is now.
 
         Args:
             progress (None): called with ``(done, total)``; may raise to cancel, the old forest then stays
         """
-        base = self._folder.build(self._source, self._settings, progress)
-        self._state = remember(self._folder, State.of(base).refreshed(self._source))
-        super().reload()
+        self._folder.build(self._settings, progress)
+        self.reload()
 
     def reload(self):
         """Look for changes of the field and of the current view."""
-        self._state = current(self._folder, self._source, self._settings)
+        self._state = current(self._folder, self._dataset, self._settings)
         super().reload()
 
     def cleanup(self):
         """Delete the index's files."""
-        forget(self._folder)
         self._folder.delete()
 
     def nearest(self, query, k=None, *, within_ids=None):
@@ -234,7 +219,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         warn_existing=False,
         reload=True,
     ):
-        """Write vectors into the field; where they are many, the forest is built again."""
+        """Write vectors into the field and, with ``reload``, build the forest again."""
         self._refresh()
         ids, vectors = np.asarray(sample_ids, dtype=np.str_), np.asarray(embeddings, dtype=np.float32)
         if not overwrite:
@@ -244,13 +229,12 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         if not len(ids):
             return
         check_comparable(self._state, vectors)
-        with lock(self._source.dataset, f"field-{self._source.name}"):
-            fbu.add_embeddings(self._source.dataset, vectors, ids.tolist(), None, self._source.name)
-            self._source.clear_digests(ids.tolist())
+        field = self._settings.embeddings_field
+        with lock(self._dataset, f"field-{field}"):
+            fbu.add_embeddings(self._dataset, vectors, ids.tolist(), None, field)
+            clear_digests(self._dataset, field, ids.tolist())
         if reload:
-            self.reload()
-            if _MUCH * len(self._state.delta) > len(self._state.base.ids):
-                self.rebuild()
+            self.rebuild()
 
     def remove_from_index(
         self, sample_ids=None, label_ids=None, allow_missing=True, warn_missing=False, reload=True
@@ -265,9 +249,10 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         if not present.any():
             return
         found = ids[present].tolist()
-        with lock(self._source.dataset, f"field-{self._source.name}"):
-            fbu.remove_embeddings(self._source.dataset, self._source.name, sample_ids=found)
-            self._source.clear_digests(found)
+        field = self._settings.embeddings_field
+        with lock(self._dataset, f"field-{field}"):
+            fbu.remove_embeddings(self._dataset, field, sample_ids=found)
+            clear_digests(self._dataset, field, found)
         if reload:
             self.reload()
 
@@ -288,7 +273,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
 
     def _refresh(self):
         """Look for changes of the field; the current view is applied again only if there are any."""
-        state = current(self._folder, self._source, self._settings)
+        state = current(self._folder, self._dataset, self._settings)
         if state is not self._state:
             self._state = state
             super().reload()

@@ -9,6 +9,21 @@ Skipped = dict[str, str]  # sample id -> reason
 _LISTED = 20
 
 
+class NeedsOperator(ValueError):
+    """What is asked for needs one of our operators first.
+
+    Args:
+        message: what is missing, and what to run
+        operator: the operator's name
+        options: what its form is filled with
+    """
+
+    def __init__(self, message: str, operator: str, **options: Any):
+        super().__init__(message)
+        self.operator = operator
+        self.options = options
+
+
 def view_field() -> Any:
     """Declare the field of a result that holds a view; ``to_dict()`` leaves it out."""
     return dataclasses.field(default=None, repr=False, compare=False, metadata={"view": True})

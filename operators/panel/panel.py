@@ -10,6 +10,7 @@ from fiftyone import ViewField as F
 from ...similarity.data import archive, runs
 from ...similarity.data import samples as sm
 from ...similarity.data.files import files
+from ...similarity.data.vectors import vector_fields
 from ...similarity.options import RunOptions, SweepOptions
 from ...similarity.steps.overview import Overview, overview
 from ...similarity.steps.states import ALWAYS_CHECKED
@@ -68,7 +69,7 @@ class DeduplicationPanel(foo.Panel):
             return
         ctx.dataset.reload()
         panel, state = ctx.panel.state, ps.PanelState.of(ctx.panel)
-        run_keys, fields = runs.keys(ctx.dataset), sm.vector_fields(ctx.dataset)
+        run_keys, fields = runs.keys(ctx.dataset), vector_fields(ctx.dataset)
         run_key = _one_of(state.run_key, run_keys, RunOptions().run_key)
         field = _one_of(state.field, fields, SweepOptions().embeddings_field)
         found = overview(ctx.dataset, run_key, field)

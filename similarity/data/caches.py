@@ -18,7 +18,12 @@ KINDS = INDEXES, SWEEPS = "indexes", "sweeps"
 
 def folder(kind: str, dataset: fo.Dataset) -> Path:
     """Return ``$ONLYONE_HOME/<kind>/<database>/<dataset id>``; it may not exist."""
-    return _of_database(kind) / str(dataset._doc.id)
+    return _of_database(kind) / identity(dataset)
+
+
+def identity(dataset: fo.Dataset) -> str:
+    """The dataset's id in its database."""
+    return str(dataset._doc.id)
 
 
 def discard_orphans(dataset: fo.Dataset) -> None:
@@ -34,7 +39,7 @@ def discard_orphans(dataset: fo.Dataset) -> None:
         # After the folders are listed: a dataset that is made from now on has none of them.
         documents = odm.get_db_conn().get_collection("datasets", read_preference=ReadPreference.PRIMARY)
         known = {str(found) for found in documents.distinct("_id")}
-        for path in folders if str(dataset._doc.id) in known else ():
+        for path in folders if identity(dataset) in known else ():
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)  # Windows, where a reader has it open
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 import fiftyone as fo
 
 from . import samples as sm
+from .home import share
 
 PARTIAL = ".onlyone-partial-"
 """How the name of a file or folder begins that is not complete."""
@@ -59,6 +60,7 @@ def written_beside(path: Path, inside: Path | None = None) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if beside.is_dir() and path.is_dir():
             path.rmdir()  # fails if somebody has put something there since
+        share(beside)
         beside.replace(path)
     except BaseException:
         if beside.is_dir():

@@ -1,6 +1,9 @@
-"""Where OnlyOne keeps what is not in the database."""
+"""The folder of what OnlyOne keeps outside of the database, and who may write there."""
 
+import contextlib
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 PLUGIN = Path(__file__).resolve().parents[2]
@@ -22,6 +25,51 @@ def home() -> Path:
                 "set it to another folder"
             )
     return path
+
+
+class HomeError(ValueError):
+    """A file or folder below ``$ONLYONE_HOME`` cannot be read or written."""
+
+
+@contextlib.contextmanager
+def in_home(path: Path) -> Iterator[None]:
+    """Name the place and the remedy where the file system refuses what is done at ``path``.
+
+    Raises:
+        HomeError: in place of an OSError
+    """
+    try:
+        yield
+    except OSError as error:
+        place, reason = error.filename or path, error.strerror or error
+        raise HomeError(
+            f"OnlyOne cannot use {place} ({reason}): make room there, give this user the right to read and write, or set "
+            "ONLYONE_HOME to another folder"
+        ) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, shared as the existing one above them is."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    share(path)
+
+
+def share(path: Path) -> None:
+    """Open a new file or folder to the group, or to everyone, where the folder that it lies in is open to them.
+
+    A sticky folder such as ``/tmp`` is not shared: there nobody is to touch what is another's.
+    """
+    above = path.parent.stat().st_mode
+    if above & stat.S_ISVTX:
+        return
+    writers = above & (stat.S_IWGRP | stat.S_IWOTH)
+    mode = path.stat().st_mode
+    allowed = writers | writers << 1 | (writers >> 1 if stat.S_ISDIR(mode) else 0)
+    with contextlib.suppress(PermissionError):  # somebody else has made it at this moment
+        path.chmod(stat.S_IMODE(mode | allowed))
 
 
 def _beside_fiftyone() -> Path:

@@ -6,6 +6,7 @@ import fiftyone.core.groups as fog
 import fiftyone.core.labels as fol
 
 from . import samples as sm
+from .vectors import vector_fields
 
 Samples = fo.core.collections.SampleCollection
 
@@ -73,7 +74,7 @@ def portable_fields(samples: Samples, label_field: str | None) -> list[str]:
     Vectors stay, since they are large and quickly computed again, with the fields beside them; so do other label fields
     and groups, of which a collection may hold one slice.
     """
-    vectors = set(sm.vector_fields(samples))
+    vectors = set(vector_fields(samples))
 
     def is_portable(name: str, field: fof.Field) -> bool:
         if name == label_field:

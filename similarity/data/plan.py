@@ -16,6 +16,7 @@ from . import runs, seals
 from . import samples as sm
 from .embeddings import FieldNames, file_mark
 from .raw import Document, documents
+from .vectors import vector_fields
 
 _READERS = 8  # files read at once: enough to keep a disk busy
 
@@ -213,7 +214,7 @@ def run_states(dataset: fo.Dataset) -> dict[str, str]:
 def vector_states(dataset: fo.Dataset) -> dict[str, str]:
     """For each embeddings field of OnlyOne, a digest of the provenance of its vectors."""
     states = {}
-    for name in sm.vector_fields(dataset):
+    for name in vector_fields(dataset):
         made_with = sm.provenance(dataset, name)
         if made_with:
             made_with.pop("onlyone_version", None)

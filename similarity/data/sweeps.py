@@ -1,30 +1,35 @@
 """Sweeps kept in files, so that a threshold can be moved without comparing the vectors again."""
 
+import contextlib
 import hashlib
 import json
-import os
+import logging
 import re
-import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 
 from ..engine.cover import kept_with_cover
+from ..engine.forest_files import file_version
 from ..engine.sweep import Sweep, sweep
 from ..engine.vectors import between, percent
 from ..options import SweepOptions
 from ..progress import Report, about
 from ..result import Skipped
 from . import caches
-from . import samples as sm
+from .files import written_beside
+from .home import HomeError, in_home, make_folder
+from .vectors import Vectors
 
 _MOST_FILES = 8  # sweeps of one dataset: a few fields and views
-_MOST_REMEMBERED = 4
 _ARRAYS = ("similarities", "cover_eps", "cover_kept")
-_REMEMBERED: dict[Path, "StoredSweep"] = {}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +55,13 @@ class StoredSweep:
     cover_kept: np.ndarray
 
 
-def swept(dataset: fo.Dataset, vectors: sm.Vectors, metric: str, min_samples: int, report: Report) -> Sweep:
+def swept(dataset: fo.Dataset, vectors: Vectors, metric: str, min_samples: int, report: Report) -> Sweep:
     """The sweep of these vectors: remembered, from its file, or computed and kept."""
     return stored(dataset, vectors, metric, min_samples, report).sweep
 
 
 def stored(
-    dataset: fo.Dataset, vectors: sm.Vectors, metric: str, min_samples: int, report: Report
+    dataset: fo.Dataset, vectors: Vectors, metric: str, min_samples: int, report: Report
 ) -> StoredSweep:
     """The same, with the samples that it is of."""
     key = row_digest(vectors)
@@ -72,7 +77,7 @@ def stored(
 
 
 def with_cover(
-    dataset: fo.Dataset, found: StoredSweep, vectors: sm.Vectors, grid: np.ndarray, report: Report
+    dataset: fo.Dataset, found: StoredSweep, vectors: Vectors, grid: np.ndarray, report: Report
 ) -> StoredSweep:
     """The stored sweep with what is kept with cover at each eps of a grid; counted once, then kept with it."""
     if len(found.cover_eps):
@@ -87,19 +92,19 @@ def with_cover(
 def load(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> StoredSweep | None:
     """The sweep with a key; None if there is none, or its file cannot be read."""
     path = _path(dataset, key, metric, min_samples)
-    found = _REMEMBERED.get(path) or _read(path, key)
-    if found is not None:
-        _remember(path, found)
-    return found
+    try:
+        return _read(path, key, file_version(path))
+    except OSError:
+        return None
 
 
 def note_latest(dataset: fo.Dataset, options: SweepOptions, key: str) -> None:
     """Note which sweep was looked at last, so that it is found without reading the vectors."""
     path = _note(dataset, options)
-    path.parent.mkdir(parents=True, exist_ok=True)  # a sweep that is remembered needs no file
-    beside = path.with_suffix(".new")
-    beside.write_text(key, encoding="utf-8")
-    beside.replace(path)
+    with _if_possible(path):
+        make_folder(path.parent)
+        with written_beside(path) as beside:
+            beside.write_text(key, encoding="utf-8")
 
 
 def latest(dataset: fo.Dataset, options: SweepOptions) -> StoredSweep | None:
@@ -124,7 +129,7 @@ def wanted(target: str, n: int) -> int:
     return round(number)
 
 
-def row_digest(vectors: sm.Vectors) -> str:
+def row_digest(vectors: Vectors) -> str:
     """A digest of vectors and their order."""
     order = hashlib.sha256("".join(vectors.ids).encode()).hexdigest()
     return hashlib.sha256(f"{vectors.digest}-{order}".encode()).hexdigest()
@@ -145,19 +150,25 @@ def _note(dataset: fo.Dataset, options: SweepOptions) -> Path:
 
 def _keep(dataset: fo.Dataset, found: StoredSweep) -> None:
     path = _path(dataset, found.key, found.sweep.metric, found.sweep.min_samples)
-    _save(path, found)
-    _remember(path, found)
-    caches.discard_orphans(dataset)
+    with _if_possible(path):
+        make_folder(path.parent)
+        _save(path, found)
+        caches.discard_orphans(dataset)
 
 
-def _remember(path: Path, found: StoredSweep) -> None:
-    _REMEMBERED.pop(path, None)
-    _REMEMBERED[path] = found
-    while len(_REMEMBERED) > _MOST_REMEMBERED:
-        _REMEMBERED.pop(next(iter(_REMEMBERED)))
+@contextlib.contextmanager
+def _if_possible(path: Path) -> Iterator[None]:
+    """Where a file cannot be written, say so and go on: the sweep is computed again next time."""
+    try:
+        with in_home(path):
+            yield
+    except HomeError as error:
+        logger.warning("A sweep is not kept. %s", error)
 
 
-def _read(path: Path, key: str) -> StoredSweep | None:
+@lru_cache(maxsize=4)
+def _read(path: Path, key: str, version: tuple[int, ...]) -> StoredSweep | None:
+    del version  # a part of the key alone: the file as it is now
     try:
         with np.load(path, allow_pickle=False) as file:
             if str(file["key"]) != key:
@@ -179,15 +190,12 @@ def _names() -> list[str]:
 
 
 def _save(path: Path, found: StoredSweep) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one. The oldest files go."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    """Write the file; the oldest ones go."""
     columns = {name: getattr(found.sweep, name) for name in _names()}
     columns |= {name: getattr(found, name) for name in _ARRAYS}
     columns |= {"key": found.key, "skipped": json.dumps(found.skipped)}
-    with os.fdopen(descriptor, "wb") as file:
+    with written_beside(path) as beside, beside.open("wb") as file:
         np.savez(file, ids=np.array(found.ids, dtype=np.bytes_), **columns)
-    Path(beside).replace(path)
     by_age = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in by_age[_MOST_FILES:]:
         old.unlink(missing_ok=True)

@@ -1,8 +1,7 @@
 """Vectors to nearest neighbors by cosine distance: Annoy proposes, exact distances decide.
 
-A forest is two files in one folder, each named after its content, written beside and then renamed, never
-edited, opened by mapping: ``<digest>.f32``, the vectors as raw float32 rows, and
-``<digest>-<n_trees>-<seed>.ann``, Annoy's trees over them. Where Annoy is missing or its build is broken
+A forest is two files in one folder, each named after the digest of its content and opened by mapping: ``.f32``, the
+vectors as raw float32 rows, and ``.ann``, Annoy's trees over them. Where Annoy is missing or its build is broken
 there are no trees, and the same queries are answered exactly, in O(nd) time.
 
 Annoy gets unit vectors and its `euclidean` metric: `angular` loses neighbors inside large groups of
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 from . import exact
 from . import vectors as vec
 from .exact import Distances, Matrix, Rows
-from .forest_check import annoy_index
-from .forest_files import BLOCK_ROWS, Beside, ForestFacts, map_vectors, publish, write_vectors
+from .forest_check import annoy_index, build_digest
+from .forest_files import ForestFacts, check_file, file_digest, map_vectors, write_vectors
 
 Progress = Callable[[int, int], None]
 
@@ -33,6 +32,7 @@ _NEIGHBORS = 10
 _TIE = 1e-6
 # Annoy's own float32 order may be off by one rounding, so a few more candidates than asked for are ranked.
 _SPARE = 16
+_BLOCK_ROWS = 4096
 
 
 class Forest:
@@ -56,20 +56,20 @@ class Forest:
 
     @property
     def exact(self) -> bool:
-        """Whether every query is answered without Annoy; ``reason`` says why."""
+        """Whether every query is answered without Annoy; ``facts.reason`` says why."""
         return self._trees is None
-
-    @property
-    def reason(self) -> str:
-        """Why queries are answered without Annoy, or ``""``."""
-        return self.facts.reason
 
     @cached_property
     def _lengths(self) -> NDArray[np.floating[Any]]:
         return vec.norms(self.vectors)
 
     def query(
-        self, vector: Any, k: int | None = None, *, allowed: NDArray[np.bool_] | None = None
+        self,
+        vector: Any,
+        k: int | None = None,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        first: Rows | None = None,
     ) -> tuple[Rows, Distances]:
         """Return the ``k`` nearest rows to a vector and their cosine distances, nearest first.
 
@@ -80,6 +80,7 @@ class Forest:
             vector: ``(d,)`` numbers of any length but zero
             k (None): how many, all when None; fewer are returned where fewer are allowed
             allowed (None): ``(n,)`` booleans, the rows that may be returned, all when None
+            first (None): distinct rows that come before all others where they are allowed, such as the query itself
 
         Returns:
             ``(m,)`` int64 row numbers and ``(m,)`` float64 distances in [0, 2]
@@ -87,19 +88,17 @@ class Forest:
         Raises:
             ValueError: if the vector has another size, NaN, infinity or length zero, or ``k`` is below one
         """
-        return self._search(self._checked(vector), k, allowed)
-
-    def query_row(
-        self, row: int, k: int | None = None, *, allowed: NDArray[np.bool_] | None = None
-    ) -> tuple[Rows, Distances]:
-        """Return the ``k`` nearest rows to one of the rows, that row itself first; else as :meth:`query`."""
-        rows, distances = self._search(self.vectors[row], k, allowed)
-        if allowed is not None and not allowed[row]:
+        query = self._checked(vector)
+        rows, distances = self._search(query, k, allowed)
+        leading = np.empty(0, dtype=np.int64) if first is None else first
+        if allowed is not None:
+            leading = leading[allowed[leading]]
+        if not len(leading):
             return rows, distances
-        others = rows != row
-        size = len(rows)
-        rows = np.concatenate([np.array([row], dtype=np.int64), rows[others]])[:size]
-        return rows, np.concatenate([np.zeros(1), distances[others]])[:size]
+        leading, own = exact.rank(self.vectors, query, len(leading), leading)
+        others = ~np.isin(rows, leading)
+        found = np.concatenate([leading, rows[others]]), np.concatenate([own, distances[others]])
+        return found[0][:k], found[1][:k]
 
     def _checked(self, vector: Any) -> NDArray[Any]:
         """Return a query vector, or raise if it cannot be compared with the rows."""
@@ -152,13 +151,12 @@ class Forest:
 
 
 def build(
-    vectors: Any,
+    vectors: NDArray[Any],
     folder: Path,
     *,
     n_trees: int = 50,
     search_k: int = -1,
     seed: int = 51,
-    cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Forest:
     """Write the files of a forest over the vectors and open it.
@@ -166,51 +164,54 @@ def build(
     The same vectors and options give the same bytes: Annoy is seeded and builds with one thread.
 
     Args:
-        vectors: an ``(n, d)`` array of numbers, or an iterable of such blocks, so that the vectors need
-            not be in memory together; not modified
-        folder: where the files go; made if missing
+        vectors: ``(n, d)`` numbers; not modified
+        folder: where the files go; made if missing. A build that fails leaves there what it had written
         n_trees (50): the number of trees; more is more exact, slower to build and larger
         search_k (-1): how many items a search for ten neighbors visits; -1 raises it until nearly all of
             256 sampled queries find their ten true neighbors
         seed (51): Annoy's seed
-        cache_folder (None): where the verdict on Annoy's build is kept
-        progress (None): called with ``(done, total)`` as vectors are added; an exception from it stops
-            the build and leaves no files half written
-
-    Returns:
-        a :class:`Forest`
+        progress (None): called with ``(done, total)`` as vectors are added; an exception from it stops the build
 
     Raises:
-        ValueError: if an option is out of bounds, or a vector holds NaN or infinity, has length zero or
-            another size than the first
+        OSError: if the files cannot be written
+        ValueError: if an option is out of bounds, or a vector holds NaN or infinity or has length zero
     """
     check_options(n_trees, search_k, seed)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    vec.check(matrix)
     folder.mkdir(parents=True, exist_ok=True)
-    digest, count, dimension = write_vectors(vectors, folder)
-    index_class, reason = annoy_index(cache_folder)
-    facts = ForestFacts(digest, count, dimension, n_trees, seed, search_k, reason=reason)
+    index_class, reason = annoy_index()
+    count, dimension = matrix.shape
+    facts = ForestFacts(
+        write_vectors(matrix, folder), count, dimension, n_trees, seed, search_k, reason=reason
+    )
     if count and index_class is not None:
-        mapped = map_vectors(folder, facts)
-        _write_trees(index_class, mapped, folder / facts.trees_file, facts, progress)
-        facts = replace(facts, trees_bytes=(folder / facts.trees_file).stat().st_size)
-        facts = _tuned(Forest(mapped, _open_trees(index_class, folder, facts), facts))
-    return load(folder, facts, cache_folder=cache_folder)
+        trees = _write_trees(index_class, matrix, folder, facts, progress)
+        facts = replace(facts, trees=trees, annoy=build_digest())
+        facts = _tuned(load(folder, facts))
+    return load(folder, facts)
 
 
-def load(folder: Path, facts: ForestFacts, *, cache_folder: Path | None = None) -> Forest:
-    """Open a forest by mapping its files; milliseconds at any size.
+def load(folder: Path, facts: ForestFacts) -> Forest:
+    """Open a forest by mapping its files; their digests are checked once in a process.
 
     Raises:
         OSError: if a file is missing or cannot be read
-        ValueError: if a file has not the size that the facts imply
+        ValueError: if a file is not as it was written
     """
     mapped = map_vectors(folder, facts)
-    if facts.reason or not facts.count:
+    if not facts.trees:
         return Forest(mapped, None, facts)
-    index_class, reason = annoy_index(cache_folder)
+    path = check_file(
+        folder / f"{facts.trees}.ann", facts.trees
+    )  # Annoy trusts its file, and would read past the end
+    index_class, reason = annoy_index(facts.annoy)
     if index_class is None:
         return Forest(mapped, None, replace(facts, reason=reason))
-    return Forest(mapped, _open_trees(index_class, folder, facts), facts)
+    trees = index_class(facts.dimension, "euclidean")
+    trees.load(str(path))
+    return Forest(mapped, trees, facts)
 
 
 def check_options(n_trees: int, search_k: int, seed: int) -> None:
@@ -224,23 +225,28 @@ def check_options(n_trees: int, search_k: int, seed: int) -> None:
 
 
 def _write_trees(
-    index_class: Any, vectors: Matrix, path: Path, facts: ForestFacts, progress: Progress | None
-) -> None:
+    index_class: Any, vectors: Matrix, folder: Path, facts: ForestFacts, progress: Progress | None
+) -> str:
     """Build in memory and save: on a full disk that raises, where building in a mapped file would crash."""
     trees = index_class(facts.dimension, "euclidean")
     trees.set_seed(facts.seed)
-    for start in range(0, facts.count, BLOCK_ROWS):
+    for start in range(0, facts.count, _BLOCK_ROWS):
         if progress is not None:
             progress(start, facts.count)
-        for row, unit in enumerate(vec.normalise(vectors[start : start + BLOCK_ROWS]), start):
+        for row, unit in enumerate(vec.normalise(vectors[start : start + _BLOCK_ROWS]), start):
             trees.add_item(row, unit)
     if progress is not None:
         progress(facts.count, facts.count)
     trees.build(facts.n_trees, n_jobs=1)
-    with Beside(path.parent) as temporary:
-        trees.save(str(temporary))
-        trees.unload()
-        publish(temporary, path)
+    path = folder / "trees"
+    try:
+        trees.save(str(path))
+    except Exception as error:  # Annoy's own are of no narrower type
+        raise OSError(f"Annoy could not write {path}: {error}") from error
+    trees.unload()
+    digest = file_digest(path)
+    path.replace(folder / f"{digest}.ann")
+    return digest
 
 
 def _tuned(forest: Forest) -> ForestFacts:
@@ -249,25 +255,16 @@ def _tuned(forest: Forest) -> ForestFacts:
     sample = np.random.default_rng(facts.seed).permutation(facts.count)[:_SAMPLED_QUERIES]
     k = min(_NEIGHBORS, facts.count)
     truth = Forest(forest.vectors, None, facts)
-    limits = [truth.query_row(row, k)[1][-1] + _TIE for row in sample]
+    limits = [truth.query(forest.vectors[row], k)[1][-1] + _TIE for row in sample]
     tried = facts if facts.search_k != -1 else replace(facts, search_k=facts.n_trees * (_NEIGHBORS + _SPARE))
     while True:
         candidate = Forest(forest.vectors, forest._trees, tried)
         hits = [
-            candidate.query_row(row, k)[1][-1] <= limit for row, limit in zip(sample, limits, strict=True)
+            candidate.query(forest.vectors[row], k)[1][-1] <= limit
+            for row, limit in zip(sample, limits, strict=True)
         ]
         tried = replace(tried, recall=float(np.mean(hits)))
         all_visited = tried.search_k >= facts.count * facts.n_trees
         if facts.search_k != -1 or tried.recall >= _TARGET_RECALL or all_visited:
             return tried
         tried = replace(tried, search_k=2 * tried.search_k)
-
-
-def _open_trees(index_class: Any, folder: Path, facts: ForestFacts) -> Any:
-    """Map Annoy's file, which Annoy itself trusts: cut short, it would read past the end."""
-    path = folder / facts.trees_file
-    if path.stat().st_size != facts.trees_bytes:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {facts.trees_bytes}; delete it")
-    trees = index_class(facts.dimension, "euclidean")
-    trees.load(str(path))
-    return trees

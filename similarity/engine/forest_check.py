@@ -26,12 +26,12 @@ _INSTALL = (
 
 
 @cache
-def annoy_index(cache_folder: Path | None = None) -> tuple[Any, str]:
+def annoy_index(passed: str = "") -> tuple[Any, str]:
     """Return Annoy's index class, or None and the reason why it must not be used.
 
     Args:
-        cache_folder (None): a folder where the verdict on this build and processor is kept, so that the
-            child process (about 0.3 s) runs once per build and not once per process
+        passed (""): the :func:`build_digest` of a build that has passed its self-test, which is not tested again: the
+            child process takes about 0.3 s
 
     Returns:
         ``(class, "")`` or ``(None, reason)``
@@ -39,12 +39,28 @@ def annoy_index(cache_folder: Path | None = None) -> tuple[Any, str]:
     library = _library()
     if library is None:
         return None, f"Annoy is not installed; {_INSTALL}"
-    verdict = _verdict(library, cache_folder)
-    if verdict != _PASSED:
-        return None, f"this build of Annoy failed its self-test ({verdict}); {_INSTALL}"
+    if passed != build_digest():
+        verdict = _run_child()
+        if verdict != _PASSED:
+            return None, f"this build of Annoy failed its self-test ({verdict}); {_INSTALL}"
     from annoy import AnnoyIndex
 
     return AnnoyIndex, ""
+
+
+@cache
+def build_digest() -> str:
+    """Digest Annoy's extension, the interpreter and the processor's abilities; ``""`` without Annoy."""
+    library = _library()
+    if library is None:
+        return ""
+    digest = hashlib.sha256(library.read_bytes())
+    digest.update(f"{sys.version_info[:3]} {platform.machine()} {platform.processor()}".encode())
+    processor = Path("/proc/cpuinfo")
+    if processor.is_file():
+        lines = processor.read_text(encoding="utf-8", errors="replace").splitlines()
+        digest.update("".join(sorted({line for line in lines if line.startswith("flags")})).encode())
+    return digest.hexdigest()[:32]
 
 
 def _library() -> Path | None:
@@ -55,33 +71,6 @@ def _library() -> Path | None:
             if path.suffix in {".so", ".pyd"}:
                 return path
     return None
-
-
-def _verdict(library: Path, cache_folder: Path | None) -> str:
-    """Return what the self-test said about this build on this processor, from the cache where it is there."""
-    if cache_folder is None:
-        return _run_child()
-    path = cache_folder / f"annoy-{_build_digest(library)}.txt"
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        verdict = _run_child()
-    cache_folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=cache_folder, delete=False, encoding="utf-8") as file:
-        file.write(verdict)
-    Path(file.name).replace(path)
-    return verdict
-
-
-def _build_digest(library: Path) -> str:
-    """Digest the extension's bytes, the interpreter and what the processor can do."""
-    digest = hashlib.sha256(library.read_bytes())
-    digest.update(f"{sys.version_info[:3]} {platform.machine()} {platform.processor()}".encode())
-    processor = Path("/proc/cpuinfo")
-    if processor.is_file():
-        lines = processor.read_text(encoding="utf-8", errors="replace").splitlines()
-        digest.update("".join(sorted({line for line in lines if line.startswith("flags")})).encode())
-    return digest.hexdigest()[:32]
 
 
 def _run_child() -> str:

@@ -1,21 +1,15 @@
 """The files of a forest, and what is known about them: NumPy and the file system only."""
 
 import hashlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from tempfile import mkstemp
-from typing import Any
 
 import numpy as np
 
-from . import vectors as vec
 from .exact import Matrix
 
-BLOCK_ROWS = 4096
-_BYTES = np.dtype(np.float32).itemsize
-_SHOWN = 5
+_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -23,128 +17,80 @@ class ForestFacts:
     """What is needed to open a forest again, and what was measured when it was built.
 
     Args:
-        digest: names the vectors, by size and content
+        vectors: the digest of the file of vectors, which it is named after
         count: the number of vectors
         dimension: the number of values in each
         n_trees: the number of trees
         seed: Annoy's seed
         search_k: how many items a search for ten neighbors visits
         recall: the share of sampled queries whose ten neighbors were all true ones, up to ties
-        trees_bytes: the size of Annoy's file
+        trees: the digest of Annoy's file, which it is named after; ``""`` without trees
+        annoy: the build of Annoy and the processor that made the trees
         reason: why there are no trees, or ``""``
     """
 
-    digest: str
+    vectors: str
     count: int
     dimension: int
     n_trees: int
     seed: int
     search_k: int = -1
     recall: float = 1.0
-    trees_bytes: int = 0
+    trees: str = ""
+    annoy: str = ""
     reason: str = ""
 
     @property
-    def vectors_file(self) -> str:
-        """The name of the file of vectors."""
-        return f"{self.digest}.f32"
-
-    @property
-    def trees_file(self) -> str:
-        """The name of Annoy's file."""
-        return f"{self.digest}-{self.n_trees}-{self.seed}.ann"
+    def files(self) -> list[str]:
+        """The names of the files."""
+        return [f"{self.vectors}.f32", *([f"{self.trees}.ann"] if self.trees else [])]
 
 
-class Beside:
-    """A new file name in a folder, whose file is gone at the end unless it was renamed."""
-
-    def __init__(self, folder: Path):
-        handle, name = mkstemp(dir=folder, suffix=".part")
-        os.close(handle)
-        self._path = Path(name)
-
-    def __enter__(self) -> Path:
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+def file_digest(path: Path) -> str:
+    """Digest a file's bytes; once in this process for each version of the file."""
+    return _file_digest(path, file_version(path))
 
 
-def publish(temporary: Path, path: Path) -> None:
-    """Move a finished file to its name, which says what is in it."""
-    try:
-        temporary.replace(path)
-    except PermissionError:  # Windows, where the same file is mapped by a reader
-        if not path.exists():
-            raise
+def file_version(path: Path) -> tuple[int, int, int]:
+    """Return the inode, size and modification time of a file, which tell quickly that it is the same."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def write_vectors(vectors: Any, folder: Path) -> tuple[str, int, int]:
-    """Write vectors as raw float32 rows, block by block; return their digest, number and size.
+@lru_cache(maxsize=32)
+def _file_digest(path: Path, version: tuple[int, ...]) -> str:
+    del version  # a part of the key alone
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+
+
+def check_file(path: Path, digest: str) -> Path:
+    """Return the path of a file with this digest.
 
     Raises:
-        ValueError: says which rows hold NaN or infinity, have length zero or another size
+        OSError: if it cannot be read
+        ValueError: if its bytes are others
     """
-    digest, count, dimension = hashlib.blake2b(digest_size=16), 0, 0
-    with Beside(folder) as temporary:
-        with temporary.open("wb") as file:
-            for given in _blocks(vectors):
-                block = _checked(given, count, dimension)
-                count, dimension = count + len(block), block.shape[1]
-                file.write(block.data)
-                digest.update(block.data)
-        digest.update(f"{count} x {dimension}".encode())
-        publish(temporary, folder / f"{digest.hexdigest()}.f32")
-    return digest.hexdigest(), count, dimension
+    if file_digest(path) != digest:
+        raise ValueError(f"{path} is not as it was written")
+    return path
+
+
+def write_vectors(vectors: Matrix, folder: Path) -> str:
+    """Write vectors as raw float32 rows into a file named after its digest; return the digest."""
+    digest = hashlib.sha256(vectors.data).hexdigest()[:_DIGITS]
+    vectors.tofile(folder / f"{digest}.f32")
+    return digest
 
 
 def map_vectors(folder: Path, facts: ForestFacts) -> Matrix:
     """Map the file of vectors.
 
     Raises:
-        OSError: if it is missing or cannot be read
-        ValueError: if it has not the size that the facts imply
+        OSError: if it cannot be read
+        ValueError: if its bytes are others than the facts say
     """
-    path = folder / facts.vectors_file
-    size, expected = path.stat().st_size, facts.count * facts.dimension * _BYTES
-    if size != expected:
-        raise ValueError(f"{path} has {size} bytes instead of {expected}; delete it")
-    if not expected:
+    path = check_file(folder / f"{facts.vectors}.f32", facts.vectors)
+    if not facts.count:
         return np.empty((0, facts.dimension), dtype=np.float32)
-    mapped = np.memmap(path, dtype=np.float32, mode="r", shape=(facts.count, facts.dimension))
-    return np.asarray(mapped)
-
-
-def _blocks(vectors: Any) -> Iterator[Any]:
-    """Cut an array into blocks; pass blocks through; leave out empty ones."""
-    if isinstance(vectors, np.ndarray):
-        for start in range(0, len(vectors), BLOCK_ROWS):
-            yield vectors[start : start + BLOCK_ROWS]
-    else:
-        yield from (block for block in vectors if len(block))
-
-
-def _checked(given: Any, first_row: int, dimension: int) -> Matrix:
-    """Return a block as float32, or raise if a row could not be compared with the others."""
-    try:
-        with np.errstate(over="ignore"):
-            block = np.ascontiguousarray(given, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"the vectors from row {first_row} on are not numbers, or not all of one size; recompute them"
-        ) from error
-    if block.ndim != 2 or block.shape[1] != (dimension or block.shape[-1]) or not block.shape[1]:
-        raise ValueError(
-            f"the vectors from row {first_row} on have shape {block.shape}, "
-            f"expected (rows, {dimension or 'at least 1'}); recompute them"
-        )
-    lengths = vec.norms(block)
-    bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
-    if len(bad):
-        some = ", ".join(str(row) for row in bad[:_SHOWN] + first_row)
-        more = ", ..." if len(bad) > _SHOWN else ""
-        raise ValueError(
-            f"{len(bad)} vectors hold NaN or infinity or have length zero (rows {some}{more}); "
-            "recompute them or leave them out"
-        )
-    return block
+    return np.asarray(np.memmap(path, dtype=np.float32, mode="r", shape=(facts.count, facts.dimension)))

@@ -1,4 +1,4 @@
-"""Queries of an index: what FiftyOne and our own operators may ask with, and the answers in positions."""
+"""Queries of an index: by FiftyOne and by our own operators, answered in positions and then in ids."""
 
 import logging
 from collections.abc import Sequence
@@ -13,8 +13,6 @@ from ..engine import vectors as vec
 from .state import State
 
 logger = logging.getLogger(__name__)
-
-Answer = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -38,20 +36,21 @@ class Query:
         Raises:
             ValueError: if a sample is not in the index, a vector cannot be compared, or there is nothing
         """
-        if isinstance(query, str):
-            return cls._of_ids(state, [query], single=True)
         values = np.asarray(query)
         if values.size == 0:
             raise ValueError("the query is empty: give a sample id, several, or a vector")
         if values.dtype.kind in "fiu":
-            return cls._of_vectors(state, values)
-        return cls._of_ids(state, [str(value) for value in values.tolist()], single=False)
-
-    def averaged(self) -> "Query":
-        """Return the query of the mean vector; a single one stays as it is."""
-        if len(self.vectors) == 1:
-            return Query(self.vectors, self.positions, single=True)
-        return Query(self.mean[np.newaxis], None, single=True)
+            check_comparable(state, np.atleast_2d(values))
+            return cls(np.atleast_2d(values), None, values.ndim == 1)
+        ids = [str(value) for value in np.atleast_1d(values).tolist()]
+        missing = [sample_id for sample_id in ids if sample_id not in state.position_of]
+        if missing:
+            raise ValueError(
+                f"Found {len(missing)} query IDs (eg {missing[0]!r}) that are not in the index: these samples have no "
+                "usable vector, or got theirs after the index was built (run build_similarity_index again)"
+            )
+        positions = np.array([state.position_of[sample_id] for sample_id in ids], dtype=np.int64)
+        return cls(state.vectors(positions), positions, isinstance(query, str))
 
     @property
     def mean(self) -> np.ndarray:
@@ -66,23 +65,6 @@ class Query:
         if not np.linalg.norm(mean) > np.finfo(np.float32).eps:
             raise ValueError("the vectors of the query cancel each other out; ask with fewer of them")
         return mean
-
-    @classmethod
-    def _of_ids(cls, state: State, ids: list[str], *, single: bool) -> "Query":
-        missing = [sample_id for sample_id in ids if sample_id not in state.position_of]
-        if missing:
-            raise ValueError(
-                f"Found {len(missing)} query IDs (eg {missing[0]!r}) that are not in the index: "
-                "these samples have no usable vector, or are not in the dataset"
-            )
-        positions = np.array([state.position_of[sample_id] for sample_id in ids], dtype=np.int64)
-        return cls(state.vectors(positions), positions, single)
-
-    @classmethod
-    def _of_vectors(cls, state: State, values: np.ndarray) -> "Query":
-        vectors = np.atleast_2d(values)
-        check_comparable(state, vectors)
-        return cls(vectors, None, values.ndim == 1)
 
 
 def check_comparable(state: State, vectors: np.ndarray) -> None:
@@ -110,26 +92,6 @@ def complain(ids: Sequence[str], what: str, allowed: bool, warn: bool) -> None:
         logger.warning(message)
 
 
-def allowed_mask(state: State, positions: NDArray[np.int64] | None) -> NDArray[np.bool_] | None:
-    """Return booleans by position that are true at ``positions``; None, which is everything, for None."""
-    if positions is None:
-        return None
-    mask = np.zeros(len(state.ids), dtype=np.bool_)
-    mask[positions] = True
-    return mask
-
-
-def nearest_to_each(
-    state: State, query: Query, k: int | None, allowed: NDArray[np.bool_] | None
-) -> list[Answer]:
-    """Return the answer to each vector of a query; a sample comes first in its own."""
-    firsts = [None] * len(query.vectors) if query.positions is None else query.positions[:, np.newaxis]
-    return [
-        state.nearest(vector, k, allowed=allowed, first=first)
-        for vector, first in zip(query.vectors, firsts, strict=True)
-    ]
-
-
 class NeighborQueries:
     """FiftyOne's two query methods, for an index that has its state in ``_state``."""
 
@@ -144,20 +106,31 @@ class NeighborQueries:
             return self._nearest_each(k, return_dists)
         asked = Query.parse(self._state, query)
         if aggregation == "mean":
-            asked = asked.averaged()
-        allowed = allowed_mask(self._state, self._current_inds)
-        return self._as_ids(nearest_to_each(self._state, asked, k, allowed), asked.single, return_dists)
+            positions = asked.positions if len(asked.vectors) == 1 else None
+            asked = Query(asked.mean[np.newaxis], positions, single=True)
+        return self._as_ids(self._answers(asked, k), asked.single, return_dists)
 
     def _radius_neighbors(self, query=None, thresh=None, return_dists=False):
         if query is None:
             return self._within_each(thresh, return_dists)
         asked = Query.parse(self._state, query)
-        allowed = allowed_mask(self._state, self._current_inds)
         answers = [
             (found[distances <= thresh], distances[distances <= thresh])
-            for found, distances in nearest_to_each(self._state, asked, None, allowed)
+            for found, distances in self._answers(asked, None)
         ]
         return self._as_ids(answers, asked.single, return_dists)
+
+    def _answers(self, query, k):
+        """Return the positions nearest to each vector of a query, in the current view; a sample comes first in its own."""
+        allowed = None
+        if self._current_inds is not None:
+            allowed = np.zeros(len(self._state.ids), dtype=np.bool_)
+            allowed[self._current_inds] = True
+        firsts = [None] * len(query.vectors) if query.positions is None else query.positions[:, np.newaxis]
+        return [
+            self._state.nearest(vector, k, allowed=allowed, first=first)
+            for vector, first in zip(query.vectors, firsts, strict=True)
+        ]
 
     def _nearest_each(self, k, return_dists):
         """Return for each sample of the view its nearest others, numbered as the view; exact, in O(m^2 d) time."""

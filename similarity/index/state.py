@@ -1,28 +1,25 @@
-"""An index brought up to date: the forest as built, without what was removed, and beside it what is new.
+"""An index against its field as it is now: the forest without what is gone or has changed, and what it lacks, counted.
 
-The App's server makes a new results object for every click, so states are kept in the process, keyed by the
-index they are of: a click costs the one aggregation that tells that nothing has changed.
+The App's server makes a new results object for every click, so states are kept in the process beside the index that
+they are of: a click where nothing was written costs a millisecond.
 """
 
-import threading
-from collections import OrderedDict
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
+import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import exact
-from ..engine import vectors as vec
-from .field import ABSENT, UNKNOWN, Fingerprint, Stamp, VectorField
-from .store import Base, IndexFolder, IndexSettings
+from ..data import freshness
+from ..data.freshness import ABSENT, UNKNOWN, Look
+from ..data.samples import everything
+from ..data.vectors import gather
+from ..result import Skipped, count
+from .store import BuiltIndex, IndexFolder, IndexSettings, Version, load
 
-# Bulk writes stamp all their samples with the time they began, and clocks of machines differ; what was
-# modified this long before the newest sample seen is looked at again.
-_OVERLAP = timedelta(seconds=60)
-_KEPT_STATES = 4
+_CHUNK = 10_000  # vectors read at once
 
 
 @dataclass(frozen=True)
@@ -31,10 +28,10 @@ class IndexStatus:
 
     Args:
         built: the number of vectors in the forest
-        added: samples with a vector since
-        removed: samples in the forest that have no vector any more
-        changed: samples in the forest with another vector since
-        unusable: sample id -> why its vector is not in the index
+        newer: samples that have got a vector since; they are not found
+        changed: samples in the forest with another vector since; they are not found
+        removed: samples in the forest that have no vector any more; they are not found
+        skipped: sample id -> why it was not usable when the index was built
         exact: whether queries are answered without Annoy
         reason: why, or ``""``
         recall: the share of sampled queries whose ten neighbors were all true ones, measured when built
@@ -42,10 +39,10 @@ class IndexStatus:
     """
 
     built: int
-    added: int
-    removed: int
+    newer: int
     changed: int
-    unusable: dict[str, str]
+    removed: int
+    skipped: Skipped
     exact: bool
     reason: str
     recall: float
@@ -55,42 +52,106 @@ class IndexStatus:
         """Return the status as plain Python values."""
         return asdict(self)
 
+    def lacks(self) -> str:
+        """The samples that have a vector and cannot be found, in words; ``""`` where there are none."""
+        kinds = ((self.newer, "newer sample"), (self.changed, "changed sample"))
+        found = " and ".join(count(number, kind) for number, kind in kinds if number)
+        return found and f"{found} {'is' if self.newer + self.changed == 1 else 'are'} not in the index"
 
-@dataclass(frozen=True)
+    def advice(self) -> str:
+        """What the index lacks, and what to do; ``""`` where it lacks nothing."""
+        lacks = self.lacks()
+        return lacks and f"{lacks}: build it again (build_similarity_index)."
+
+
+@dataclass(frozen=True, eq=False)
 class State:
-    """What an index holds now; immutable.
-
-    Positions number its samples: first the rows of the forest that are still valid, in their order, then the
-    samples that are new or have a new vector.
+    """What an index holds now; immutable. Positions number its samples: the rows that are still valid, in their order.
 
     Args:
-        base: the index as built
-        alive: ``(n,)`` booleans, the rows of the forest that are still valid
-        delta: sample id -> vector, of what is new
-        stamps: sample id -> stamp, of all samples there are
-        unusable: sample id -> why its vector is not in the index
-        fingerprint: the field's when the state was brought up to date
-        recent: sample id -> ``last_modified_at``, of the samples looked at then
+        built: the index as built
+        known: the ids of all samples at the last look
+        cleared: ids of samples that have no vector any more
+        changed: ids of rows whose samples have another one
+        newer: ids of samples that have got a vector since
+        seen: the last look; None before the first
     """
 
-    base: Base
-    alive: NDArray[np.bool_]
-    delta: dict[str, np.ndarray]
-    stamps: dict[str, str]
-    unusable: dict[str, str]
-    fingerprint: Fingerprint
-    recent: dict[str, datetime] = field(default_factory=dict)
+    built: BuiltIndex
+    known: frozenset[str]
+    cleared: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    newer: frozenset[str] = frozenset()
+    seen: Look | None = None
 
-    @classmethod
-    def of(cls, base: Base) -> "State":
-        """The state of an index that was just built."""
-        alive = np.ones(len(base.ids), dtype=np.bool_)
-        return cls(base, alive, {}, base.stamps, base.unusable, base.fingerprint)
+    def refreshed(self, dataset: fo.Dataset, name: str) -> "State":
+        """Return the state after a look at the field ``name``; itself if nothing was written."""
+        now = freshness.look(dataset, name, self.built.settled)
+        if now == self.seen:
+            return self
+        before = self.seen.marks if self.seen else {}
+        moved = [mark for mark, number in now.marks.items() if before.get(mark) != number]
+        suspects = freshness.stamps(dataset, name, moved) if moved else {}
+        known = self.known.union(suspects)
+        if len(known) != now.count:
+            live = freshness.ids(dataset)
+            returned = live - known  # raw copies of removed samples keep their marks
+            suspects |= freshness.stamps(dataset, name, among=returned) if returned else {}
+            known = frozenset(live)
+        state = replace(self, known=known, seen=now)
+        return state._sorted(dataset, name, suspects)
+
+    def _sorted(self, dataset: fo.Dataset, name: str, suspects: dict[str, str]) -> "State":
+        """Sort the suspects, with their stamps, into unchanged, cleared, changed and newer ones."""
+        rows, stamps = self.built.row_of, self.built.stamps
+        cleared: set[str] = set()
+        changed: set[str] = set()
+        newer: set[str] = set()
+        unsure = []
+        for sample_id, stamp in suspects.items():
+            if stamp == UNKNOWN:
+                unsure.append(sample_id)
+            elif stamp == ABSENT:
+                cleared.add(sample_id)
+            elif stamp != stamps.get(sample_id):
+                (changed if sample_id in rows else newer).add(sample_id)
+        for start in range(0, len(unsure), _CHUNK):
+            self._compare(dataset, name, unsure[start : start + _CHUNK], changed, newer)
+        return replace(
+            self,
+            cleared=self.cleared.difference(suspects) | cleared,
+            changed=self.changed.difference(suspects) | changed,
+            newer=(self.newer.difference(suspects) | newer) & self.known,
+        )
+
+    def _compare(
+        self, dataset: fo.Dataset, name: str, ids: list[str], changed: set[str], newer: set[str]
+    ) -> None:
+        """Add to ``changed`` and ``newer`` those of ``ids`` that are, by the vectors themselves."""
+        rows, forest = self.built.row_of, self.built.forest
+        read = gather(everything(dataset).select(ids), name, forest.facts.dimension or None)
+        vectors = dict(zip(read.ids, read.matrix, strict=True))
+        for sample_id in ids:
+            vector = vectors.get(sample_id)
+            if sample_id in rows:
+                if vector is None or not np.array_equal(vector, forest.vectors[rows[sample_id]]):
+                    changed.add(sample_id)
+            elif vector is not None:
+                newer.add(sample_id)
 
     @cached_property
-    def ids(self) -> np.ndarray:
+    def _rows(self) -> NDArray[np.int64]:
+        """The valid rows, by position; none where the field holds another model's vectors."""
+        if self.seen and self.seen.made_with != self.built.made_with:
+            return np.empty(0, dtype=np.int64)
+        stale = self.cleared | self.changed
+        valid = [sample_id in self.known and sample_id not in stale for sample_id in self.built.row_of]
+        return np.flatnonzero(valid)
+
+    @cached_property
+    def ids(self) -> NDArray[np.str_]:
         """The sample ids, by position."""
-        return np.concatenate([self.base.ids[self.alive], np.array(list(self.delta), dtype=np.str_)])
+        return self.built.ids[self._rows]
 
     @cached_property
     def position_of(self) -> dict[str, int]:
@@ -100,33 +161,28 @@ class State:
     @property
     def dimension(self) -> int:
         """The number of values of a vector; 0 where there is none."""
-        return self.base.forest.facts.dimension or self._new_vectors.shape[1]
+        return self.built.forest.facts.dimension
 
     @property
     def status(self) -> IndexStatus:
         """How the index relates to its field."""
-        grown = self.base.forest
-        changed = sum(sample_id in self.base.row_of for sample_id in self.delta)
+        grown = self.built.forest
+        present = len(self.known.intersection(self.built.row_of).difference(self.cleared))
         return IndexStatus(
             built=len(grown),
-            added=len(self.delta) - changed,
-            removed=int(np.count_nonzero(~self.alive)) - changed,
-            changed=changed,
-            unusable=dict(self.unusable),
+            newer=len(self.newer),
+            changed=present - len(self._rows),
+            removed=len(grown) - present,
+            skipped=self.built.skipped,
             exact=grown.exact,
-            reason=grown.reason,
+            reason=grown.facts.reason,
             recall=grown.facts.recall,
             search_k=grown.facts.search_k,
         )
 
     def vectors(self, positions: NDArray[np.int64] | None = None) -> np.ndarray:
         """Return the vectors at positions, all when None, as a new ``(m, d)`` float32 array."""
-        positions = np.arange(len(self.ids)) if positions is None else positions
-        matrix = np.empty((len(positions), self.dimension), dtype=np.float32)
-        new = positions >= len(self._rows)
-        matrix[~new] = self.base.forest.vectors[self._rows[positions[~new]]]
-        matrix[new] = self._new_vectors[positions[new] - len(self._rows)]
-        return matrix
+        return self.built.forest.vectors[self._rows if positions is None else self._rows[positions]]
 
     def nearest(
         self,
@@ -141,130 +197,38 @@ class State:
         Args:
             query: ``(d,)``
             k: how many, all when None
-            allowed (None): booleans by position: what may be returned
+            allowed (None): booleans by position: those that may be returned
             first (None): positions that come before all others if they are allowed, the nearest first
         """
-        if not len(self.ids):
+        if not len(self._rows):
             return np.empty(0, dtype=np.int64), np.empty(0)
-        first = np.empty(0, dtype=np.int64) if first is None else first
-        if allowed is not None:
-            first = first[allowed[first]]
-        old, new = self._in_forest(query, k, allowed), self._in_delta(query, k, allowed)
-        own = exact.distances(self.vectors(first), query, np.arange(len(first)))
-        positions = np.concatenate([first, old[0], new[0]])
-        distances = np.concatenate([own, old[1], new[1]])
-        late = np.arange(len(positions)) >= len(first)
-        distinct = ~(late & np.isin(positions, first))
-        order = np.lexsort((positions, distances, late))
-        order = order[distinct[order]][:k]
-        return positions[order], distances[order]
-
-    def refreshed(self, source: VectorField) -> "State":
-        """Return the state with what changed in the field since; itself if nothing has."""
-        now = source.fingerprint()
-        if now == self.fingerprint:
-            return self
-        other_model = now.provenance != self.fingerprint.provenance
-        seen = self.fingerprint.modified
-        stamps = source.stamps(None if other_model or seen is None else seen - _OVERLAP)
-        suspects = [row for row in stamps if other_model or self._may_differ(row)]
-        known, gone = self.stamps | {row.sample_id: row.stamp for row in stamps}, set()
-        if len(known) != now.count:
-            live = {sample_id: known.get(sample_id, ABSENT) for sample_id in source.ids()}
-            known, gone = live, known.keys() - live.keys()
-        recent = {row.sample_id: row.modified for row in stamps}
-        state = replace(self, stamps=known, fingerprint=now, recent=recent)
-        return state._updated(source, suspects, gone) if suspects or gone else state
-
-    def _may_differ(self, row: Stamp) -> bool:
-        """Whether a sample's vector must be read to know if it is the one we have."""
-        if row.stamp == UNKNOWN:
-            return self.recent.get(row.sample_id) != row.modified
-        return self.stamps.get(row.sample_id, ABSENT) != row.stamp
-
-    def _updated(self, source: VectorField, suspects: list[Stamp], gone: set[str]) -> "State":
-        """Forget the samples that are gone, and take in the vectors of the suspects as they are now."""
-        dropped = gone | {row.sample_id for row in suspects}
-        alive, row_of = self.alive.copy(), self.base.row_of
-        alive[[row_of[sample_id] for sample_id in dropped if sample_id in row_of]] = False
-        delta = {sample_id: vector for sample_id, vector in self.delta.items() if sample_id not in dropped}
-        unusable = {sample_id: why for sample_id, why in self.unusable.items() if sample_id not in dropped}
-        with_vector = [row.sample_id for row in suspects if row.stamp != ABSENT and row.sample_id not in gone]
-        for block in source.blocks(with_vector, self.dimension or None):
-            unusable |= block.unusable
-            for sample_id, vector in zip(block.ids, block.vectors, strict=True):
-                row = row_of.get(sample_id)
-                if row is not None and np.array_equal(vector, self.base.forest.vectors[row]):
-                    alive[row] = True
-                else:
-                    delta[sample_id] = vector
-        return replace(self, alive=alive, delta=delta, unusable=unusable)
-
-    @cached_property
-    def _rows(self) -> NDArray[np.int64]:
-        """The forest's rows, by position."""
-        return np.flatnonzero(self.alive)
-
-    @cached_property
-    def _new_vectors(self) -> np.ndarray:
-        """The vectors of the delta."""
-        if not self.delta:
-            return np.empty((0, self.base.forest.facts.dimension), dtype=np.float32)
-        return np.stack(list(self.delta.values()))
-
-    def _in_forest(
-        self, query: np.ndarray, k: int | None, allowed: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The nearest of the forest's valid rows, as positions."""
-        count = len(self._rows)
-        if not count:
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        mask = None if self.alive.all() else self.alive
-        if allowed is not None:
-            mask = np.zeros(len(self.alive), dtype=np.bool_)
-            mask[self._rows[allowed[:count]]] = True
-        rows, distances = self.base.forest.query(query, k, allowed=mask)
+        mask = None
+        if allowed is not None or len(self._rows) < len(self.built.ids):
+            mask = np.zeros(len(self.built.ids), dtype=np.bool_)
+            mask[self._rows if allowed is None else self._rows[allowed]] = True
+        leading = None if first is None else self._rows[first]
+        rows, distances = self.built.forest.query(query, k, allowed=mask, first=leading)
         return np.searchsorted(self._rows, rows), distances
 
-    def _in_delta(
-        self, query: np.ndarray, k: int | None, allowed: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The nearest of what is new, as positions."""
-        count = len(self._rows)
-        rows = np.arange(len(self.delta)) if allowed is None else np.flatnonzero(allowed[count:])
-        size = len(rows) if k is None else min(k, len(rows))
-        if not size:
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        matrix = self._new_vectors
-        found, distances = exact.nearest(matrix, vec.norms(matrix), query, size, rows)
-        return found + count, distances
+
+@lru_cache(maxsize=4)
+def _latest(version: Version) -> list[State]:
+    """A place for the latest state of an index, its only item."""
+    built = load(version)
+    return [State(built, frozenset(built.stamps))]
 
 
-_states: "OrderedDict[str, State]" = OrderedDict()
-_guard = threading.Lock()
+def current(folder: IndexFolder, dataset: fo.Dataset, settings: IndexSettings) -> State:
+    """Return the up-to-date state of an index, from memory, from its files, or built from the field where they are missing.
 
-
-def current(folder: IndexFolder, source: VectorField, settings: IndexSettings) -> State:
-    """Return the up-to-date state of an index, from memory, from its files, or built from the field."""
-    key = str(folder.path)
-    with _guard:
-        state = _states.get(key)
-    if state is None or state.base.manifest != folder.manifest():
-        state = State.of(folder.load_or_build(source, settings))
-    return remember(folder, state.refreshed(source))
-
-
-def remember(folder: IndexFolder, state: State) -> State:
-    """Keep a state for the next results object; of the least used indexes it is dropped."""
-    with _guard:
-        _states[str(folder.path)] = state
-        _states.move_to_end(str(folder.path))
-        while len(_states) > _KEPT_STATES:
-            _states.popitem(last=False)
-    return state
-
-
-def forget(folder: IndexFolder) -> None:
-    """Drop the state of an index."""
-    with _guard:
-        _states.pop(str(folder.path), None)
+    Raises:
+        IndexDamaged: if the files are not as they were written
+        HomeError: if they cannot be read or written
+    """
+    version = folder.version(settings)
+    while version is None:
+        folder.build(settings, again=False)
+        version = folder.version(settings)
+    latest = _latest(version)
+    latest[0] = latest[0].refreshed(dataset, settings.embeddings_field)
+    return latest[0]

@@ -11,6 +11,7 @@ from ..data import runs, sweeps, thresholds, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..data.vectors import Vectors, read_vectors
 from ..engine import clusters as engine_clusters
 from ..engine.calibration import ALIKE, usual_distance
 from ..engine.certificate import ALARMING_SHARE
@@ -123,7 +124,7 @@ def cluster(
         samples = sm.flat(samples)
         runs.refuse_foreign(samples._dataset, options.run_key, _owned(options.run_key))
         report("Reading the vectors", 0, 1)
-        vectors = sm.read_vectors(samples, options.embeddings_field)
+        vectors = read_vectors(samples, options.embeddings_field)
         choice = _choose_eps(samples, vectors, options, report)
         labels = engine_clusters.dbscan(
             vectors.matrix,
@@ -137,7 +138,7 @@ def cluster(
 
 def _choose_eps(
     samples: fo.core.collections.SampleCollection,
-    vectors: sm.Vectors,
+    vectors: Vectors,
     options: ClusterOptions,
     report: Report,
 ) -> Choice:
@@ -159,7 +160,7 @@ class _Writing:
 
     samples: fo.core.collections.SampleCollection
     options: ClusterOptions
-    vectors: sm.Vectors
+    vectors: Vectors
     labels: np.ndarray
     choice: Choice
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data import samples as sm
 from ..data.files import files, short_names
+from ..data.vectors import read_vectors
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
 from ..options import CompareOptions
@@ -89,7 +90,7 @@ def compare(
             f"compare_samples takes 2 to {MOST} samples, got {total:,}: select that many in the grid"
         )
     report("Comparing", 0, 1)
-    vectors = sm.read_vectors(samples, options.embeddings_field)
+    vectors = read_vectors(samples, options.embeddings_field)
     ids = vectors.ids
     rows = list(combinations(range(len(vectors.ids)), 2))
     left, right = np.array(rows, dtype=np.intp).reshape(-1, 2).T

@@ -11,6 +11,7 @@ from ..data import locks
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..data.vectors import check_vector_field, read_vectors
 from ..options import IndexOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table
@@ -25,8 +26,8 @@ class IndexResult(Result):
     Attributes:
         brain_key: name of the index
         embeddings_field: the field whose vectors it holds
-        samples: number of samples asked for
-        indexed: how many the index holds: the dataset's samples with a usable vector
+        samples: number of the dataset's samples
+        indexed: how many of them the index holds: those with a usable vector
         skipped: sample id -> why it has no usable vector
         files: sample id -> file, of the first of them
         exact: whether searches are exact because Annoy does not work here
@@ -72,28 +73,21 @@ def index(
     """
     dataset, started = samples._dataset, time.monotonic()
     with lock(dataset, f"brain-{options.brain_key}"):
-        samples = sm.flat(samples)
+        sm.flat(samples)
         _refuse_foreign(dataset, options.brain_key)
-        report("Reading the vectors", 0, 2)
-        usable, skipped = _readable(samples, options.embeddings_field)
-        report("Building the index", 1, 2)
-        built = _build(dataset, options)
+        check_vector_field(dataset, options.embeddings_field)
+        report("Building the index", 0, 1)
+        status = _build(dataset, options).status
         return IndexResult(
             brain_key=options.brain_key,
             embeddings_field=options.embeddings_field,
-            samples=usable + len(skipped),
-            indexed=built.total_index_size,
-            skipped=skipped,
-            files=files(dataset, listed(skipped)),
-            exact=built.status.exact,
+            samples=status.built + len(status.skipped),
+            indexed=status.built,
+            skipped=status.skipped,
+            files=files(dataset, listed(status.skipped)),
+            exact=status.exact,
             seconds=round(time.monotonic() - started, 3),
         )
-
-
-def _readable(samples: fo.core.collections.SampleCollection, field: str) -> tuple[int, Skipped]:
-    """How many samples have a usable vector, and why the others have none, without holding the vectors."""
-    vectors = sm.read_vectors(samples, field)
-    return len(vectors.ids), vectors.skipped
 
 
 def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:
@@ -106,7 +100,7 @@ def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:
 
 
 def _existing(dataset: fo.Dataset, options: IndexOptions):
-    """The index of these very options; None if there is none, or it was never finished."""
+    """The index of these very options; None if there is none, or it was never finished, or is damaged."""
     if not dataset.has_brain_run(options.brain_key):
         return None
     config, names = dataset.get_brain_info(options.brain_key).config, set(options.names()) - {"brain_key"}
@@ -133,7 +127,7 @@ def _build(dataset: fo.Dataset, options: IndexOptions):
     if dataset.has_brain_run(options.brain_key):
         dataset.delete_brain_run(options.brain_key)
     try:
-        return fob.compute_similarity(
+        built = fob.compute_similarity(
             dataset,
             embeddings=options.embeddings_field,
             brain_key=options.brain_key,
@@ -142,6 +136,9 @@ def _build(dataset: fo.Dataset, options: IndexOptions):
             search_k=options.search_k,
             seed=options.seed,
         )
+        if not built.total_index_size:
+            read_vectors(dataset, options.embeddings_field)  # which says why none can be used
+        return built
     except BaseException:
         locks.check()  # the run may be another process's by now
         if dataset.has_brain_run(options.brain_key):

@@ -11,6 +11,7 @@ from ..data import runs, seals, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..data.vectors import Vectors, read_vectors
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
@@ -73,12 +74,12 @@ class _Keeping:
                 f"None of these samples is in the run {self.options.run_key!r}: run cluster_duplicates on them first"
             )
 
-    def _clustered(self) -> sm.Vectors:
+    def _clustered(self) -> Vectors:
         """The vectors of all samples of the run."""
         field, samples = self.clustering["options"]["embeddings_field"], sm.everything(self.dataset)
         if self.dataset.has_sample_field(self.names.cluster):
             members = samples.exists(self.names.cluster)
-            vectors = sm.read_vectors(members, field) if members.limit(1).count() else None
+            vectors = read_vectors(members, field) if members.limit(1).count() else None
             if vectors and not vectors.skipped and vectors.digest == self.clustering["vectors_digest"]:
                 return vectors
         raise ValueError(

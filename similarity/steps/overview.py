@@ -8,6 +8,7 @@ import fiftyone as fo
 from ..data import archive, runs
 from ..data import samples as sm
 from ..data.files import files, short_names
+from ..data.vectors import vector_fields
 from ..options import SweepOptions
 from ..workflow import CLUSTER, KEEP, Step
 from . import states as steps_done
@@ -147,7 +148,7 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         run_key=run_key,
         run_keys=run_keys,
         embeddings_field=embeddings_field,
-        fields=sm.vector_fields(dataset),
+        fields=vector_fields(dataset),
         vectors=with_vector,
         metric=options["metric"],
         min_samples=options["min_samples"],

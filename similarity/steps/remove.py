@@ -15,6 +15,7 @@ from ..data.files import files
 from ..data.locks import lock
 from ..data.raw import Document
 from ..data.seals import json_digest
+from ..data.vectors import check_vector_field
 from ..exports.targets import size
 from ..options import TRASH, RemoveOptions
 from ..progress import Report, silent
@@ -203,7 +204,7 @@ def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, removal.
         )
     sealed = runs.step_results(dataset, run_key, KEEP)["seals"]
     field = clustering["options"]["embeddings_field"]
-    sm.check_vector_field(dataset, field)
+    check_vector_field(dataset, field)
     return plan, removal.Checks(dataset, run_key, sealed, field, thorough=options.confirm)
 
 

@@ -1,6 +1,5 @@
 """The view sorted by similarity to selected samples, or to a picture that is not in the dataset."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +48,9 @@ class SortResult(Result):
         brain_key: the index that was searched
         query: what was searched for: sample ids, or the picture's path
         similarity_field: the field with the percentages
+        newer: number of samples that have got a vector since the index was built, and are not found
+        changed: number of samples whose vector has changed since, and which are not found
+        advice: what to do about these; ``""`` where there are none
         neighbors: the found samples, the most similar first
         files: sample id -> file, of the first of them
         view: the same as a view, in that order
@@ -57,6 +59,9 @@ class SortResult(Result):
     brain_key: str
     query: list[str]
     similarity_field: str
+    newer: int
+    changed: int
+    advice: str
     neighbors: list[Neighbor]
     files: dict[str, str]
     view: fo.DatasetView | None = view_field()
@@ -64,12 +69,13 @@ class SortResult(Result):
     def summary(self) -> str:
         """The result in words."""
         if not self.neighbors:
-            return "No sample of the view is in the index."
+            return " ".join(["No sample of the view is in the index.", self.advice]).strip()
         best, last = self.neighbors[0].similarity, self.neighbors[-1].similarity
-        return (
+        found = (
             f"{count(len(self.neighbors), 'sample')} by similarity, from {best:.1f} % to {last:.1f} %; the percentages are "
             f"in the field {self.similarity_field!r}."
         )
+        return f"{found} {self.advice}".strip()
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The nearest samples."""
@@ -117,27 +123,28 @@ def _sort(
     _refuse_foreign(dataset, options.similarity_field)
     found_index = load_index(dataset, options.brain_key)
     report("Searching", 0, 2)
-    query = (
-        list(selected)
-        if picture is None
-        else embed_like(dataset, found_index.config.embeddings_field, picture)
-    )
+    if picture is None:
+        query, asked = list(selected), list(selected)
+    else:
+        query = embed_like(dataset, found_index.config.embeddings_field, picture)
+        asked = [picture if isinstance(picture, str) else "uploaded picture"]
     within = None if isinstance(samples, fo.Dataset) else sm.read(samples)[0]
     nearest = found_index.nearest(query, options.k, within_ids=within)
+    status = found_index.status
     neighbors = [Neighbor(sample_id, float(similarity_percent(distance))) for sample_id, distance in nearest]
     report("Writing the similarities", 1, 2)
     _write(dataset, options.similarity_field, neighbors)
-    result = SortResult(
+    return SortResult(
         brain_key=options.brain_key,
-        query=list(selected)
-        if picture is None
-        else [picture if isinstance(picture, str) else "uploaded picture"],
+        query=asked,
         similarity_field=options.similarity_field,
+        newer=status.newer,
+        changed=status.changed,
+        advice=status.advice(),
         neighbors=neighbors,
         files=files(dataset, [neighbor.id for neighbor in neighbors[:LISTED]]),
+        view=samples.select([neighbor.id for neighbor in neighbors], ordered=True),
     )
-    view = samples.select([neighbor.id for neighbor in neighbors], ordered=True)
-    return dataclasses.replace(result, view=view)
 
 
 def searched(view: fo.DatasetView) -> fo.DatasetView:

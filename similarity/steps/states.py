@@ -6,8 +6,10 @@ from typing import Any
 import fiftyone as fo
 from fiftyone import ViewField as F
 
+from .. import load_index
 from ..data import runs
 from ..data import samples as sm
+from ..data.vectors import read_vectors
 from ..result import count
 from ..workflow import CLUSTER, EMBED, EXPORT, INDEX, KEEP, REMOVE
 
@@ -70,7 +72,19 @@ def _index(dataset: fo.Dataset, field: str) -> StepState:
     ]
     if not mine:
         return StepState(INDEX.operator, MISSING, "optional: for sort by similarity")
-    return StepState(INDEX.operator, DONE, ", ".join(mine))
+    lacking = [f"{key}: {lacks}" for key in mine if (lacks := _lacking(dataset, key))]
+    state, told = (STALE, lacking) if lacking else (DONE, mine)
+    return StepState(INDEX.operator, state, ", ".join(told))
+
+
+def _lacking(dataset: fo.Dataset, brain_key: str) -> str:
+    """Why an index must be built again, or ``""``; of a large dataset nobody looks before searching."""
+    if dataset.count() > ALWAYS_CHECKED:
+        return ""
+    try:
+        return load_index(dataset, brain_key).status.lacks()
+    except ValueError:  # its files are damaged, or it is not finished
+        return "not readable"
 
 
 def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, removed: int) -> StepState:
@@ -102,7 +116,7 @@ def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: i
 
 def _digest(members: fo.core.collections.SampleCollection, field: str) -> str | None:
     try:
-        return sm.read_vectors(members, field).digest
+        return read_vectors(members, field).digest
     except ValueError:  # no vector is left
         return None
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..data import samples as sm
 from ..data import sweeps, thresholds
 from ..data.files import files
+from ..data.vectors import read_vectors
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
 from ..engine.sweep import eps_for_target
@@ -186,7 +187,7 @@ def sweep(
     """
     samples = sm.flat(samples)
     report("Reading the vectors", 0, 1)
-    vectors = sm.read_vectors(samples, options.embeddings_field)
+    vectors = read_vectors(samples, options.embeddings_field)
     dataset = samples._dataset
     found = sweeps.stored(dataset, vectors, options.metric, options.min_samples, report)
     known = _eps(dataset, options)
@@ -217,7 +218,7 @@ def find(
         found = sweeps.latest(samples._dataset, options)
         of_these = found and _is_of(found, samples, options)
         return result_of(found, options, _eps(samples._dataset, options)) if of_these else None
-    vectors = sm.read_vectors(samples, options.embeddings_field)
+    vectors = read_vectors(samples, options.embeddings_field)
     return recall(samples._dataset, options, sweeps.row_digest(vectors))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..data import samples as sm
+from ..data.vectors import holds_others_vectors
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, view_field
@@ -107,7 +108,7 @@ def find_unique(
     samples = sm.settled(
         sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:", options.embeddings_field
     )
-    others = sm.holds_others_vectors(samples, options.embeddings_field)
+    others = holds_others_vectors(samples, options.embeddings_field)
     embedding = None if others else embed(samples, options.pick(EmbedOptions), numbered(1))
     clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))
     keeping = keep(samples, options.pick(KeepOptions), numbered(3))

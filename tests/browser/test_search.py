@@ -103,6 +103,8 @@ def test_a_search_without_an_index_says_what_to_do(app, traffic):
     opened.button(SORT).click()
 
     assert "build_similarity_index" in opened.result()
+    opened.output.get_by_role("button", name="Build similarity index").click()
+    expect(opened.form).to_contain_text("Brain key")
 
 
 def test_the_apps_own_similarity_button_finds_by_our_index(app, embedded, copy):

@@ -1,16 +1,19 @@
 """The ``annoy`` backend in FiftyOne's Brain: the contract, freshness, files and processes."""
 
-import json
 import os
 import subprocess
 import sys
-import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
-import fiftyone as fo
-import fiftyone.brain as fob
 import numpy as np
 import pytest
+from bson import ObjectId
+
+from tests import support
+
+import fiftyone as fo  # isort: skip
+import fiftyone.brain as fob  # isort: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "vgg16_annoy"
@@ -59,6 +62,26 @@ def folder(plugin):
 
 def files(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def counts(index):
+    """Newer, changed and removed samples."""
+    status = index.status
+    return status.newer, status.changed, status.removed
+
+
+def digests(dataset, values):
+    """Write digests beside the vectors, as compute_embeddings does."""
+    support.plugin("similarity.data.samples").declare_field(
+        dataset, "vgg16_digest", fo.StringField, "digest", {"beside": "vgg16"}
+    )
+    dataset.set_values("vgg16_digest", values)
+
+
+def write_by_another_clock(dataset, sample_id, vector, when):
+    """Write a vector as a computer does whose clock says ``when``."""
+    values = {"vgg16": dataset.get_field("vgg16").to_mongo(vector), "last_modified_at": when}
+    dataset._sample_collection.update_one({"_id": ObjectId(sample_id)}, {"$set": values})
 
 
 def names_of(found):
@@ -142,11 +165,6 @@ def test_vectors_and_lists_of_queries_are_answered_in_their_shapes(indexed, data
     assert index._kneighbors(query=data[4:6], k=2, aggregation="mean")[0][0] in ids
 
 
-def test_all_samples_are_sorted_without_k(indexed):
-    dataset, _, ids = indexed
-    assert sorted(dataset.sort_by_similarity(ids[0], brain_key=KEY).values("id")) == sorted(ids)
-
-
 def test_full_index_queries_number_the_current_view_and_leave_the_sample_out(indexed, data):
     dataset, index, ids = indexed
     with index.use_view(dataset.select(ids[10:40])):
@@ -195,6 +213,7 @@ def test_what_is_added_to_and_removed_from_the_index_is_in_the_field(indexed, da
     assert dataset.exists("vgg16", False).values("id") == ids[:2]
     assert index.total_index_size == 58
     index.add_to_index(data[:1], ids[:1])
+    assert index.total_index_size == 59
     assert index.nearest(ids[0], 1) == [(ids[0], 0.0)]
     with pytest.raises(ValueError, match="already present"):
         index.add_to_index(data[:1], ids[:1], overwrite=False, allow_existing=False)
@@ -258,13 +277,6 @@ def test_all_samples_of_a_query_come_first(indexed):
     assert rest == sorted(rest)
 
 
-def test_twenty_copies_each_come_first_in_their_own_list(vector_dataset):
-    dataset = vector_dataset(np.tile(vectors(1), (20, 1)))
-    index = compute(dataset)
-    for sample_id in dataset.values("id"):
-        assert index.nearest(sample_id, 3)[0] == (sample_id, 0.0)
-
-
 @pytest.mark.parametrize(
     ("query", "message"),
     [
@@ -305,9 +317,9 @@ def test_vectors_that_cannot_be_compared_are_left_out_and_named(vector_dataset, 
     dataset = vector_dataset([*spoiled, None])
     index, ids = compute(dataset), dataset.values("id")
     assert index.total_index_size == 57
-    assert sorted(index.status.unusable) == sorted(ids[3:6])
-    assert "8 values instead of 16" in index.status.unusable[ids[5]]
-    assert fresh(dataset).status.unusable == index.status.unusable
+    assert sorted(index.status.skipped) == sorted([*ids[3:6], ids[60]])
+    assert "8 values instead of 16" in index.status.skipped[ids[5]]
+    assert fresh(dataset).status == index.status
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -336,28 +348,30 @@ def test_tags_labels_and_similarities_read_no_vector_and_rebuild_nothing(
     indexed, folder, plugin, monkeypatch
 ):
     dataset, index, ids = indexed
-    dataset.add_sample_field("vgg16_digest", fo.StringField)
-    dataset.set_values("vgg16_digest", [f"digest-{row}" for row in range(60)])
+    digests(dataset, [f"digest-{row}" for row in range(60)])
     index.rebuild()
     before = files(folder(dataset))
     dataset.tag_samples("dedup:cluster:0001")
     dataset.set_values("dedup_cluster", [1] * 60)
     dataset.sort_by_similarity(ids[0], k=5, brain_key=KEY, dist_field="similarity")
-    field = plugin("similarity.index.field").VectorField
-    monkeypatch.setattr(field, "_read", lambda *_: pytest.fail("a vector was read"))
+    monkeypatch.setattr(
+        plugin("similarity.index.state"), "gather", lambda *_: pytest.fail("a vector was read")
+    )
     assert names_of(fresh(dataset).nearest(ids[0], 1)) == [ids[0]]
-    status = fresh(dataset).status
-    assert (status.built, status.added, status.removed, status.changed) == (60, 0, 0, 0)
+    assert counts(fresh(dataset)) == (0, 0, 0)
     assert files(folder(dataset)) == before
 
 
-def test_tags_on_a_foreign_field_rebuild_nothing(indexed, folder):
-    dataset, _, _ = indexed
-    before = files(folder(dataset))
+def test_a_click_after_which_nothing_was_written_looks_at_no_sample(indexed, plugin, monkeypatch):
+    dataset, _, ids = indexed
     dataset.tag_samples("seen")
-    status = fresh(dataset).status
-    assert (status.built, status.added, status.removed, status.changed) == (60, 0, 0, 0)
-    assert files(folder(dataset)) == before
+    state = fresh(dataset)._state
+    freshness = plugin("similarity.data.freshness")
+    for name in ("stamps", "ids"):
+        monkeypatch.setattr(freshness, name, lambda *_: pytest.fail("samples were looked at"))
+    again = fresh(dataset)
+    assert again._state is state
+    assert names_of(again.nearest(ids[0], 1)) == [ids[0]]
 
 
 def test_removed_samples_are_never_found(indexed):
@@ -367,81 +381,99 @@ def test_removed_samples_are_never_found(indexed):
     expected = [sample_id for sample_id in nearest if sample_id not in nearest[1:3]]
     for any_index in (index, fresh(dataset)):
         assert names_of(any_index.nearest(ids[0], 3)) == expected
-        assert any_index.status.removed == 2
+        assert dataset.sort_by_similarity(ids[0], k=3, brain_key=KEY).values("id") == expected
+        assert counts(any_index) == (0, 0, 2)
         assert any_index.total_index_size == 58
 
 
-def test_added_samples_are_found_at_once(indexed, data, tmp_path):
+def test_a_sample_that_comes_back_as_it_was_is_found_again(indexed):
     dataset, index, ids = indexed
-    added = fo.Sample(filepath=str(tmp_path / "new.png"), vgg16=data[8] * np.float32(2))
-    dataset.add_sample(added)
-    for any_index in (index, fresh(dataset)):
-        assert set(names_of(any_index.nearest(ids[8], 2))) == {ids[8], added.id}
-        assert any_index.nearest(added.id, 1) == [(added.id, 0.0)]
-        assert (any_index.status.built, any_index.status.added) == (60, 1)
+    before = index.nearest(ids[0])
+    document = dataset._sample_collection.find_one({"_id": ObjectId(ids[7])})
+    dataset.delete_samples([ids[7]])
+    assert counts(index) == (0, 0, 1)
+    dataset._sample_collection.insert_one(document)
+    assert index.nearest(ids[0]) == fresh(dataset).nearest(ids[0]) == before
+    assert counts(index) == (0, 0, 0)
 
 
-def test_a_sample_deleted_while_another_is_added_is_not_found(indexed, data, tmp_path):
+def test_newer_samples_are_counted_and_found_once_the_index_is_built_again(indexed, data, tmp_path):
     dataset, index, ids = indexed
     dataset.delete_samples([ids[3]])
-    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "new.png"), vgg16=data[3]))
-    found = names_of(index.nearest(data[3], 60))
-    assert ids[3] not in found
-    assert len(found) == 60
-
-
-def test_changed_vectors_are_found_by_what_they_are_now(indexed, data):
-    dataset, index, ids = indexed
-    dataset.set_values("vgg16", {ids[1]: data[30] + np.float32(1e-3)}, key_field="id")
-    assert names_of(index.nearest(ids[30], 2)) == [ids[30], ids[1]]
-    assert index.status.changed == 1
-    dataset.set_values("vgg16", {ids[1]: data[1]}, key_field="id")
-    assert index.status.changed == 0
-    assert index.nearest(data[1], 1)[0][0] == ids[1]
-
-
-def test_a_vector_with_a_new_digest_is_read_again(indexed, data):
-    dataset, index, ids = indexed
-    dataset.add_sample_field("vgg16_digest", fo.StringField)
-    dataset.set_values("vgg16_digest", ["old"] * 60)
+    added = fo.Sample(filepath=str(tmp_path / "new.png"), vgg16=data[8] * np.float32(2))
+    dataset.add_samples([added, fo.Sample(filepath=str(tmp_path / "none.png"))])
+    for any_index in (index, fresh(dataset)):
+        assert added.id not in names_of(any_index.nearest(ids[8]))
+        assert counts(any_index) == (1, 0, 1)
+        with pytest.raises(ValueError, match="build_similarity_index"):
+            any_index.nearest(added.id)
     index.rebuild()
+    assert counts(index) == (0, 0, 0)
+    assert set(names_of(fresh(dataset).nearest(ids[8], 2))) == {ids[8], added.id}
+
+
+def test_changed_vectors_are_counted_and_not_found_where_they_were(indexed, data):
+    dataset, index, ids = indexed
     dataset.set_values("vgg16", {ids[1]: -data[1]}, key_field="id")
-    dataset.set_values("vgg16_digest", {ids[1]: "new"}, key_field="id")
-    assert index.status.changed == 1
-    assert index.nearest(-data[1], 1)[0][0] == ids[1]
+    assert ids[1] not in names_of(index.nearest(data[1]))
+    assert counts(index) == (0, 1, 0)
+    dataset.set_values("vgg16", {ids[1]: data[1]}, key_field="id")
+    assert counts(index) == (0, 0, 0)
+    assert names_of(index.nearest(data[1], 1)) == [ids[1]]
+
+
+@pytest.mark.parametrize("minutes", [-60 * 24 * 400, -5, 5])
+@pytest.mark.parametrize("digested", [False, True])
+def test_what_is_written_by_a_clock_that_goes_wrong_is_noticed(indexed, data, digested, minutes):
+    dataset, index, ids = indexed
+    if digested:
+        digests(dataset, ["file"] * 60)
+        index.rebuild()
+    when = datetime.utcnow() + timedelta(minutes=minutes)
+    write_by_another_clock(dataset, ids[1], np.append(data[1], 1) if digested else data[30], when)
+    new = ObjectId.from_datetime(when)
+    dataset._sample_collection.insert_one(
+        {
+            **dataset._sample_collection.find_one({"_id": ObjectId(ids[0])}),
+            "_id": new,
+            "last_modified_at": when,
+        }
+    )
+    assert counts(index) == (1, 1, 0)
+    assert ids[1] not in names_of(fresh(dataset).nearest(data[30]))
+
+
+def test_a_write_that_goes_on_while_the_index_is_built_is_noticed_though_its_mark_was_there(indexed, data):
+    dataset, index, ids = indexed
+    mark = datetime(2020, 1, 1)
+    write_by_another_clock(dataset, ids[0], data[0], mark)
+
+    def go_on(done, total):
+        write_by_another_clock(dataset, ids[1], data[30], mark)
+
+    index.rebuild(progress=go_on)
+    assert counts(index) == (0, 1, 0)
 
 
 def test_another_models_vectors_are_noticed_though_the_digests_stay(indexed, data):
     dataset, index, _ = indexed
-    dataset.add_sample_field("vgg16_digest", fo.StringField)
-    dataset.set_values("vgg16_digest", ["file"] * 60)
+    digests(dataset, ["file"] * 60)
     index.rebuild()
     field = dataset.get_field("vgg16")
     field.info = {"onlyone": {"layer": "block5_max"}}
     field.save()
     dataset.set_values("vgg16", list(-data))
-    assert index.status.changed == 60
+    assert counts(index) == (0, 60, 0)
+    assert index.nearest(data[0]) == []
 
 
 def test_cleared_vectors_and_a_deleted_field_leave_nothing_to_find(indexed):
     dataset, index, ids = indexed
     dataset.set_values("vgg16", {ids[0]: None}, key_field="id")
     assert ids[0] not in names_of(index.nearest(ids[1]))
+    assert counts(index) == (0, 0, 1)
     dataset.delete_sample_field("vgg16")
     assert fresh(dataset).total_index_size == 0
-
-
-def test_rebuild_takes_everything_in_and_keeps_no_old_files(indexed, data, tmp_path, folder):
-    dataset, index, ids = indexed
-    dataset.delete_samples(ids[:5])
-    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "new.png"), vgg16=data[0]))
-    seen = []
-    index.rebuild(progress=lambda done, total: seen.append((done, total)))
-    status = index.status
-    assert (status.built, status.added, status.removed, status.changed) == (56, 0, 0, 0)
-    assert seen[-1] == (112, 112)
-    assert len(files(folder(dataset))) == 4
-    assert fresh(dataset).status == status
 
 
 def test_a_rebuild_that_is_stopped_leaves_the_old_index(indexed, folder):
@@ -457,53 +489,58 @@ def test_a_rebuild_that_is_stopped_leaves_the_old_index(indexed, folder):
     assert index.nearest(ids[0], 1) == [(ids[0], 0.0)]
 
 
-def test_a_new_results_object_costs_milliseconds(vector_dataset):
-    dataset = vector_dataset(vectors(1000, 64))
-    compute(dataset)
-    state = fresh(dataset)._state
-    started = time.perf_counter()
-    again = fresh(dataset)
-    assert time.perf_counter() - started < 1.0
-    assert again._state is state
-
-
 # --- files
 
 
-def test_files_lie_under_home_by_dataset_and_key(indexed, folder):
-    dataset, _, _ = indexed
-    names = sorted(path.suffix for path in folder(dataset).iterdir())
-    assert names == [".ann", ".f32", ".json", ".npz"]
-    told = json.loads((folder(dataset) / "index.json").read_text())
-    assert told["metric"] == "cosine"
-    assert told["forest"]["dimension"] == 16
-    assert told["version"] == 1
-
-
 @pytest.mark.parametrize("suffix", [".json", ".npz", ".f32", ".ann", ""])
-def test_any_file_may_be_deleted_at_any_time(indexed, folder, suffix, plugin):
+def test_any_file_may_be_deleted_at_any_time(indexed, folder, suffix):
     dataset, index, ids = indexed
     expected = index.nearest(ids[4], 5)
+    assert sorted(path.suffix for path in folder(dataset).iterdir()) == [".ann", ".f32", ".json", ".npz"]
     for path in folder(dataset).iterdir():
         if path.name.endswith(suffix):
             path.unlink()
     assert index.nearest(ids[4], 5) == expected
-    plugin("similarity.index.state")._states.clear()
     assert fresh(dataset).nearest(ids[4], 5) == expected
     assert len(files(folder(dataset))) == 4
 
 
+def zeros(content):
+    return bytes(len(content))
+
+
+def half(content):
+    return content[: len(content) // 2]
+
+
+def one_changed(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("harm", [zeros, half, one_changed])
 @pytest.mark.parametrize("suffix", [".json", ".npz", ".f32", ".ann"])
-def test_a_truncated_file_is_built_again(indexed, folder, suffix, plugin):
+def test_a_changed_file_is_refused_until_the_index_is_built_again(indexed, folder, suffix, harm, run):
     dataset, index, ids = indexed
     expected = index.nearest(ids[4], 5)
     (path,) = folder(dataset).glob(f"*{suffix}")
-    whole = path.read_bytes()
-    replaced = path.with_name("truncated")
-    replaced.write_bytes(whole[: len(whole) // 2])
-    replaced.replace(path)
-    plugin("similarity.index.state")._states.clear()
+    path.write_bytes(harm(path.read_bytes()))  # in place: a reader has it mapped
+    for search in (index.nearest, lambda *query: fresh(dataset).nearest(*query)):
+        with pytest.raises(ValueError, match="build_similarity_index") as refused:
+            search(ids[4], 5)
+        assert type(refused.value).__name__ == "IndexDamaged"
+    run("build_similarity_index", dataset, n_trees=10)
     assert fresh(dataset).nearest(ids[4], 5) == expected
+
+
+def test_the_files_of_another_datasets_index_are_refused(indexed, vector_dataset, data, folder):
+    dataset, _, ids = indexed
+    other = vector_dataset(data)
+    compute(other, n_trees=10)
+    for path in folder(other).iterdir():
+        path.rename(folder(dataset) / path.name)
+    with pytest.raises(ValueError, match="build_similarity_index"):
+        fresh(dataset).nearest(ids[0], 1)
 
 
 def test_deleting_the_brain_run_deletes_its_files(indexed, folder):
@@ -532,6 +569,28 @@ def test_a_clone_of_the_dataset_has_an_index_of_its_own(indexed, folder):
     finally:
         clone.delete_brain_run(KEY)
         fo.delete_dataset(clone.name)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o2777])
+def test_who_may_write_into_the_home_may_write_every_file_of_an_index(
+    indexed, folder, tmp_path, mode, monkeypatch
+):
+    dataset, _, _ = indexed
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home").chmod(mode)
+    monkeypatch.setenv("ONLYONE_HOME", str(tmp_path / "home"))
+    fresh(dataset)
+    made = list((tmp_path / "home" / "indexes").rglob("*"))
+    assert folder(dataset) / "index.json" in made
+    for path in made:
+        assert path.stat().st_mode & 0o022 == mode & 0o022, path
+
+
+def test_a_home_that_cannot_be_written_is_named_with_the_remedy(indexed, tmp_path, monkeypatch):
+    (tmp_path / "indexes").write_text("a file")
+    monkeypatch.setenv("ONLYONE_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match=f"{tmp_path / 'indexes'}.*ONLYONE_HOME"):
+        fresh(indexed[0])
 
 
 def test_home_inside_the_plugin_is_refused(plugin, monkeypatch):
@@ -578,14 +637,6 @@ foo.list_operators()
 index = fo.load_dataset(sys.argv[1]).load_brain_results(sys.argv[2])
 print(type(index).__name__, index.nearest(sys.argv[3], 3)[1][0])
 """
-
-
-def test_a_second_process_loads_the_index_after_listing_the_operators(indexed, folder):
-    dataset, index, ids = indexed
-    before = files(folder(dataset))
-    expected = f"AnnoySimilarityIndex {index.nearest(ids[0], 3)[1][0]}"
-    assert answer(start(LOAD, dataset.name, KEY, ids[0])) == expected
-    assert files(folder(dataset)) == before
 
 
 def test_processes_that_build_and_read_at_once_all_answer_right(indexed, folder):

@@ -1,7 +1,5 @@
 """Files that belong to a dataset and can be computed again: they go after the dataset has gone, and no others do."""
 
-import shutil
-
 import fiftyone as fo
 import fiftyone.brain as fob
 import pytest
@@ -78,11 +76,30 @@ def test_nothing_goes_while_the_database_does_not_know_the_dataset_itself(vector
     assert of_other.is_dir()
 
 
-def test_a_sweep_that_is_remembered_needs_no_folder(vector_dataset):
+def test_a_home_that_cannot_be_written_costs_no_sweep_and_is_named(
+    vector_dataset, tmp_path, monkeypatch, caplog
+):
     made = vector_dataset(directions(0, 1, 40, 42))
-    first = run("sweep_thresholds", made)
-    shutil.rmtree(caches.folder(caches.SWEEPS, made))
-    assert run("sweep_thresholds", made).eps == first.eps
+    expected = run("sweep_thresholds", made).eps
+    (tmp_path / "sweeps").write_text("a file")
+    monkeypatch.setenv("ONLYONE_HOME", str(tmp_path))
+    with caplog.at_level("WARNING"):
+        assert run("sweep_thresholds", made).eps == expected
+    assert str(tmp_path / "sweeps") in caplog.text
+    assert "ONLYONE_HOME" in caplog.text
+
+
+@pytest.mark.parametrize(("mode", "others"), [(0o2777, 0o022), (0o755, 0)])
+def test_a_sweep_may_be_written_again_by_whoever_may_write_into_the_home(
+    vector_dataset, tmp_path, monkeypatch, mode, others
+):
+    made = vector_dataset(directions(0, 1, 40, 42))
+    tmp_path.chmod(mode)
+    monkeypatch.setenv("ONLYONE_HOME", str(tmp_path))
+    run("sweep_thresholds", made)
+    files = list((tmp_path / "sweeps").rglob("*"))
+    assert len(files) == 4  # two folders, the sweep, the note of the latest one
+    assert {path.stat().st_mode & 0o022 for path in files} == {others}
 
 
 def test_an_index_of_a_deleted_run_goes_at_once(vector_dataset):

@@ -51,7 +51,7 @@ class Tab:
 
     def forget_server(self) -> None:
         """The App's server starts again."""
-        support.plugin("similarity.data.sweeps")._REMEMBERED.clear()
+        support.plugin("similarity.data.sweeps")._read.cache_clear()
         support.plugin("similarity.steps.sweep").result_of.cache_clear()
         support.plugin("operators.panel.parts")._pictures.clear()
 

@@ -7,6 +7,7 @@ from tests.vectors import directions, documents
 import fiftyone as fo  # isort: skip
 
 sm = support.plugin("similarity.data.samples")
+vectors = support.plugin("similarity.data.vectors")
 
 
 @pytest.fixture
@@ -143,32 +144,34 @@ def test_a_declared_field_says_what_it_holds_from_the_moment_it_exists(numbered)
 def test_vectors_come_with_their_ids_in_order_and_a_digest_that_no_order_changes(vector_dataset):
     made = vector_dataset(directions(0, 10, 20))
     ids = made.values("id")
-    forwards, backwards = (sm.read_vectors(s, "vgg16") for s in (made, made.sort_by("id", reverse=True)))
+    forwards, backwards = (vectors.read_vectors(s, "vgg16") for s in (made, made.sort_by("id", reverse=True)))
     assert backwards.ids == ids[::-1]
     assert np.array_equal(backwards.matrix, forwards.matrix[::-1])
     assert forwards.digest == backwards.digest
     made.set_values("vgg16", list(directions(10, 0, 20)))
-    assert sm.read_vectors(made, "vgg16").digest != forwards.digest
+    assert vectors.read_vectors(made, "vgg16").digest != forwards.digest
 
 
 def test_a_size_that_the_provenance_names_counts_more_than_the_most_common_one(vector_dataset):
     made = vector_dataset([[1, 0], [1, 0, 0], [0, 1, 0]])
-    assert len(sm.read_vectors(made, "vgg16").ids) == 2
+    assert len(vectors.read_vectors(made, "vgg16").ids) == 2
     field = made.get_field("vgg16")
     field.info = {"onlyone": {"dimension": 2}}
     field.save()
-    assert sm.read_vectors(made, "vgg16").ids == made.values("id")[:1]
+    assert vectors.read_vectors(made, "vgg16").ids == made.values("id")[:1]
 
 
 def test_an_error_field_of_somebody_else_is_not_taken_for_a_reason(vector_dataset):
     made = vector_dataset([[1, 0], None])
     made.set_values("vgg16_error", [0.1, 0.2])
-    assert list(sm.read_vectors(made, "vgg16").skipped.values()) == ["no embedding: run compute_embeddings"]
+    assert list(vectors.read_vectors(made, "vgg16").skipped.values()) == [
+        "no embedding: run compute_embeddings"
+    ]
 
 
 def test_fields_with_vectors_are_offered(dataset):
     made = dataset(["/1.png"], clip=[[0.1, 0.2]], vgg=[np.ones(2)], number=[1], names=[["a"]])
-    assert sorted(sm.vector_fields(made)) == ["clip", "vgg"]
+    assert sorted(vectors.vector_fields(made)) == ["clip", "vgg"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +190,7 @@ def test_fields_with_vectors_are_offered(dataset):
 def test_a_stored_vector_is_read_as_fiftyone_reads_it(value):
     field = fo.VectorField()
     stored = value if isinstance(value, list) else field.to_mongo(value)
-    ours, theirs = support.plugin("similarity.data.stored_vectors").decode(stored), field.to_python(stored)
+    ours, theirs = vectors.decode(stored), field.to_python(stored)
     assert ours.dtype == theirs.dtype
     np.testing.assert_array_equal(ours, theirs)
 
@@ -195,4 +198,6 @@ def test_a_stored_vector_is_read_as_fiftyone_reads_it(value):
 def test_a_value_that_is_no_list_of_numbers_is_skipped_and_said_so(vector_dataset):
     made = vector_dataset([[1, 0], [0, 1]])
     made._sample_collection.update_one({}, {"$set": {"vgg16": ["a", "b"]}})
-    assert list(sm.read_vectors(made, "vgg16").skipped.values()) == ["its vector is not a list of numbers"]
+    assert list(vectors.read_vectors(made, "vgg16").skipped.values()) == [
+        "its vector is not a list of numbers"
+    ]

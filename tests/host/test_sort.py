@@ -62,6 +62,26 @@ def test_a_search_stays_inside_a_persons_choice_of_samples_and_inside_a_saved_vi
     assert places(sort(found, ids[0], k=2)) == [0, 1]
 
 
+def test_a_search_counts_the_newer_and_the_changed_samples_and_names_the_operator(indexed, tmp_path):
+    ids = indexed.values("id")
+    overview = support.plugin("similarity.steps.states")
+
+    def told():
+        found = support.foo.get_operator(support.uri("sort_by_similarity"))(indexed, selected=[ids[0]])
+        assert found.summary().endswith(found.advice)
+        return found.newer, found.changed, "build_similarity_index" in found.advice
+
+    assert told() == (0, 0, False)
+    new = [fo.Sample(filepath=str(tmp_path / f"{n}.png"), vgg16=directions(n)[0]) for n in (5, 6)]
+    indexed.add_samples(new)
+    indexed.set_values("vgg16", {ids[1]: directions(90)[0]}, key_field="id")
+    assert told() == (2, 1, True)
+    assert overview._index(indexed, "vgg16").state == overview.STALE
+    support.foo.get_operator(support.uri("build_similarity_index"))(indexed)
+    assert told() == (0, 0, False)
+    assert overview._index(indexed, "vgg16").state == overview.DONE
+
+
 def test_a_picture_is_refused_where_the_weights_are_not_those_of_the_vectors(vector_dataset, pictures):
     made = vector_dataset(directions(0, 1))
     embed = support.plugin("similarity.engine.vgg16").provenance

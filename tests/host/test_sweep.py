@@ -163,7 +163,7 @@ def test_sweeping_writes_nothing_to_the_dataset(vector_dataset, step, options):
 
 def forget(step) -> None:
     """Forget what the process remembers, as a new process would."""
-    support.plugin("similarity.data.sweeps")._REMEMBERED.clear()
+    support.plugin("similarity.data.sweeps")._read.cache_clear()
     step.result_of.cache_clear()
 
 

@@ -154,7 +154,7 @@ def index(n: int) -> dict[str, float]:
         building = time.perf_counter() - started
         started = time.perf_counter()
         loaded = forest.load(Path(folder), built.facts)
-        loaded.query_row(0, 25)
+        loaded.query(vectors[0], 25)
         loading = time.perf_counter() - started
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
     return {"seconds": building, "load_ms": 1000 * loading, "file_mb": size / 2**20}
@@ -174,7 +174,7 @@ def steps(n: int) -> dict[str, float]:
     made.add_sample_field("plain", fo.IntField)
     for name, step, chosen in (
         ("set_values", lambda made, _: made.set_values("plain", dict.fromkeys(ids, 1), key_field="id"), None),
-        ("read", lambda made, _: plugin("similarity.data.samples").read_vectors(made, "vectors"), None),
+        ("read", lambda made, _: plugin("similarity.data.vectors").read_vectors(made, "vectors"), None),
         (
             "cluster",
             plugin("similarity.steps.cluster").cluster,

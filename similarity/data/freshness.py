@@ -1,0 +1,125 @@
+"""Which samples have been written since an index was built, told without comparing the clocks of their writers.
+
+Every write of FiftyOne stamps its samples with ``last_modified_at``, by the clock of the machine that writes. Such a mark
+says when only to that machine; but a mark that was not there before is the mark of a later write, on whatever clock.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+
+from . import samples as sm
+
+Marks = dict[datetime, int]
+"""``last_modified_at`` -> the number of samples that have it."""
+
+ABSENT = ""
+"""The stamp of a sample without a vector."""
+
+UNKNOWN = "?"
+"""The stamp of a vector without a digest beside it: whether it changed, only the vector itself can tell."""
+
+_INCIDENTAL = (
+    "weights_source",
+    "onlyone_version",
+)  # of a field's provenance: equal vectors, written another time
+
+
+@dataclass(frozen=True)
+class Look:
+    """A glance at a dataset; two that are equal tell that no vector has been written in between.
+
+    Args:
+        count: the number of samples
+        marks: those that were not settled
+        made_with: what the field's vectors were made with
+    """
+
+    count: int
+    marks: Marks
+    made_with: dict[str, Any]
+
+
+def look(dataset: fo.Dataset, field: str, settled: Collection[datetime] = ()) -> Look:
+    """Glance at a dataset; about a millisecond, and 50 for each 100,000 samples whose marks are not settled."""
+    return Look(
+        dataset._sample_collection.estimated_document_count(),
+        marks(dataset, settled),
+        made_with(dataset, field),
+    )
+
+
+def marks(dataset: fo.Dataset, settled: Collection[datetime] = ()) -> Marks:
+    """Count the samples by mark, without those whose marks are settled; answered from an index."""
+    pipeline = [
+        {"$match": {"last_modified_at": {"$nin": list(settled)}}},
+        {"$group": {"_id": "$last_modified_at", "count": {"$sum": 1}}},
+    ]
+    return {row["_id"]: row["count"] for row in dataset._sample_collection.aggregate(pipeline)}
+
+
+def settled(dataset: fo.Dataset, before: Marks) -> list[datetime]:
+    """Return the marks that no write has spread since ``before``: one in several parts gives all of them one mark."""
+    now = marks(dataset)
+    return [mark for mark, number in before.items() if mark is not None and now.get(mark, 0) <= number]
+
+
+def made_with(dataset: fo.Dataset, field: str) -> dict[str, Any]:
+    """Return the field's kind and the part of its provenance that decides its vectors."""
+    told = {"kind": type(dataset.get_field(field)).__name__, **sm.provenance(dataset, field)}
+    return {name: value for name, value in told.items() if name not in _INCIDENTAL}
+
+
+def ids(dataset: fo.Dataset) -> set[str]:
+    """Return the ids of all samples, of every slice."""
+    return {str(row["_id"]) for row in dataset._sample_collection.find({}, {"_id": True})}
+
+
+def stamps(
+    dataset: fo.Dataset,
+    field: str,
+    modified: Iterable[datetime] | None = None,
+    among: Iterable[str] | None = None,
+) -> dict[str, str]:
+    """Sample id -> stamp, of all samples, or of those with these marks, or of those ids; no vector leaves the database.
+
+    A stamp is the digest that OnlyOne wrote beside the vector with the vector's stored size, so that a vector written by
+    somebody else beside the old digest is noticed as well, as long as its size differs.
+    """
+    match: dict[str, Any] = {}
+    if modified is not None:
+        match["last_modified_at"] = {"$in": list(modified)}
+    if among is not None:
+        match["_id"] = {"$in": [ObjectId(sample_id) for sample_id in among]}
+    value, digest = f"${field}", f"{field}_digest"
+    size = {
+        "$switch": {
+            "branches": [
+                {"case": {"$eq": [{"$type": value}, "binData"]}, "then": {"$binarySize": value}},
+                {"case": {"$isArray": [value]}, "then": {"$size": value}},
+            ],
+            "default": None,
+        }
+    }
+    project: dict[str, Any] = {"size": size}
+    if sm.provenance(dataset, digest).get("beside") == field:
+        project["digest"] = f"${digest}"
+    rows = dataset._sample_collection.aggregate([{"$match": match}, {"$project": project}])
+    return {str(row["_id"]): _stamp(row["size"], row.get("digest")) for row in rows}
+
+
+def _stamp(size: int | None, digest: str | None) -> str:
+    if size is None:
+        return ABSENT
+    return f"{digest}:{size}" if digest else UNKNOWN
+
+
+def clear_digests(dataset: fo.Dataset, field: str, sample_ids: Iterable[str]) -> None:
+    """Forget the digests beside vectors that somebody else is writing."""
+    digest = f"{field}_digest"
+    if sm.provenance(dataset, digest).get("beside") == field:
+        sm.write(dataset, {digest: dict.fromkeys(sample_ids)})

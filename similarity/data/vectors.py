@@ -1,0 +1,197 @@
+"""Vectors of a field: which can be compared, as one array, and why the others cannot."""
+
+import functools
+import hashlib
+import io
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.fields as fof
+import fiftyone.core.utils as fou
+import numpy as np
+
+from ..engine import vectors as engine_vectors
+from ..result import Skipped
+from . import samples as sm
+
+_MAGIC = np.lib.format.magic(1, 0)
+_LENGTH = len(_MAGIC) + 2  # of magic, and of the length of what follows
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The usable vectors of a collection.
+
+    Attributes:
+        ids: the ids of the samples that have one, in the order that decides who is first
+        matrix: their vectors, ``(n, d)`` float32
+        skipped: for each sample without a usable vector, its id and the reason
+    """
+
+    ids: list[str]
+    matrix: np.ndarray
+    skipped: Skipped
+
+    @property
+    def digest(self) -> str:
+        """A digest of ids and vectors that does not depend on their order."""
+        state = hashlib.sha256()
+        for i in sorted(range(len(self.ids)), key=self.ids.__getitem__):
+            state.update(self.ids[i].encode())
+            state.update(self.matrix[i].tobytes())
+        return state.hexdigest()
+
+
+def vector_fields(collection: fo.core.collections.SampleCollection) -> list[str]:
+    """Names of the sample fields that can hold vectors."""
+    schema = collection.get_field_schema()
+    return [name for name, field in schema.items() if _holds_vectors(field)]
+
+
+def _holds_vectors(field: fof.Field) -> bool:
+    return isinstance(field, fof.VectorField) or (
+        isinstance(field, fof.ListField) and isinstance(field.field, fof.FloatField)
+    )
+
+
+def holds_others_vectors(collection: fo.core.collections.SampleCollection, field: str) -> bool:
+    """Return whether a field holds vectors that OnlyOne did not make."""
+    return field in vector_fields(collection) and "weights_digest" not in sm.provenance(collection, field)
+
+
+def check_vector_field(collection: fo.core.collections.SampleCollection, field: str) -> None:
+    """Refuse a field that is missing or holds no vectors.
+
+    Raises:
+        ValueError: naming the field, the fields that would do, and the operator that makes one
+    """
+    candidates = vector_fields(collection)
+    if field in candidates:
+        return
+    problem = "holds no vectors" if collection.has_sample_field(field) else "does not exist"
+    known = (
+        f"fields with vectors: {', '.join(candidates)}"
+        if candidates
+        else "no field of the dataset holds vectors"
+    )
+    raise ValueError(f"The field {field!r} {problem} ({known}). Run compute_embeddings to make it")
+
+
+def read_vectors(samples: fo.core.collections.SampleCollection, field: str) -> Vectors:
+    """Read the vectors of ``field``; what is missing, not finite, of length zero or of another size is skipped.
+
+    Raises:
+        ValueError: if the field does not do, or no sample has a usable vector
+    """
+    check_vector_field(samples, field)
+    found = gather(samples, field)
+    if not found.ids:
+        reason = next(iter(found.skipped.values()), "they are gone")
+        raise ValueError(
+            f"None of the {len(found.skipped):,} samples has a usable vector in {field!r} (first reason: {reason}). "
+            "Run compute_embeddings on them"
+        )
+    return found
+
+
+def gather(
+    samples: fo.core.collections.SampleCollection, field: str, dimension: int | None = None
+) -> Vectors:
+    """Read the vectors of ``field`` as :func:`read_vectors` does; none where there are none.
+
+    Args:
+        dimension (None): the size of a usable vector; by default the one that the field's provenance names, or else
+            the most common one
+    """
+    ids, stored, errors = _columns(samples, field)
+    size = dimension or sm.provenance(samples, field).get("dimension") or _most_common_size(stored)
+    matrix = np.empty((sum(value is not None for value in stored), size), dtype=np.float32)
+    skipped, rows = {}, []
+    for i, value in enumerate(stored):
+        stored[i] = None  # what is decoded is not held twice
+        reason = _fill(matrix, len(rows), decode(value), errors[i])
+        if reason is None:
+            rows.append(i)
+        else:
+            skipped[ids[i]] = reason
+    matrix = matrix[: len(rows)]
+    lengths = engine_vectors.norms(matrix)
+    good = np.isfinite(lengths) & (lengths > 0)
+    for at in np.flatnonzero(~good):
+        skipped[ids[rows[at]]] = f"its vector {engine_vectors.problem(matrix[at])}"
+    return Vectors(
+        [ids[rows[at]] for at in np.flatnonzero(good)], matrix if good.all() else matrix[good], skipped
+    )
+
+
+def _columns(samples: fo.core.collections.SampleCollection, field: str) -> tuple[list[Any], ...]:
+    """Ids, vectors as they are stored, and errors."""
+    if not samples.has_sample_field(field):
+        ids = sm.read(samples)[0]
+        return ids, [None] * len(ids), [None] * len(ids)
+    error_field = f"{field}_error"
+    if sm.provenance(samples, error_field).get("beside") == field:
+        return sm.read(samples, field, error_field, raw=True)
+    ids, stored = sm.read(samples, field, raw=True)
+    return ids, stored, [None] * len(ids)
+
+
+def _fill(matrix: np.ndarray, row: int, vector: np.ndarray | None, error: str | None) -> str | None:
+    """Write a vector into a row; else why it cannot be one. Whether it can be compared is seen there."""
+    if vector is None:
+        return error or "no embedding: run compute_embeddings"
+    if vector.ndim != 1 or vector.dtype.kind not in "fiu":
+        return "its vector is not a list of numbers"
+    if len(vector) != matrix.shape[1]:
+        return f"its vector has {len(vector)} values instead of {matrix.shape[1]}"
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is skipped
+        matrix[row] = vector
+    return None
+
+
+def _most_common_size(stored: Sequence[Any]) -> int:
+    sizes = Counter(_size(value) for value in stored if value is not None)
+    return sizes.most_common(1)[0][0] if sizes else 0
+
+
+# FiftyOne opens each stored vector as a file of its own, which takes four times as long as the decompression. The
+# headers of a field's vectors are equal byte by byte, so one is read for all of them.
+
+
+def decode(value: Any) -> np.ndarray | None:
+    """Return the vector in a raw value of a field, as FiftyOne's own reader does, None for None. Not to be written to."""
+    if value is None or isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, list | tuple):
+        return np.array(value)
+    content = zlib.decompress(value)
+    header = _header(content)
+    told = _described(header)
+    if told is None:
+        return fou.deserialize_numpy_array(value)
+    return np.frombuffer(content, told[0], offset=len(header))
+
+
+def _size(value: Any) -> int:
+    """The number of values in a raw value, read off its header where it has one."""
+    if not isinstance(value, bytes):
+        return np.size(value)
+    told = _described(_header(zlib.decompressobj().decompress(value, 256)))
+    return np.size(decode(value)) if told is None else told[1]
+
+
+def _header(content: bytes) -> bytes:
+    return content[: _LENGTH + int.from_bytes(content[len(_MAGIC) : _LENGTH], "little")]
+
+
+@functools.lru_cache(maxsize=256)
+def _described(header: bytes) -> tuple[np.dtype, int] | None:
+    """The type and the number of the values behind a header; None where they are not one row of numbers."""
+    if not header.startswith(_MAGIC):
+        return None
+    shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header[len(_MAGIC) :]))
+    return (dtype, shape[0]) if len(shape) == 1 and dtype.kind in "fiu" else None
