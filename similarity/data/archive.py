@@ -202,9 +202,11 @@ class Archive:
                 f"The dataset {self.source.name!r} is of media type {self.source.media_type!r} now, and was of {media[0]!r} "
                 f"when samples were removed, so nothing was done. They are all in {self.name!r}: clone it to go on with them"
             )
-        new = {(made, _kind(self.source, name)): name for name, made in born.items() if name not in then}
+        new = {
+            (made, str(self.source.get_field(name))): name for name, made in born.items() if name not in then
+        }
         for name in fields:
-            other = new.get((then.get(name), _kind(self.store, name)))
+            other = new.get((then.get(name), str(self.store.get_field(name))))
             if name not in born and other:
                 raise ValueError(
                     f"The field {name!r} is called {other!r} in the dataset {self.source.name!r} now, so nothing was done. "
@@ -295,7 +297,3 @@ def batches(ids: list[str]) -> list[list[str]]:
 
 def _ids(collection: Collection) -> set[str]:
     return {str(d["_id"]) for d in collection.find({}, {"_id": True})}
-
-
-def _kind(dataset: fo.Dataset, field: str) -> str:
-    return str(dataset.get_field(field))

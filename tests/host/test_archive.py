@@ -191,17 +191,3 @@ def test_samples_merged_in_from_a_dataset_with_a_run_of_the_same_key_are_not_in_
     made.set_values("dedup_kept", dict.fromkeys(merged, False), key_field="id")
     plan = call("remove_duplicates", made)
     assert (plan.removed, set(plan.left)) == (DROPPED, merged)
-
-
-@pytest.mark.parametrize(
-    "field", ["dedup_cluster", "dedup_kept", "dedup_kept_id", "dedup_similarity", "vgg16"]
-)
-def test_a_field_of_the_run_that_is_gone_is_named_with_the_operator_to_run(removable, tmp_path, field):
-    made = removable()
-    made.rename_sample_field(field, "moved")
-    with pytest.raises(ValueError, match=f"'{field}'.*again"):
-        call("remove_duplicates", made)
-    if field != "vgg16":
-        for name in ("export_deduplicated", "group_into_folders"):
-            with pytest.raises(ValueError, match=f"'{field}'.*again"):
-                call(name, made, export_dir=str(tmp_path / "out"))

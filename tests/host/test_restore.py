@@ -172,7 +172,7 @@ def test_a_run_done_again_meanwhile_does_not_mix_with_the_restored(removable):
 def test_a_run_deleted_meanwhile_leaves_no_field_of_its_own_behind(removable):
     made = removable()
     remove(made)
-    support.plugin("similarity.data.runs").delete(made, "dedup")
+    call("delete_run", made, confirm=True)
     call("restore_removed", made)
     assert not [name for name in made.get_field_schema() if name.startswith("dedup_")]
     assert not [tag for tag in made.distinct("tags") if tag.startswith("dedup:")]
