@@ -138,7 +138,7 @@ def test_a_run_whose_record_is_gone_is_done_again_in_its_place(mine, change):
     call("cluster_duplicates", mine, eps=NEAR)
     assert not mine.has_sample_field("dedup_kept")
     assert "dedup-kept" not in mine.list_saved_views()
-    call("keep_first_per_cluster", mine)
+    call("keep_first_per_cluster", mine, cover=False)
     assert (mine.values(["dedup_cluster", "dedup_kept", "tags"]), mine.list_saved_views()) == expected
     if change is rename:
         leftover = delete_run(mine, "better")  # which has nothing but its record now
