@@ -103,7 +103,7 @@ class Curve:
         return self._point(int(self.f1.argmax()))
 
     def clean(self) -> Point | None:
-        """The first point of the highest recall without a mixed cluster; None if copies mix."""
+        """The first point of the highest recall without a mixed cluster; None if equal vectors mix."""
         end = int(np.count_nonzero(self.mixed == 0))  # what has mixed stays mixed
         return self._point(int(self.right[:end].argmax())) if end else None
 
@@ -170,7 +170,7 @@ def pieces(labels: Labels, groups: Groups) -> Indices:
 
 
 def links(sweep: Sweep, vectors: Vectors) -> Links:
-    """What joins clusters, from a sweep and its vectors; exact copies come first."""
+    """What joins clusters, from a sweep and its vectors; equal vectors come first."""
     first, group = vec.copies(vectors)
     core = np.full(len(first), np.inf)
     place = np.searchsorted(first, np.concatenate([sweep.left, sweep.right]))

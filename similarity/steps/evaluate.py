@@ -78,7 +78,7 @@ class EvaluateResult(Result):
         lost: groups of which no sample is kept
         curve: the agreement at every eps, thinned for drawing; empty if the vectors have changed since
         best: the agreement where the F1 is highest; None without a curve
-        clean: the agreement of the highest recall without a mixed cluster; None without a curve, or if copies mix
+        clean: the agreement of the highest recall without a mixed cluster; None without a curve, or if equal vectors mix
         confusing: the pairs joined wrongly, then those parted wrongly, the most similar first, 50 of each at most
         files: sample id -> file, of these pairs
         notes: what a person should know

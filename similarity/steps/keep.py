@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data import runs, seals, views
 from ..data import samples as sm
-from ..data.files import files, short_names
+from ..data.files import files
 from ..data.locks import lock
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
@@ -19,20 +19,10 @@ from ..progress import Report, about, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
 from . import cluster
 from .order import keep_order, protected
+from .pairs import LISTED, Dropped, equal_pairs, rows, side_by_side, worst_pairs
 
 STEP = "keep"
 NOT_IN_RUN = "not in the run: run cluster_duplicates again"
-WORST = 100  # pairs in the saved view of the worst ones
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """One sample that is left out, and the kept one that stands for it."""
-
-    id: str
-    kept_id: str
-    distance: float
-    similarity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +40,11 @@ class KeepResult(Result):
         protected: how many samples are kept because they are protected
         eps, metric: of the clustering
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst`` and the first of the skipped ones
+        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs`` and the first of the skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
+        copies: how many dropped samples are copies of their kept one, byte by byte
+        identical: how many others have its vector, but for rounding: identical to the model, not known to be copies
+        identical_pairs: the first of these
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
         spreads: cluster number -> largest distance of a member to its kept one
         largest_share: share of the samples in the largest cluster, in [0, 1]
@@ -75,6 +68,9 @@ class KeepResult(Result):
     worst: list[Dropped]
     files: dict[str, str]
     worst_similarity: float | None
+    copies: int
+    identical: int
+    identical_pairs: list[Dropped]
     beyond_eps: int
     spreads: dict[int, float]
     largest_share: float
@@ -93,19 +89,26 @@ class KeepResult(Result):
             lines.append(
                 f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
             )
+        if self.copies:
+            lines.append(
+                f"Byte by byte, {count(self.copies, 'dropped sample equals its', 'dropped samples equal their')} kept one."
+            )
+        if self.identical:
+            lines.append(
+                f"To the model, {count(self.identical, 'more is', 'more are')} identical to the kept one, without being "
+                "known as copies: look at them before anything is deleted."
+            )
         lines += self.notes
         if self.skipped:
             lines += ["", "Skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The dropped samples least similar to their kept one."""
-        names = short_names(self.files)
-        rows = [
-            {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
-            for pair in self.worst[:20]
-        ]
-        return {"worst_pairs": rows} | skipped_table(self.skipped, self.files)
+        """The dropped samples least similar to their kept one, and those that only the model takes for equal."""
+        tables = {"worst_pairs": rows(self.worst, self.files)}
+        if self.identical_pairs:
+            tables["identical_pairs"] = rows(self.identical_pairs, self.files)
+        return tables | skipped_table(self.skipped, self.files)
 
 
 def keep(
@@ -198,7 +201,10 @@ class _Keeping:
     ) -> KeepResult:
         by_rank = np.argsort(rank, kind="stable")
         duplicates = [self._dropped(found, int(i)) for i in by_rank if not found.kept[i]]
-        worst = _worst(duplicates)
+        worst = worst_pairs(duplicates)
+        field = self.clustering["options"]["embeddings_field"]
+        copies, identical = equal_pairs(self.dataset, field, metric, duplicates)
+        pairs = identical[:LISTED]
         return KeepResult(
             run_key=self.options.run_key,
             samples=len(self.ids) + len(self.skipped),
@@ -213,8 +219,11 @@ class _Keeping:
             eps=self.eps,
             metric=metric,
             worst=worst,
-            files=files(self.dataset, [*_side_by_side(worst), *listed(self.skipped)]),
+            files=files(self.dataset, [*side_by_side([*worst, *pairs]), *listed(self.skipped)]),
             worst_similarity=proof.worst_similarity if duplicates else None,
+            copies=copies,
+            identical=len(identical),
+            identical_pairs=pairs,
             beyond_eps=proof.beyond_eps,
             spreads={spread.label: spread.spread for spread in proof.spreads},
             largest_share=proof.largest_share,
@@ -255,7 +264,7 @@ class _Keeping:
             names.tag("skipped"): [*result.skipped, *(i for i in self.unusable if i not in result.skipped)],
         }
         sm.retag(self.dataset, None, {tag: ids for tag, ids in tags.items() if ids})
-        views.save_decision(self.dataset, names, _side_by_side(result.worst))
+        views.save_decision(self.dataset, names, side_by_side(result.worst))
 
     def _columns(self, result: KeepResult) -> dict[str, dict[str, Any]]:
         kept, duplicates, names = result.kept_ids, result.duplicates, self.names
@@ -270,23 +279,11 @@ class _Keeping:
             "samples": result.samples,
             "kept": result.kept,
             "dropped": result.dropped,
+            "copies": result.copies,
+            "identical": result.identical,
             "skipped": len(result.skipped),
             "beyond_eps": result.beyond_eps,
         }
-
-
-def _worst(duplicates: list[Dropped]) -> list[Dropped]:
-    """The worst pair of each kept sample, so that a view can show each pair side by side."""
-    worst: dict[str, Dropped] = {}
-    for dropped in duplicates:
-        known = worst.get(dropped.kept_id)
-        if known is None or dropped.distance > known.distance:
-            worst[dropped.kept_id] = dropped
-    return sorted(worst.values(), key=lambda pair: -pair.distance)[:WORST]
-
-
-def _side_by_side(pairs: list[Dropped]) -> list[str]:
-    return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
 
 
 def _notes(proof: Certificate) -> list[str]:
