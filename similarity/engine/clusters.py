@@ -31,7 +31,7 @@ def dbscan(
     """Return the cluster ``(n,)`` of each vector, -1 for noise, equal to scikit-learn's DBSCAN.
 
     Clusters are numbered by their first core sample; a border sample of several takes the smallest number.
-    Exact copies are compared once and always share a label. A pair within 1e-6 of ``eps`` may fall otherwise
+    Equal vectors are compared once and always share a label. A pair within 1e-6 of ``eps`` may fall otherwise
     than in scikit-learn, which disagrees with itself there between float32 and float64.
 
     Args:

@@ -1,8 +1,10 @@
 """Picture files to ``(224, 224, 3)`` arrays, by one rule for every picture.
 
-The rule: upright by EXIF, transparency over white, first frame of an animation, 16 bits scaled by 1/257, any
-colour mode to RGB (colour profiles are not applied), stretched to a square with antialiasing. What cannot be
-read costs one picture, never the run: a failure is an :class:`UnreadableImage`, its message the reason.
+The rule: upright by EXIF, transparency over white, first frame of an animation, more than 8 bits scaled by the
+range that they use, any colour mode to RGB (colour profiles are not applied), stretched to a square with antialiasing.
+A picture that vanishes over white is laid over black, or shown without its transparency. What cannot be read, or has
+nothing in it to compare, costs one picture, never the run: a failure is an :class:`UnreadableImage`, its message the
+reason.
 """
 
 import os
@@ -16,11 +18,14 @@ from hashlib import blake2b, file_digest
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from . import modes
+from .tones import LEAST_CONTRAST, contrast
 
 SIDE = 224
 """Height and width of every decoded picture, in pixels: what VGG16 was trained on."""
@@ -40,7 +45,6 @@ _digest = partial(blake2b, digest_size=16)
 _DRAFT_SIZE = (2 * SIDE, 2 * SIDE)
 
 _EXIF_ORIENTATION = 0x0112
-_TIFF_BITS_PER_SAMPLE = 258
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -55,7 +59,7 @@ _GIT_LFS = b"version https://git-lfs"
 
 
 class UnreadableImage(ValueError):
-    """A picture that cannot be decoded; the message is the reason, without the path."""
+    """A picture that cannot be decoded, or has no contrast; the message is the reason, without the path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +98,7 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
         max_pixels (MAX_PIXELS): decode nothing whose header claims more pixels than this
 
     Raises:
-        UnreadableImage: if it cannot be read or decoded completely, or is too large
+        UnreadableImage: if it cannot be read or decoded completely, is too large, or has no contrast
     """
     content = source if isinstance(source, bytes) else _read_bytes(source)
     if not content:
@@ -103,15 +107,18 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
         raise UnreadableImage("a Git LFS pointer instead of the picture: fetch it with `git lfs pull`")
     try:
         with Image.open(BytesIO(content)) as image:
-            return _to_pixels(image, max_pixels)
+            pixels = _to_pixels(image, max_pixels)
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's plugins let nearly every type escape on a damaged file
         raise UnreadableImage(_reason(error)) from error
+    if contrast(pixels) < LEAST_CONTRAST:
+        raise UnreadableImage("without contrast: all pixels are alike, so there is nothing to compare")
+    return pixels
 
 
 def fit(array: NDArray[Any]) -> Pixels:
-    """A picture that is already in memory, fitted as :func:`decode` would.
+    """A picture that is already in memory, fitted as :func:`decode` would; one without contrast too.
 
     Args:
         array: ``(h, w)``, ``(h, w, 3)`` or ``(h, w, 4)`` uint8: grey, RGB or RGBA
@@ -207,8 +214,7 @@ def _to_pixels(image: Image.Image, max_pixels: int) -> Pixels:
     # The orientation is read after loading: TIFF is turned, and forgets it, while loading.
     turn = _UPRIGHT.get(_orientation(image))
     upright = image if turn is None else image.transpose(turn)
-    square = _to_rgb(upright, _white_level(image)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    return np.asarray(square, dtype=np.uint8)
+    return modes.square(upright, SIDE, modes.white_level(image))
 
 
 def _orientation(image: Image.Image) -> Any:
@@ -217,39 +223,6 @@ def _orientation(image: Image.Image) -> Any:
         return image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # the EXIF parser, too, lets nearly every type escape
         return 1
-
-
-def _white_level(image: Image.Image) -> int:
-    """What white is in a 16-bit picture: 65,535, or less in a TIFF of fewer bits (Pillow leaves them)."""
-    tags = getattr(image, "tag_v2", {})
-    bits = tags.get(_TIFF_BITS_PER_SAMPLE, (16,))[0]
-    return int(2**bits - 1) if 8 < bits < 16 else 65_535
-
-
-def _to_rgb(image: Image.Image, white: int) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _wide_to_8_bits(image, white).convert("RGB")
-    if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, "white")
-        opaque.alpha_composite(image.convert("RGBA"))
-        return opaque.convert("RGB")
-    if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
-    return image.convert("RGB")
-
-
-def _wide_to_8_bits(image: Image.Image, white: int) -> Image.Image:
-    """A grey picture of 16 or 32 bits with 8; Pillow's own conversion makes everything above 255 white.
-
-    Values beyond ``white`` occur in pictures of 32 bits only; there the largest value is taken for white.
-    Numbers with a fraction have no agreed white: it is 1 or 255, where all values allow it.
-    """
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0).clip(min=0)
-    whites = (1, 255, white) if image.mode == "F" else (white,)
-    peak = float(values.max())
-    level = next((candidate for candidate in whites if peak <= candidate), peak)
-    return Image.fromarray(np.rint(values * (255 / level)).astype(np.uint8))
 
 
 def _reason(error: Exception) -> str:

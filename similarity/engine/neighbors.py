@@ -43,7 +43,7 @@ class Block:
 def reach(eps: float, metric: str = "cosine") -> float:
     """Return the distance up to which two vectors are neighbors at ``eps``, inclusive.
 
-    It is ``eps``, for cosine at least 1e-6, so that copies that differ by rounding fall together.
+    It is ``eps``, for cosine at least 1e-6, so that vectors that differ by rounding fall together.
     """
     return max(eps, FLOOR) if metric == "cosine" else eps
 
@@ -72,7 +72,7 @@ def pairs(
         progress (None): called with (done, total) before each block; may raise to cancel
 
     Yields:
-        ``rows, cols, distances``, each ``(m,)``, with ``rows < cols``; every pair once, copies at exactly 0
+        ``rows, cols, distances``, each ``(m,)``, with ``rows < cols``; every pair once, equal vectors at exactly 0
     """
     check_eps(eps)
     vec.check(vectors)
@@ -94,7 +94,7 @@ def graph(
 ) -> scipy.sparse.csr_matrix | None:
     """Return the symmetric graph ``(n, n)`` of distances within ``eps``, or None if it exceeds ``memory``.
 
-    Copies and the diagonal are stored as explicit zeros.
+    Equal vectors and the diagonal are stored as explicit zeros.
 
     Args:
         vectors: ``(n, d)``; not modified
@@ -117,7 +117,7 @@ def graph(
 def graph_of(
     space: Space, limit: float, *, memory: int, progress: Progress = None
 ) -> scipy.sparse.csr_matrix | None:
-    """As :func:`graph`, of a space; copies may be stored at a distance that is only nearly zero."""
+    """As :func:`graph`, of a space; equal vectors may be stored at a distance that is only nearly zero."""
     found = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
     count = 0
     for block in blocks(space, limit, progress=progress):

@@ -45,7 +45,7 @@ class Sweep:
         metric: as asked for
         eps_max: above this the sweep says nothing
         left, right, length: ``(t,)`` the pairs of samples whose reachability decides what merges, shortest first:
-            row numbers and distances; exact copies are not among them
+            row numbers and distances; those of equal vectors are not among them
     """
 
     eps: Floats

@@ -20,8 +20,9 @@ from ..progress import Report, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
 from . import cluster
-from .keep_result import Dropped, KeepResult, side_by_side, worst_of_each
+from .keep_result import KeepResult
 from .order import keep_order, protected
+from .pairs import LISTED, Dropped, equal_pairs, side_by_side, worst_pairs
 
 NOT_IN_RUN = "not in the run: run cluster_duplicates again"
 
@@ -131,7 +132,11 @@ class _Keeping:
     ) -> KeepResult:
         by_rank = np.argsort(rank, kind="stable")
         duplicates = [self._dropped(found, int(i)) for i in by_rank if not found.kept[i]]
-        worst = worst_of_each(duplicates)
+        worst = worst_pairs(duplicates)
+        metric = self.clustering["options"]["metric"]
+        field = self.clustering["options"]["embeddings_field"]
+        copies, identical = equal_pairs(self.dataset, field, metric, duplicates)
+        pairs = identical[:LISTED]
         return KeepResult(
             run_key=self.options.run_key,
             samples=len(self.ids) + len(self.skipped),
@@ -145,10 +150,13 @@ class _Keeping:
             skipped=self.skipped,
             protected=guarded,
             eps=self.eps,
-            metric=self.clustering["options"]["metric"],
+            metric=metric,
             worst=worst,
-            files=files(self.dataset, [*side_by_side(worst), *listed(self.skipped)]),
+            files=files(self.dataset, [*side_by_side([*worst, *pairs]), *listed(self.skipped)]),
             worst_similarity=proof.worst_similarity if duplicates else None,
+            copies=copies,
+            identical=len(identical),
+            identical_pairs=pairs,
             beyond_eps=proof.beyond_eps,
             spreads={spread.label: spread.spread for spread in proof.spreads},
             largest_share=proof.largest_share,
@@ -219,6 +227,8 @@ class _Keeping:
             "samples": result.samples,
             "kept": result.kept,
             "dropped": result.dropped,
+            "copies": result.copies,
+            "identical": result.identical,
             "skipped": len(result.skipped),
             "beyond_eps": result.beyond_eps,
         }

@@ -4,20 +4,8 @@ from dataclasses import dataclass
 
 import fiftyone as fo
 
-from ..data.files import short_names
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
-
-WORST = 100  # pairs in the saved view of the worst ones
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """One sample that is left out, and the kept one that stands for it."""
-
-    id: str
-    kept_id: str
-    distance: float
-    similarity: float
+from .pairs import Dropped, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +25,11 @@ class KeepResult(Result):
         protected: how many samples are kept because they are protected
         eps, metric: of the clustering
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst`` and the first of the skipped ones
+        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs`` and the first of the skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
+        copies: how many dropped samples are copies of their kept one, byte by byte
+        identical: how many others have its vector, but for rounding: identical to the model, not known to be copies
+        identical_pairs: the first of these
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
         spreads: cluster number -> largest distance of a member to its kept one
         largest_share: share of the samples in the largest cluster, in [0, 1]
@@ -64,6 +55,9 @@ class KeepResult(Result):
     worst: list[Dropped]
     files: dict[str, str]
     worst_similarity: float | None
+    copies: int
+    identical: int
+    identical_pairs: list[Dropped]
     beyond_eps: int
     spreads: dict[int, float]
     largest_share: float
@@ -82,31 +76,23 @@ class KeepResult(Result):
             lines.append(
                 f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
             )
+        if self.copies:
+            lines.append(
+                f"Byte by byte, {count(self.copies, 'dropped sample equals its', 'dropped samples equal their')} kept one."
+            )
+        if self.identical:
+            lines.append(
+                f"To the model, {count(self.identical, 'more is', 'more are')} identical to the kept one, without being "
+                "known as copies: look at them before anything is deleted."
+            )
         lines += self.notes
         if self.skipped:
             lines += ["", "Skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The dropped samples least similar to their kept one."""
-        names = short_names(self.files)
-        rows = [
-            {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
-            for pair in self.worst[:20]
-        ]
-        return {"worst_pairs": rows} | skipped_table(self.skipped, self.files)
-
-
-def worst_of_each(duplicates: list[Dropped]) -> list[Dropped]:
-    """The worst pair of each kept sample, so that a view can show each pair side by side."""
-    worst: dict[str, Dropped] = {}
-    for dropped in duplicates:
-        known = worst.get(dropped.kept_id)
-        if known is None or dropped.distance > known.distance:
-            worst[dropped.kept_id] = dropped
-    return sorted(worst.values(), key=lambda pair: -pair.distance)[:WORST]
-
-
-def side_by_side(pairs: list[Dropped]) -> list[str]:
-    """Return the ids of the pairs, each dropped sample before its kept one."""
-    return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
+        """The dropped samples least similar to their kept one, and those that only the model takes for equal."""
+        tables = {"worst_pairs": rows(self.worst, self.files)}
+        if self.identical_pairs:
+            tables["identical_pairs"] = rows(self.identical_pairs, self.files)
+        return tables | skipped_table(self.skipped, self.files)

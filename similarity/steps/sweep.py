@@ -18,7 +18,7 @@ from ..progress import Report, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_table
 
 CURVE = 400  # points of the curve that people see
-_LEAST = 1e-300  # eps must be above 0, where exact copies are at 0
+_LEAST = 1e-300  # eps must be above 0, where equal vectors are at 0
 _ROWS = 20  # of the table
 _SPACED = 20  # thresholds evenly spaced along the curve's axis, at which is counted what cover keeps
 

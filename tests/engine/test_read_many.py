@@ -12,14 +12,16 @@ from similarity.engine import images
 
 @pytest.fixture
 def folder(tmp_path):
-    """Forty pictures of rising grey; every seventh is broken."""
+    """Forty pictures of rising grey beside white; every seventh is broken."""
     paths = []
     for number in range(40):
         path = tmp_path / f"{number}.png"
         if number % 7 == 6:
             path.write_bytes(b"broken")
         else:
-            Image.new("RGB", (40, 30), (number,) * 3).save(path)
+            picture = Image.new("RGB", (40, 30), "white")
+            picture.paste((number,) * 3, (0, 0, 20, 30))
+            picture.save(path)
         paths.append(path)
     return paths
 

@@ -41,7 +41,9 @@ def later(path):
 def replace(path, color, keep_time=False):
     """Other content of the same size."""
     before = path.stat()
-    Image.new("RGB", Image.open(path).size, color).save(path)
+    picture = Image.new("RGB", Image.open(path).size, color)
+    picture.paste("white", (0, 0, 16, 16))
+    picture.save(path)
     assert path.stat().st_size == before.st_size
     shift = 0 if keep_time else 10**9
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + shift))
@@ -197,6 +199,7 @@ def unreadable(folder):
         "empty.png": (b"", "empty"),
         "text.jpg": (b"not a picture", "not a picture"),
         "huge.png": (huge + struct.pack(">I", 0) + b"IDAT", "pixels"),
+        "sheet.pgm": (b"P5 4 4 255 " + bytes(16), "without contrast"),
     }
     for name, (content, _) in contents.items():
         (folder / name).write_bytes(content)
@@ -209,16 +212,16 @@ def test_what_cannot_be_read_is_skipped_counted_and_listed_and_gets_no_vector(da
     good = pictures(scenes=1, each=2)
     made = dataset([good[0], *reasons, good[1]])
     result = embed(made)
-    assert (result.samples, result.embedded, len(result.skipped)) == (7, 2, 5)
+    assert (result.samples, result.embedded, len(result.skipped)) == (8, 2, 6)
     for path, word in reasons.items():
         sample = made[str(path)]
         assert sample.vgg16 is None
         assert word in sample.vgg16_error
         assert result.skipped[sample.id] == sample.vgg16_error
         assert result.files[sample.id] == str(path)
-    assert "5 skipped" in result.summary()
-    assert len(result.tables()["skipped"]) == 5
-    assert made.exists("vgg16_error").count() == 5
+    assert "6 skipped" in result.summary()
+    assert len(result.tables()["skipped"]) == 6
+    assert made.exists("vgg16_error").count() == 6
 
 
 def kinds(folder):
@@ -261,7 +264,7 @@ def test_a_file_that_becomes_bad_loses_its_vector_and_one_that_becomes_good_gets
 def test_a_dataset_of_bad_files_alone_is_reported_not_raised(dataset, tmp_path):
     made = dataset(unreadable(tmp_path))
     result = embed(made)
-    assert (result.embedded, len(result.skipped)) == (0, 5)
+    assert (result.embedded, len(result.skipped)) == (0, 6)
 
 
 # --- what one field may hold

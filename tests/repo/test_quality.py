@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from similarity.engine import clusters
-from tools.quality import hashes, measure, page, peers, sets
+from tools import scenes
+from tools.quality import decoding, hashes, measure, page, peers, sets
 
 ROOT = Path(__file__).resolve().parents[2]
 EPS = 0.05
@@ -136,6 +137,19 @@ def test_a_tool_that_cannot_be_installed_is_told_and_the_others_go_on(tmp_path, 
     assert not found.found
     assert list(found.failed) == ["gone"]
     assert "/nowhere" not in found.failed["gone"]
+
+
+def test_pictures_that_are_easily_decoded_to_nothing_are_counted_by_their_kinds(monkeypatch):
+    kinds = {kind: decoding.KINDS[kind] for kind in ("10 bits in 16", "sheets of one colour")}
+    some = dict(list(scenes.scenes().items())[:3])
+    monkeypatch.setattr(decoding, "KINDS", kinds)
+    monkeypatch.setattr(decoding, "scenes", lambda: some)
+    rows = decoding.decoding_rows("untrained", "block5", 1e-4)
+    assert [(row.pictures, row.kept, row.skipped) for row in rows] == [(3, 3, 0), (3, 0, 3)]
+    assert decoding.decoding_table(rows)[2:] == [
+        "| 10 bits in 16 | 3 | 3 | 0 |",
+        "| sheets of one colour | 3 | 0 | 3 |",
+    ]
 
 
 def test_without_a_data_folder_it_says_what_is_missing():
