@@ -12,6 +12,7 @@ from similarity.engine.calibration import threshold
 from similarity.engine.vgg16 import DEFAULT_LAYER, LAYERS, WeightsUnavailable
 
 from .charts import draw
+from .decoding import decoding_rows, decoding_table
 from .hashes import distance, hash_files
 from .measure import Measured, measure
 from .page import Candidate, Results, render
@@ -66,11 +67,19 @@ def measure_all(data: Path, weights: str, with_peers: bool = False) -> Results:
         trained=trained,
         untrained=untrained,
         unmeasured=unmeasured,
-        decoding="",
+        decoding=_decoding(weights),
         hashes=_of_sets(pictures, hashes),
         peers=peers,
         peer_figures=_of_sets(pictures, _as_they_come(peers)) if peers else {},
     )
+
+
+def _decoding(weights: str) -> str:
+    """The table of pictures that are easily decoded to nothing, at the default's threshold."""
+    known = threshold(vgg16.provenance(weights=weights))
+    if known is None:
+        return ""
+    return "\n".join(decoding_table(decoding_rows(weights, DEFAULT_LAYER, known.eps)))
 
 
 def _candidates(

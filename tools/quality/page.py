@@ -42,6 +42,11 @@ among photos* say kept / recall with `cover=False`. The default is the one that 
 layers side by side, 1,024 values, would cost twice the memory and time of everything after them, and buy no margin."""
 
 
+_DECODING = """Pictures whose content is easily lost on the way to eight bits, made from the photographs that scikit-image and
+scikit-learn ship: so many different ones of each kind in, so many kept at the default threshold. A picture that has no
+contrast left is skipped and listed, never taken for a copy."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A kind of vectors: values each has, and what was measured on each set."""
@@ -94,7 +99,7 @@ def render(results: Results) -> str:
         f"## Which vectors\n\n{_CHOICE}",
         _candidates(main),
         _unmeasured(results.unmeasured),
-        results.decoding,
+        f"## Decoding\n\n{_DECODING}\n\n{results.decoding}" if results.decoding else "",
         _kinds(main),
         _hashes(results.hashes),
         peers_section(
