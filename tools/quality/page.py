@@ -42,8 +42,8 @@ among photos* say kept / recall with `cover=False`. The default is the one that 
 layers side by side, 1,024 values, would cost twice the memory and time of everything after them, and buy no margin."""
 
 
-_DECODING = """Pictures whose content is easily lost on the way to eight bits, made from the photographs that scikit-image and
-scikit-learn ship: so many different ones of each kind in, so many kept at the default threshold. A picture that has no
+_DECODING = """Pictures whose content is easily lost on the way to eight bits, made from the photographs that scikit-image
+and scikit-learn ship: so many different ones of each kind in, so many kept at the default threshold. A picture that has no
 contrast left is skipped and listed, never taken for a copy."""
 
 
