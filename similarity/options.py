@@ -1,6 +1,6 @@
 """The options of every step, declared once.
 
-Forms, Python calls, Brain configs, run records, the panel and the README's table all read these classes.
+Forms, Python calls, Brain configs, run records, the panel and the table of docs/operators.md all read these classes.
 """
 
 from dataclasses import dataclass

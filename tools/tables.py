@@ -1,4 +1,4 @@
-"""Write the README's tables of options from the options themselves: ``python -m tools.tables [--check]``."""
+"""Write the table of options from the options themselves: ``python -m tools.tables [--check]``."""
 
 import re
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from similarity import options as declared
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 
 STEPS = (
     ("compute_embeddings", declared.EmbedOptions),
@@ -54,11 +54,11 @@ def rendered(text: str, table: str) -> str:
 
 def main() -> int:
     """Write the table, or with ``--check`` fail if it differs."""
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     new = rendered(text, options_table())
     if "--check" in sys.argv:
         return int(new != text)
-    README.write_text(new, encoding="utf-8")
+    PAGE.write_text(new, encoding="utf-8")
     return 0
 
 
