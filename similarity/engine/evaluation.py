@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from . import neighbors
 from . import vectors as vec
 from .clusters import NOISE, Labels
-from .space import Space
-from .spanning import spanning_tree
-from .sweep import Sweep
+from .sweep import Sweep, sweep
 from .vectors import Floats, Indices, Vectors
 
 UNKNOWN = -1
@@ -59,8 +57,7 @@ class Pairs:
 class Links:
     """What joins clusters as eps grows: samples ``left[i]`` and ``right[i]`` at ``length[i]``, shortest first.
 
-    Cut at eps, they are the clusters there: exactly for ``min_samples`` 1 and 2, and without the border samples,
-    which count as alone, for more (DBSCAN* of Campello et al. 2013).
+    Cut at eps, they are the clusters there.
     """
 
     left: Indices
@@ -220,10 +217,10 @@ def missing_links(vectors: Vectors, labels: Labels, groups: Groups, *, metric: s
     parts = []
     for group in np.flatnonzero(pieces(labels, groups) > 1):
         members = np.flatnonzero(groups == group)
-        tree = spanning_tree(Space(vectors[members], metric))
-        left, right = members[tree.left], members[tree.right]
+        found = links(sweep(vectors[members], metric=metric), vectors[members])
+        left, right = members[found.left], members[found.right]
         apart = cluster[left] != cluster[right]
-        parts.append((left[apart], right[apart], tree.distance[apart]))
+        parts.append((left[apart], right[apart], found.length[apart]))
     if not parts:
         return Links(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
     left, right, length = (np.concatenate(part) for part in zip(*parts, strict=True))

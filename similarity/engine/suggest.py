@@ -102,7 +102,7 @@ def _windows(sweep: Sweep) -> tuple[Floats, Floats, Indices]:
     """Stretches ``[low, high)`` of eps over which the number kept is the same, ascending."""
     change = np.flatnonzero(np.diff(sweep.kept, prepend=-1))
     low = sweep.eps[change]
-    return low, np.append(low[1:], sweep.eps_max), sweep.kept[change]
+    return low, np.append(low[1:], inf), sweep.kept[change]
 
 
 def _suggestion(sweep: Sweep, eps: float, at: int, confidence: float, reason: str) -> Suggestion:

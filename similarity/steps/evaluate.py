@@ -25,6 +25,7 @@ CURVE = 200  # points of the curve that people see
 CHANGED = (
     "The vectors have changed since they were clustered: for other thresholds, run cluster_duplicates again."
 )
+NO_SWEEP = "Other thresholds are looked at with min_samples 1 or 2 only."
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,9 @@ class _Evaluating:
     def _over_eps(self, report: Report) -> dict[str, Any]:
         """What only the vectors can tell: the curve, and the confusing pairs."""
         vectors, options = self._vectors(), self.clustering["options"]
-        if vectors is None:
-            return {"curve": [], "best": None, "clean": None, "confusing": [], "notes": [CHANGED]}
+        if vectors is None or options["min_samples"] > 2:
+            note = CHANGED if vectors is None else NO_SWEEP
+            return {"curve": [], "best": None, "clean": None, "confusing": [], "notes": [note]}
         labels, groups, metric = self.truth.labels, self.truth.groups, options["metric"]
         swept = sweeps.swept(self.dataset, vectors, metric, options["min_samples"], report)
         links = ev.links(swept, vectors.matrix)

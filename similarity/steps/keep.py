@@ -190,7 +190,7 @@ class _Keeping:
             cover=self.options.cover,
             progress=about(report, "Choosing what is kept"),
         )
-        proof = certify(self.labels, found, vectors=self.matrix, eps=self.eps, metric=metric)
+        proof = certify(self.labels, found, eps=self.eps, metric=metric)
         return self._result(found, proof, rank, int(guarded.sum()), metric)
 
     def _result(
@@ -216,7 +216,7 @@ class _Keeping:
             files=files(self.dataset, [*_side_by_side(worst), *listed(self.skipped)]),
             worst_similarity=proof.worst_similarity if duplicates else None,
             beyond_eps=proof.beyond_eps,
-            spreads={spread.label: spread.spread for spread in proof.spreads},
+            spreads=proof.spreads,
             largest_share=proof.largest_share,
             warnings=[cluster.large_cluster_warning(proof.largest_share)] if proof.alarm else [],
             notes=_notes(proof),

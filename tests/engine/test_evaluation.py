@@ -84,17 +84,6 @@ def test_the_curve_is_what_clustering_gives_at_every_eps(seed, min_samples, metr
         assert curve.at(at) == ev.Point(eps, ev.pairs(labels, groups), len(ev.mixed(labels, groups)))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_with_more_samples_for_a_core_the_curve_leaves_border_samples_alone(seed):
-    vectors, groups = clouds(seed, n=80)
-    found = ev.links(sweep(vectors, min_samples=4), vectors)
-    curve = ev.curve(found, groups)
-    for eps in np.quantile(found.length, [0.3, 0.6, 0.9]) * 1.0001:
-        pairs = ev.pairs(dbscan(vectors, eps=eps, min_samples=4), groups)
-        assert curve.at(eps).pairs.right <= pairs.right
-        assert curve.at(eps).pairs.joined <= pairs.joined
-
-
 def test_the_columns_of_a_curve_agree_with_its_rows():
     vectors, groups = clouds(1)
     curve = ev.curve(ev.links(sweep(vectors), vectors), groups)
