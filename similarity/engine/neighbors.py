@@ -56,8 +56,8 @@ def pairs(
     Args:
         left, right: the blocks
         limit: largest distance, inclusive
-        groups (None): a group of each vector, may be changed between two yields; pairs in the same group are of no
-            interest and may be left out, which spares most of a large dense cluster's
+        groups (None): the group of each vector, by default its own; may be changed between two yields. Pairs in the same
+            group are of no interest and may be left out, which spares most of a large dense cluster's
 
     Yields:
         ``rows, cols``, each ``(m,)``, places in :func:`numbers`, each pair once
@@ -65,12 +65,11 @@ def pairs(
     other, offset = (left, 0) if right is None else (right, len(left))
     cut = left.frame.score(limit) - left.frame.slack
     buffer = np.empty(min(_TILE, len(left)) * min(_TILE, len(other)), dtype=np.float32)
+    groups = np.arange(offset + len(other)) if groups is None else groups
     for rows, cols in squares(len(left), None if right is None else len(right)):
-        of_rows = of_cols = None
-        if groups is not None:
-            of_rows, of_cols = groups[rows], groups[offset:][cols]  # views: they see what is changed
-            if _one_group(of_rows, of_cols):
-                continue
+        of_rows, of_cols = groups[rows], groups[offset:][cols]  # views: they see what is changed
+        if (of_rows == of_rows[0]).all() and (of_cols == of_rows[0]).all():
+            continue
         for row, col, scores in _candidates(left, rows, other, cols, cut, buffer, of_rows, of_cols):
             wanted = np.ones(len(row), dtype=bool) if right is not None or rows != cols else row < col
             row, col, scores = row[wanted] + rows.start, col[wanted] + cols.start, scores[wanted]
@@ -122,10 +121,6 @@ def first_of_each(rows: Indices, cols: Indices, distances: Floats, k: int) -> In
     return order[np.arange(len(rows)) - np.searchsorted(rows, rows) < k]
 
 
-def _one_group(of_rows: Indices, of_cols: Indices) -> bool:
-    return bool((of_rows == of_rows[0]).all() and (of_cols == of_rows[0]).all())
-
-
 def _candidates(
     left: Block,
     rows: slice,
@@ -133,8 +128,8 @@ def _candidates(
     cols: slice,
     cut: float,
     buffer: Singles,
-    of_rows: Indices | None,
-    of_cols: Indices | None,
+    of_rows: Indices,
+    of_cols: Indices,
 ) -> Iterator[tuple[Indices, Indices, Singles]]:
     """The pairs of a square, counted from its corner, that score ``cut`` or more, a strip of its rows at a time."""
     some_rows, some_cols = np.arange(rows.stop - rows.start), np.arange(cols.stop - cols.start)
@@ -146,9 +141,8 @@ def _candidates(
             return
         if count * _PAIR_COST < near.size:
             row, col = _places(near)
-            if of_rows is not None and of_cols is not None:
-                apart = of_rows[row] != of_cols[col]
-                row, col = row[apart], col[apart]
+            apart = of_rows[row] != of_cols[col]
+            row, col = row[apart], col[apart]
             scores = left.scores(row + rows.start, right, col + cols.start)
             good = scores >= cut
             yield row[good], col[good], scores[good]
@@ -158,7 +152,7 @@ def _candidates(
     for start in range(0, len(some_rows), _STRIP):
         strip, at = scores[start : start + _STRIP], some_rows[start : start + _STRIP]
         near = strip >= np.float32(cut)
-        if of_rows is not None and of_cols is not None and np.count_nonzero(near) > len(some_cols):
+        if np.count_nonzero(near) > len(some_cols):
             near &= of_rows[at, None] != of_cols[some_cols]
         row, col = _places(near)
         yield at[row], some_cols[col], strip[row, col]
