@@ -68,8 +68,14 @@ def each_nearest(vectors: Matrix, k: int) -> Iterator[tuple[Rows, Distances]]:
         yield from ((np.empty(0, dtype=np.int64), np.empty(0)) for _ in range(n))
         return
     found: list[tuple[Rows, Rows, Distances]] = []
+    within = np.full(n, np.inf)
     blocks = Blocks(vectors, "cosine", np.arange(n))
-    for answer in tiles.compare(blocks, tiles.closest, lambda _: (k,)):
+    for answer in tiles.compare(blocks, tiles.closest, lambda at: (k, within[at])):
+        rows, _, distance = answer
+        full = np.bincount(rows, minlength=n)[rows] == k
+        farthest = np.zeros(n)
+        np.maximum.at(farthest, rows, distance)
+        within[rows[full]] = np.minimum(within, farthest)[rows[full]]
         found.append(answer)
         if sum(len(rows) for rows, _, _ in found) > 4 * n * k:
             found = [_merged(found, k)]

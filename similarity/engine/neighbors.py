@@ -86,12 +86,15 @@ def squares(n: int, m: int | None) -> Iterator[tuple[slice, slice]]:
     return product(rows, [slice(start, min(m, start + _TILE)) for start in range(0, m, _TILE)])
 
 
-def nearest(left: Block, right: Block, k: int, *, own: bool = True) -> tuple[Indices, Indices, Floats]:
+def nearest(
+    left: Block, right: Block, k: int, within: Floats | None = None, *, own: bool = True
+) -> tuple[Indices, Indices, Floats]:
     """Return the ``k`` nearest in ``right`` of each vector of ``left``, by distance; of equally near ones the first.
 
     Args:
         left, right: the blocks
         k: how many, at least 1; where there are fewer, all
+        within (None): ``(n,)`` beyond which distance one is of no use to each of ``left``, and may be left out
         own (True): whether a vector may be its own neighbor
 
     Returns:
@@ -104,6 +107,8 @@ def nearest(left: Block, right: Block, k: int, *, own: bool = True) -> tuple[Ind
         if not own:
             scores[left.numbers[rows, None] == right.numbers[None, :]] = -np.inf
         least = np.partition(scores, -k, axis=1)[:, -k] if k < len(right) else np.full(len(scores), -4.0)
+        if within is not None:
+            least = np.maximum(least, left.frame.score(within[rows]))
         # Rounding could hide a near one behind those at most this far below.
         row, col = np.nonzero(scores >= least[:, None] - 2 * left.frame.slack)
         row += start

@@ -101,12 +101,19 @@ def near(left: Block, right: Block | None, limit: float, most: int) -> tuple[Ind
     return joined(found)
 
 
-def closest(left: Block, right: Block | None, k: int) -> tuple[Indices, Indices, Floats]:
-    """Task: the ``k`` nearest others of each vector, as ``rows, cols, distances``."""
+def closest(left: Block, right: Block | None, k: int, within: Floats) -> tuple[Indices, Indices, Floats]:
+    """Task: the ``k`` nearest others of each vector, as ``rows, cols, distances``.
+
+    Args:
+        left, right: the blocks
+        k: how many
+        within: ``(m,)`` beyond which distance one is of no use to each vector, and may be left out
+    """
     if right is None:
-        rows, cols, distances = nearest(left, left, k, own=False)
+        rows, cols, distances = nearest(left, left, k, within, own=False)
         return left.numbers[rows], left.numbers[cols], distances
-    one, other = nearest(left, right, k), nearest(right, left, k)
+    one = nearest(left, right, k, within[: len(left)])
+    other = nearest(right, left, k, within[len(left) :])
     return (
         np.concatenate([left.numbers[one[0]], right.numbers[other[0]]]),
         np.concatenate([right.numbers[one[1]], left.numbers[other[1]]]),

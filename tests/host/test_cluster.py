@@ -127,7 +127,7 @@ def test_min_samples_1_makes_single_clusters_that_are_not_tagged(vector_dataset)
 
 def test_a_target_is_refused_with_min_samples_above_2(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
-    with pytest.raises(ValueError, match="min_samples is 3: .* target"):
+    with pytest.raises(ValueError, match=r"min_samples is 3: .* target"):
         cluster(made, eps="auto", target="3", min_samples=3)
     assert not made.has_sample_field("dedup_cluster")
 
