@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import tiles
 from . import vectors as vec
+from .blocks import Blocks
+from .neighbors import first_of_each
 
 Matrix = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -18,7 +21,6 @@ Distances = NDArray[np.float64]
 
 # Above the rounding of a float32 product of unit vectors: below 2e-6 was seen at 25,088 values.
 _SLACK = 1e-5
-_BLOCK_VALUES = 16_000_000
 
 
 def distances(vectors: Matrix, query: NDArray[Any], rows: Rows) -> Distances:
@@ -60,29 +62,43 @@ def nearest(
 
 
 def each_nearest(vectors: Matrix, k: int) -> Iterator[tuple[Rows, Distances]]:
-    """Yield for every row its ``k`` nearest other rows and their distances; O(n^2 d) time, O(nd) memory."""
-    for row, rough in _each_rough(vectors):
-        candidates = _worth(rough, min(k, len(vectors) - 1))
-        yield rank(vectors, vectors[row], k, candidates[candidates != row])
+    """Yield for every row its ``k`` nearest other rows and their distances; O(n^2 d) time, O(n (d + k)) memory."""
+    n, k = len(vectors), min(k, len(vectors) - 1)
+    if k < 1:
+        yield from ((np.empty(0, dtype=np.int64), np.empty(0)) for _ in range(n))
+        return
+    found: list[tuple[Rows, Rows, Distances]] = []
+    within = np.full(n, np.inf)
+    blocks = Blocks(vectors, "cosine", np.arange(n))
+    for answer in tiles.compare(blocks, tiles.closest, lambda at: (k, within[at])):
+        rows, _, distance = answer
+        full = np.bincount(rows, minlength=n)[rows] == k
+        farthest = np.zeros(n)
+        np.maximum.at(farthest, rows, distance)
+        within[rows[full]] = np.minimum(within, farthest)[rows[full]]
+        found.append(answer)
+        if sum(len(rows) for rows, _, _ in found) > 4 * n * k:
+            found = [_merged(found, k)]
+    _, cols, distance = _merged(found, k)
+    yield from zip(cols.reshape(n, k), distance.reshape(n, k), strict=True)
 
 
 def each_within(vectors: Matrix, radius: float) -> Iterator[Rows]:
-    """Yield for every row the other rows at most ``radius`` away, ascending; O(n^2 d) time, O(nd) memory."""
-    for row, rough in _each_rough(vectors):
-        inside = rough <= radius - _SLACK
-        unsure = np.flatnonzero(~inside & (rough <= radius + _SLACK))
-        inside[unsure] = distances(vectors, vectors[row], unsure) <= radius
-        yield np.flatnonzero(inside)
+    """Yield for every row the other rows at most ``radius`` away, ascending; O(n^2 d) time, memory as the answer's."""
+    n = len(vectors)
+    blocks = Blocks(vectors, "cosine", np.arange(n), sketch=True)
+    found = list(tiles.compare(blocks, tiles.near, lambda _: (radius, n * n)))
+    left, right = tiles.joined(found)
+    rows, cols = np.concatenate([left, right]), np.concatenate([right, left])
+    order = np.lexsort((cols, rows))
+    yield from np.split(cols[order], np.searchsorted(rows[order], np.arange(1, n))) if n else []
 
 
-def _each_rough(vectors: Matrix) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield every row with its distances to all rows, with float32 rounding; infinite to itself."""
-    units = vec.normalise(vectors)
-    step = max(1, _BLOCK_VALUES // max(1, len(units)))
-    for start in range(0, len(units), step):
-        for row, rough in enumerate(1.0 - units[start : start + step] @ units.T, start):
-            rough[row] = np.inf
-            yield row, rough
+def _merged(found: list[tuple[Rows, Rows, Distances]], k: int) -> tuple[Rows, Rows, Distances]:
+    """The ``k`` nearest of each row, row by row."""
+    rows, cols, distance = (np.concatenate(part) for part in zip(*found, strict=True))
+    best = first_of_each(rows, cols, distance, k)
+    return rows[best], cols[best], distance[best]
 
 
 def _rough(

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import vectors as vec
+from .blocks import Block, Frame
 from .clusters import NOISE, Labels
-from .neighbors import Progress, check_eps, reach
-from .space import Space
+from .cover import cover as chosen_to_cover
+from .neighbors import Progress, check_eps, nearest, reach
 from .vectors import Floats, Indices, Vectors
 
-_BLOCK = 1024
 _COLUMNS = 4096
 
 
@@ -75,16 +75,18 @@ def keep(
     order = np.lexsort((np.arange(n), rank, ~protected))
     kept = (labels == NOISE) | protected
     kept[_firsts(labels, order)] = True
-    chooser = _Chooser(vectors, metric, reach(eps, metric))
+    limit = reach(eps, metric)
     kept_index = _first_of_each(labels, order)
     distance = vec.between(vectors, np.arange(n), kept_index, metric=metric)
-    clusters = list(_open_clusters(labels, order, kept, (distance > chooser.limit) & cover))
+    clusters = list(_open_clusters(labels, order, kept, (distance > limit) & cover))
     for done, members in enumerate(clusters):
         if progress is not None:
             progress(done, len(clusters))
+        own = vectors[members]
+        block = Block.of(Frame.of(own, metric), members, own)
         if cover:
-            kept[members] = chooser.cover(members, kept[members])
-        kept_index[members] = chooser.nearest(members, members[kept[members]])
+            kept[members] = chosen_to_cover(block, np.array([limit]), forced=kept[members])[0]
+        kept_index[members] = _nearest(block, kept[members])
     kept_index[kept] = np.flatnonzero(kept)
     return _keepers(vectors, metric, kept, kept_index)
 
@@ -116,57 +118,18 @@ def medoid_rank(
     return total
 
 
-class _Chooser:
-    """Cover and nearest kept sample inside one cluster at a time."""
-
-    def __init__(self, vectors: Vectors, metric: str, limit: float):
-        self.space = Space(vectors, metric)
-        self.limit = limit
-
-    def cover(self, members: Indices, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Add to ``kept`` each of ``members``, in order, that nothing kept is within the limit of."""
-        kept = kept.copy()
-        for start in range(0, len(members), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            covered = self._covered(members[part], members[kept])
-            near = self.space.within(members[part], members[part], self.limit)
-            open_ = np.flatnonzero(~covered)
-            while len(open_):
-                kept[start + open_[0]] = True
-                open_ = open_[1:][~near[open_[0], open_[1:]]]
-        return kept
-
-    def nearest(self, members: Indices, kept: Indices) -> Indices:
-        """The kept sample nearest to each member; of equally near ones the first."""
-        result = np.empty(len(members), dtype=np.intp)
-        for start in range(0, len(members), _BLOCK):
-            part = members[start : start + _BLOCK]
-            result[start : start + _BLOCK] = self._nearest(part, kept)
-        return result
-
-    def _covered(self, members: Indices, kept: Indices) -> NDArray[np.bool_]:
-        covered = np.zeros(len(members), dtype=bool)
-        for start in range(0, len(kept), _COLUMNS):
-            open_ = np.flatnonzero(~covered)
-            near = self.space.within(members[open_], kept[start : start + _COLUMNS], self.limit)
-            covered[open_] = near.any(axis=1)
-        return covered
-
-    def _nearest(self, members: Indices, kept: Indices) -> Indices:
-        best = np.full(len(members), -1, dtype=np.intp)
-        closest = np.full(len(members), np.inf)
-        for start in range(0, len(kept), _COLUMNS):
-            columns = kept[start : start + _COLUMNS]
-            scores = self.space.left[members] @ self.space.right[columns].T
-            # Rounding could hide the nearest behind those at most this far below the top.
-            row, col = np.nonzero(scores >= scores.max(axis=1, keepdims=True) - 2 * self.space.slack)
-            exact = vec.between(self.space.vectors, members[row], columns[col], metric=self.space.metric)
-            order = np.lexsort((col, exact, row))
-            _, at = np.unique(row[order], return_index=True)
-            better = exact[order[at]] < closest
-            best[better] = columns[col[order[at]]][better]
-            closest[better] = exact[order[at]][better]
-        return best
+def _nearest(block: Block, kept: NDArray[np.bool_]) -> Indices:
+    """The kept sample nearest to each of a block, as a number; of equally near ones the first."""
+    best = np.full(len(block), -1, dtype=np.intp)
+    closest = np.full(len(block), np.inf)
+    places = np.flatnonzero(kept)
+    for start in range(0, len(places), _COLUMNS):
+        _, found, distance = nearest(block, block.take(places[start : start + _COLUMNS]), 1)
+        better = distance < closest
+        best[better] = places[start + found[better]]
+        closest[better] = distance[better]
+    numbers: Indices = block.numbers[best]
+    return numbers
 
 
 def _keepers(vectors: Vectors, metric: str, kept: NDArray[np.bool_], kept_index: Indices) -> Keepers:

@@ -1,43 +1,28 @@
-"""The pairs of vectors within a distance, exact, in bounded memory.
+"""The pairs of vectors within a distance, in one block or between two, exact.
 
-A block matrix product in float32 over half of the square finds the candidates; those so close to the limit
-that rounding could decide are computed again in float64.
+A product of blocks in float32 finds the candidates; those so close to the limit that rounding could decide are
+computed again in float64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
-from . import gpu
-from . import vectors as vec
-from .sketch import Singles
-from .space import Space
-from .vectors import Floats, Indices, Vectors
+from .blocks import Block, Singles
+from .vectors import Floats, Indices
 
 FLOOR = 1e-6
-TILE = 2048
 
 Progress = Callable[[int, int], None] | None
-Skip = Callable[[Indices, Indices], bool]
+"""``progress(done, total)``; may raise to cancel."""
 
-_BYTES_PER_PAIR = 80
-_GPU_FROM = 20_000  # vectors from which a GPU is worth looking for
-_STRIP = 128  # rows of a tile whose pairs are looked at before ``groups`` is asked again
-_PAIR_COST = 100  # of the score of a pair by itself, in scores by a product of blocks
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some pairs ``rows[i] < cols[i]`` and their scores (see :class:`~.space.Space`), each ``(m,)``."""
-
-    rows: Indices
-    cols: Indices
-    scores: Singles
+_TILE = 1024  # rows and columns of a product
+_STRIP = 128  # rows of a product whose pairs are looked at before ``groups`` is asked again
+_PAIR_COST = 100  # of the score of a pair by itself, in scores by a product
 
 
 def reach(eps: float, metric: str = "cosine") -> float:
@@ -58,145 +43,124 @@ def check_eps(eps: float) -> None:
         raise ValueError(f"eps must be a number above 0, got {eps}; the smallest useful value is {FLOOR:g}")
 
 
-def pairs(
-    vectors: Vectors, *, eps: float, metric: str = "cosine", progress: Progress = None
-) -> Iterator[tuple[Indices, Indices, Floats]]:
-    """Yield all pairs no farther apart than ``eps``, in blocks of at most 4 million.
+def numbers(left: Block, right: Block | None) -> Indices:
+    """Return the numbers of the vectors of a tile: those of ``left``, then those of ``right``."""
+    return left.numbers if right is None else np.concatenate([left.numbers, right.numbers])
 
-    Time grows with the square of n, memory does not.
+
+def pairs(
+    left: Block, right: Block | None, limit: float, *, groups: Indices | None = None
+) -> Iterator[tuple[Indices, Indices]]:
+    """Yield the pairs no farther apart than ``limit``: between two blocks, or within one where ``right`` is None.
 
     Args:
-        vectors: ``(n, d)``; not modified
-        eps: largest distance, inclusive, above 0
-        metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
-        progress (None): called with (done, total) before each block; may raise to cancel
+        left, right: the blocks
+        limit: largest distance, inclusive
+        groups (None): the group of each vector, by default its own; may be changed between two yields. Pairs in the same
+            group are of no interest and may be left out, which spares most of a large dense cluster's
 
     Yields:
-        ``rows, cols, distances``, each ``(m,)``, with ``rows < cols``; every pair once, equal vectors at exactly 0
+        ``rows, cols``, each ``(m,)``, places in :func:`numbers`, each pair once
     """
-    check_eps(eps)
-    vec.check(vectors)
-    _, group = vec.copies(vectors)
-    space = Space(vectors, metric, arrange=len(vectors) > TILE)
-    for block in blocks(space, reach(eps, metric), progress=progress):
-        distances = space.distance(block.scores)
-        distances[group[block.rows] == group[block.cols]] = 0.0
-        yield block.rows, block.cols, distances
-
-
-def graph(
-    vectors: Vectors,
-    *,
-    eps: float,
-    metric: str = "cosine",
-    memory: int = 2**30,
-    progress: Progress = None,
-) -> scipy.sparse.csr_matrix | None:
-    """Return the symmetric graph ``(n, n)`` of distances within ``eps``, or None if it exceeds ``memory``.
-
-    Equal vectors and the diagonal are stored as explicit zeros.
-
-    Args:
-        vectors: ``(n, d)``; not modified
-        eps: largest distance, inclusive, above 0
-        metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
-        memory (1 GiB): bytes that the graph may take while it is built and used
-        progress (None): called with (done, total) before each block; may raise to cancel
-    """
-    check_eps(eps)
-    vec.check(vectors)
-    _, group = vec.copies(vectors)
-    space = Space(vectors, metric, arrange=len(vectors) > TILE)
-    found = graph_of(space, reach(eps, metric), memory=memory, progress=progress)
-    if found is not None:
-        rows = np.repeat(group, np.diff(found.indptr))
-        found.data[rows == group[found.indices]] = 0.0
-    return found
-
-
-def graph_of(
-    space: Space, limit: float, *, memory: int, progress: Progress = None
-) -> scipy.sparse.csr_matrix | None:
-    """As :func:`graph`, of a space; equal vectors may be stored at a distance that is only nearly zero."""
-    found = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
-    count = 0
-    for block in blocks(space, limit, progress=progress):
-        count += len(block.rows)
-        if count * _BYTES_PER_PAIR > memory:
-            return None
-        distances = space.distance(block.scores).astype(np.float32)
-        found.append((block.rows.astype(np.int32), block.cols.astype(np.int32), distances))
-    rows, cols, distances = (np.concatenate(part) for part in zip(*found, strict=True))
-    own = np.arange(len(space), dtype=np.int32)
-    return scipy.sparse.csr_matrix(
-        (
-            np.concatenate([distances, distances, np.zeros(len(own), np.float32)]),
-            (np.concatenate([rows, cols, own]), np.concatenate([cols, rows, own])),
-        ),
-        shape=(len(own), len(own)),
-    )
-
-
-def blocks(
-    space: Space,
-    limit: float,
-    *,
-    skip: Skip | None = None,
-    groups: Indices | None = None,
-    progress: Progress = None,
-) -> Iterator[Block]:
-    """Yield the pairs of rows of ``space`` no farther apart than ``limit``, tile by tile of half the square.
-
-    Args:
-        space: the vectors; worth arranging where they are many
-        limit: largest distance, inclusive
-        skip (None): called with the rows on either side of a tile; where it returns True the tile is left out
-        groups (None): ``(n,)``, may be changed between two blocks; pairs of rows in the same group are of no
-            interest and may be left out, which spares most of a large dense cluster's
-        progress (None): called with (tiles done, tiles in all) before each tile; may raise to cancel
-    """
-    cut = space.score(limit) - space.slack
-    device = gpu.find() if len(space) >= _GPU_FROM else None
-    size = TILE if device is None else gpu.TILE
-    buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
-    for left, right in _upper_tiles(len(space), size, progress):
-        rows, cols = space.order[left], space.order[right]
-        if (skip is not None and skip(rows, cols)) or (groups is not None and _one_group(groups, rows, cols)):
+    other, offset = (left, 0) if right is None else (right, len(left))
+    cut = left.frame.score(limit) - left.frame.slack
+    buffer = np.empty(min(_TILE, len(left)) * min(_TILE, len(other)), dtype=np.float32)
+    groups = np.arange(offset + len(other)) if groups is None else groups
+    for rows, cols in squares(len(left), None if right is None else len(right)):
+        of_rows, of_cols = groups[rows], groups[offset:][cols]  # views: they see what is changed
+        if (of_rows == of_rows[0]).all() and (of_cols == of_rows[0]).all():
             continue
-        if device is None:
-            found = _candidates(space, left, right, cut, buffer, groups)
-        else:
-            row, col, scores = device.at_least(space.left[left], space.right[right], cut)
-            found = iter((Block(row + left.start, col + right.start, scores),))
-        for block in found:
-            if left == right:
-                block = _only(block, block.rows < block.cols)
-            block = _settled(space, limit, block)
-            if len(block.rows):
-                rows, cols = space.order[block.rows], space.order[block.cols]
-                yield Block(np.minimum(rows, cols), np.maximum(rows, cols), block.scores)
+        for row, col, scores in _candidates(left, rows, other, cols, cut, buffer, of_rows, of_cols):
+            wanted = np.ones(len(row), dtype=bool) if right is not None or rows != cols else row < col
+            row, col, scores = row[wanted] + rows.start, col[wanted] + cols.start, scores[wanted]
+            near = _settled(left, row, other, col, scores, limit)
+            if near.any():
+                yield row[near], col[near] + offset
 
 
-def tiles(space: Space, *, progress: Progress = None) -> Iterator[tuple[slice, slice, Singles]]:
-    """Yield ``rows, cols, scores`` of each tile of the upper triangle, row by row.
+def squares(n: int, m: int | None) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows and columns that cut ``n x m`` into products; of the upper triangle where ``m`` is None."""
+    rows = [slice(start, min(n, start + _TILE)) for start in range(0, n, _TILE)]
+    if m is None:
+        return ((one, other) for i, one in enumerate(rows) for other in rows[i:])
+    return product(rows, [slice(start, min(m, start + _TILE)) for start in range(0, m, _TILE)])
 
-    ``scores`` is ``(r, c)`` and the caller's to change until the next one is asked for.
+
+def nearest(
+    left: Block, right: Block, k: int, within: Floats | None = None, *, own: bool = True
+) -> tuple[Indices, Indices, Floats]:
+    """Return the ``k`` nearest in ``right`` of each vector of ``left``, by distance; of equally near ones the first.
+
+    Args:
+        left, right: the blocks
+        k: how many, at least 1; where there are fewer, all
+        within (None): ``(n,)`` beyond which distance one is of no use to each of ``left``, and may be left out
+        own (True): whether a vector may be its own neighbor
+
+    Returns:
+        ``rows, cols, distances``, each ``(m,)``, places in the blocks, row by row
     """
-    buffer = np.empty(min(TILE, len(space)) ** 2, dtype=np.float32)
-    for rows, cols in _upper_tiles(len(space), TILE, progress):
-        yield rows, cols, _product(space.left[rows], space.right[cols], buffer)
+    found = []
+    for start in range(0, len(left), _TILE):
+        rows = slice(start, min(len(left), start + _TILE))
+        scores = left.left[rows] @ right.right.T
+        if not own:
+            scores[left.numbers[rows, None] == right.numbers[None, :]] = -np.inf
+        least = np.partition(scores, -k, axis=1)[:, -k] if k < len(right) else np.full(len(scores), -4.0)
+        if within is not None:
+            least = np.maximum(least, left.frame.score(within[rows]))
+        # Rounding could hide a near one behind those at most this far below.
+        row, col = np.nonzero(scores >= least[:, None] - 2 * left.frame.slack)
+        row += start
+        distance = left.distances(row, right, col)
+        first = first_of_each(row, col, distance, k)
+        found.append((row[first], col[first], distance[first]))
+    rows_, cols, distances = (np.concatenate(part) for part in zip(*found, strict=True))
+    return rows_, cols, distances
 
 
-def _upper_tiles(n: int, size: int, progress: Progress) -> Iterator[tuple[slice, slice]]:
-    slices = [slice(start, min(n, start + size)) for start in range(0, n, size)]
-    total = len(slices) * (len(slices) + 1) // 2
-    pairs_of_slices = ((rows, cols) for i, rows in enumerate(slices) for cols in slices[i:])
-    for done, (rows, cols) in enumerate(pairs_of_slices):
-        if progress is not None:
-            progress(done, total)
-        yield rows, cols
-    if progress is not None:
-        progress(total, total)
+def first_of_each(rows: Indices, cols: Indices, distances: Floats, k: int) -> Indices:
+    """Return where the ``k`` nearest of each row are, row by row; of equally near ones the first."""
+    order = np.lexsort((cols, distances, rows))
+    rows = rows[order]
+    return order[np.arange(len(rows)) - np.searchsorted(rows, rows) < k]
+
+
+def _candidates(
+    left: Block,
+    rows: slice,
+    right: Block,
+    cols: slice,
+    cut: float,
+    buffer: Singles,
+    of_rows: Indices,
+    of_cols: Indices,
+) -> Iterator[tuple[Indices, Indices, Singles]]:
+    """The pairs of a square, counted from its corner, that score ``cut`` or more, a strip of its rows at a time."""
+    some_rows, some_cols = np.arange(rows.stop - rows.start), np.arange(cols.stop - cols.start)
+    if left.sketch is not None and right.sketch is not None:
+        rough = _product(left.sketch[0][rows], right.sketch[1][cols], buffer)
+        near = rough >= np.float32(cut - left.frame.top - left.frame.slack)
+        count = np.count_nonzero(near)
+        if count == 0:
+            return
+        if count * _PAIR_COST < near.size:
+            row, col = _places(near)
+            apart = of_rows[row] != of_cols[col]
+            row, col = row[apart], col[apart]
+            scores = left.scores(row + rows.start, right, col + cols.start)
+            good = scores >= cut
+            yield row[good], col[good], scores[good]
+            return
+        some_rows, some_cols = some_rows[near.any(axis=1)], some_cols[near.any(axis=0)]
+    scores = _product(left.left[rows][some_rows], right.right[cols][some_cols], buffer)
+    for start in range(0, len(some_rows), _STRIP):
+        strip, at = scores[start : start + _STRIP], some_rows[start : start + _STRIP]
+        near = strip >= np.float32(cut)
+        if np.count_nonzero(near) > len(some_cols):
+            near &= of_rows[at, None] != of_cols[some_cols]
+        row, col = _places(near)
+        yield at[row], some_cols[col], strip[row, col]
 
 
 def _product(left: Singles, right: Singles, buffer: Singles) -> Singles:
@@ -204,51 +168,16 @@ def _product(left: Singles, right: Singles, buffer: Singles) -> Singles:
     return np.matmul(left, right.T, out=scores)
 
 
-def _one_group(groups: Indices, rows: Indices, cols: Indices) -> bool:
-    group = groups[rows[0]]
-    return bool((groups[rows] == group).all() and (groups[cols] == group).all())
-
-
-def _candidates(
-    space: Space, left: slice, right: slice, cut: float, buffer: Singles, groups: Indices | None
-) -> Iterator[Block]:
-    """The pairs of positions of a tile that score ``cut`` or more, a strip of its rows at a time."""
-    rows, cols = np.arange(left.start, left.stop), np.arange(right.start, right.stop)
-    if space.rough is not None:
-        rough = _product(space.rough[0][left], space.rough[1][right], buffer)
-        near = rough >= np.float32(cut - space.top - space.slack)
-        count = np.count_nonzero(near)
-        if count == 0:
-            return
-        rows, cols = rows[near.any(axis=1)], cols[near.any(axis=0)]
-        if count * _PAIR_COST < len(rows) * len(cols):
-            row, col = _positions(near)
-            row, col = row + left.start, col + right.start
-            block = Block(row, col, space.scores(row, col))
-            yield _only(block, block.scores >= cut)
-            return
-    scores = _product(space.left[rows], space.right[cols], buffer)
-    for start in range(0, len(rows), _STRIP):
-        strip, row_numbers = scores[start : start + _STRIP], rows[start : start + _STRIP]
-        near = strip >= np.float32(cut)
-        if groups is not None and np.count_nonzero(near) > len(cols):
-            near &= groups[space.order[row_numbers], None] != groups[space.order[cols]]
-        row, col = _positions(near)
-        yield Block(row_numbers[row], cols[col], strip[row, col])
-
-
-def _positions(near: NDArray[np.bool_]) -> tuple[Indices, Indices]:
+def _places(near: NDArray[np.bool_]) -> tuple[Indices, Indices]:
     row, col = np.divmod(np.flatnonzero(near), near.shape[1])
     return row, col
 
 
-def _settled(space: Space, limit: float, block: Block) -> Block:
-    """Drop the candidates that are too far, deciding in float64 where rounding could."""
-    doubtful = np.flatnonzero(block.scores < space.score(limit) + space.slack)
-    near = np.ones(len(block.rows), dtype=bool)
-    near[doubtful] = space.exact(block.rows[doubtful], block.cols[doubtful]) <= limit
-    return _only(block, near)
-
-
-def _only(block: Block, wanted: NDArray[np.bool_]) -> Block:
-    return block if wanted.all() else Block(block.rows[wanted], block.cols[wanted], block.scores[wanted])
+def _settled(
+    left: Block, rows: Indices, right: Block, cols: Indices, scores: Singles, limit: float
+) -> NDArray[np.bool_]:
+    """Which candidates are near, decided in float64 where rounding could."""
+    doubtful = np.flatnonzero(scores < left.frame.score(limit) + left.frame.slack)
+    near = np.ones(len(rows), dtype=bool)
+    near[doubtful] = left.distances(rows[doubtful], right, cols[doubtful]) <= limit
+    return near

@@ -1,161 +1,173 @@
-"""The minimum spanning tree of all pairs of vectors, exact, in bounded memory and one pass.
+"""The minimum spanning tree of all pairs of vectors, from tiles, in bounded memory and one pass.
 
-The tree of the edges seen so far, together with those still to come, has the tree of all edges. An edge no
-shorter than the longest one on the path that already joins its ends is in no minimum tree; a bound on that
-path, from the longest edge between each vector and the root, drops nearly all edges as soon as they are
-computed.
+The tree of the edges seen so far, together with those still to come, has the tree of all edges. An edge no shorter than
+the longest one on a path that already joins its ends is in no minimum tree; a bound on that path, from the longest edge
+between each vector and number 0, drops nearly all edges as soon as they are computed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-from . import neighbors
-from . import vectors as vec
-from .neighbors import Progress
-from .space import Space
+from . import tiles
+from .blocks import Block, Blocks, Frame, Singles
+from .neighbors import Progress, numbers, squares
+from .tiles import Run
 from .vectors import Floats, Indices
 
+Edges = tuple[Indices, Indices, Floats]
+"""``left, right, length``, each ``(m,)``."""
+
 _PENDING = 2**21
+_NONE: Edges = (np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
 
 
-@dataclass(frozen=True)
-class Tree:
-    """Edges ``left[i] - right[i]`` of length ``distance[i]``, each ``(n - 1,)``, shortest first."""
+def spanning_tree(blocks: Blocks, *, run: Run = tiles.here, progress: Progress = None) -> Edges:
+    """Return the edges of the minimum spanning tree, shortest first: single linkage (Gower & Ross 1969).
 
-    left: Indices
-    right: Indices
-    distance: Floats
-
-
-def spanning_tree(
-    space: Space, core: Floats | None = None, *, limit: float = inf, progress: Progress = None
-) -> Tree:
-    """Return the minimum spanning tree of ``space`` under the mutual reachability distance.
-
-    That is ``max(distance(i, j), core[i], core[j])`` (Campello et al. 2013); without ``core`` the distance
-    itself, whose tree is single linkage (Gower & Ross 1969). Lengths are computed in float64; which of two
-    edges that differ by less than 1e-6 is in the tree may be decided by float32.
+    Lengths are computed in float64; which of two edges that differ by less than 1e-6 is in the tree may be decided by
+    float32.
 
     Args:
-        space: the vectors; worth arranging for a small ``limit``, else not to be arranged
-        core (None): ``(n,)`` core distances; infinite ones never come into reach
-        limit (infinite): longer edges are left out, which makes the tree a forest, and quicker
+        blocks: the vectors; no sketch is of use
+        run (here): carries out the tiles
         progress (None): called with (done, total) tiles; may raise to cancel
     """
-    core = np.zeros(len(space)) if core is None else core
-    builder = _Builder(space, core)
-    if limit < inf:
-        for block in neighbors.blocks(space, limit, progress=progress):
-            builder.add(block.rows, block.cols, block.scores)
-    else:
-        for rows, cols, scores in neighbors.tiles(space, progress=progress):
-            builder.add_tile(rows, cols, scores)
-    builder.shrink()
-    left, right = builder.left, builder.right
-    exact = vec.between(space.vectors, left, right, metric=space.metric)
-    distance = np.maximum(exact, np.maximum(core[left], core[right]))
-    order = np.lexsort((right, left, distance))
-    return Tree(left[order], right[order], distance[order])
+    n = len(blocks.chosen)
+    if n == 0:
+        return _NONE
+    tree, longest = _NONE, np.full(n, inf)
+    waiting: list[Edges] = []
+
+    def settle() -> None:
+        nonlocal tree, longest
+        tree = _shrunk(n, [tree, *waiting])
+        longest = _longest(n, tree)
+        waiting.clear()
+
+    def known(at: Indices) -> tuple[Floats]:
+        # As soon as there is as much to gain as is known. A vector not in the tree yet has no bound.
+        new = sum(len(left) for left, _, _ in waiting)
+        if new > len(tree[0]) or (new > 0 and at[0] >= blocks.size and longest[at].max() == inf):
+            settle()
+        return (longest[at],)
+
+    for answer in tiles.compare(blocks, span, known, run=run, progress=progress):
+        waiting.append(answer)
+    settle()
+    left, right, length = tree
+    order = np.lexsort((right, left, length))
+    return left[order], right[order], length[order]
+
+
+def span(left: Block, right: Block | None, longest: Floats) -> Edges:
+    """Task: the edges of a tile that may be in the tree, at most one for each vector.
+
+    Args:
+        left, right: the blocks
+        longest: ``(m,)`` a bound on the longest edge between each vector and number 0, infinite where none is known
+    """
+    other, offset = (left, 0) if right is None else (right, len(left))
+    builder = _Builder(left.frame, longest)
+    for rows, cols in squares(len(left), None if right is None else len(right)):
+        builder.add(left.left[rows] @ other.right[cols].T, rows.start, cols.start + offset)
+    one, two, _ = builder.edges()
+    at, place = numbers(left, right), two - offset
+    return at[one], at[two], left.distances(one, other, place)
 
 
 class _Builder:
-    """The tree of the edges seen so far and the edges not yet compared with it."""
+    """The edges of a tile that may be of use, and how far each vector is from number 0 by the edges seen so far."""
 
-    def __init__(self, space: Space, core: Floats):
-        n = len(space)
-        self.space = space
-        self.core = core
-        self.left = self.right = np.empty(0, dtype=np.intp)
-        self.length = np.empty(0, dtype=np.float64)
-        self.pending: list[tuple[Indices, Indices, Floats]] = []
-        self.waiting = 0  # edges in ``pending``
-        # The tree each vector is in, by a vector of it, and the longest edge on the way there.
-        self.root = np.arange(n)
-        self.to_root = np.zeros(n)
+    def __init__(self, frame: Frame, longest: Floats):
+        self.frame = frame
+        self.n = len(longest)
+        own = np.flatnonzero(longest < inf) if (longest < inf).any() else np.zeros(1, dtype=np.intp)
+        # One more node stands for number 0; where nothing is known, the tile's first vector does.
+        start = np.where(longest[own] < inf, longest[own], 0.0)
+        self.known: Edges = (own, np.full(len(own), self.n), start)
+        self.longest = longest.copy()
+        self.longest[own] = start
+        self.found: list[Edges] = []
+        self.waiting = 0  # edges in ``found``
 
-    def add(self, left: Indices, right: Indices, scores: NDArray[np.float32]) -> None:
-        """Take in some pairs."""
-        self._append(left, right, scores)
-        if self.waiting > _PENDING:
-            self.shrink()
-
-    def add_tile(self, rows: slice, cols: slice, scores: NDArray[np.float32]) -> None:
-        """Take in all pairs of a tile of the upper triangle, the first of which comes first."""
-        if rows != cols:
-            self._attach(rows, cols, scores)
+    def add(self, scores: Singles, row: int, col: int) -> None:
+        """Take in the scores of a square that begins at a row and a column; where they are the same, of its upper half."""
+        rows, cols = slice(row, row + len(scores)), slice(col, col + scores.shape[1])
+        self._attach(rows, cols, scores)
         bound = np.minimum(self._bound(rows)[:, None], self._bound(cols)[None, :])
-        row, col = np.divmod(np.flatnonzero(scores > bound), scores.shape[1])
-        if rows == cols:
-            row, col = row[row < col], col[row < col]
-        self.add(row + rows.start, col + cols.start, scores[row, col])
-        if cols.start == 0:
-            self.shrink()  # before the first tile is a tree there is no bound for any other
+        one, two = np.divmod(np.flatnonzero(scores > bound), scores.shape[1])
+        if row == col:
+            one, two = one[one < two], two[one < two]
+        self._append(one + row, two + col, scores[one, two])
+        if self.waiting > _PENDING or max(self.longest[rows].max(), self.longest[cols].max()) == inf:
+            self._shrink()
 
-    def shrink(self) -> None:
-        """Reduce tree and pending edges to the tree of both."""
-        n = len(self.space)
-        parts = [(self.left, self.right, self.length), *self.pending]
-        left, right, length = (np.concatenate(part) for part in zip(*parts, strict=True))
-        self.pending, self.waiting = [], 0
-        # scipy takes a zero for no edge.
-        graph = scipy.sparse.csr_matrix((1.0 + length, (left, right)), shape=(n, n))
-        tree = minimum_spanning_tree(graph, overwrite=True).tocoo()
-        self.left, self.right = tree.row.astype(np.intp), tree.col.astype(np.intp)
-        self.length = tree.data - 1.0
-        self._measure(tree)
+    def edges(self) -> Edges:
+        """Return the edges of the tree of those seen that lead nowhere else."""
+        self._shrink()
+        left, right, length = self.found[0]
+        return left, right, length
 
-    def _attach(self, rows: slice, cols: slice, scores: NDArray[np.float32]) -> None:
-        """Join each vector of ``cols`` that is not in the tree yet to its nearest in ``rows``."""
-        new = np.flatnonzero(self.root[cols] != 0)
-        if len(new) == 0 or (self.root[rows] != 0).any():
+    def _attach(self, rows: slice, cols: slice, scores: Singles) -> None:
+        """Join each column that no path leads to yet to the nearest of the rows, if paths lead to all of them."""
+        new = np.flatnonzero(self.longest[cols] == inf)
+        if len(new) == 0 or self.longest[rows].max() == inf:
             return
         row = scores[:, new].argmax(axis=0)
-        left, right = row + rows.start, new + cols.start
-        length = self._append(left, right, scores[row, new])
-        self.to_root[right] = np.maximum(length, self.to_root[left])
-        self.root[right] = 0
-        scores[row, new] = -np.inf
+        length = self._append(row + rows.start, new + cols.start, scores[row, new])
+        self.longest[new + cols.start] = np.maximum(length, self.longest[row + rows.start])
+        scores[row, new] = -inf
 
-    def _append(self, left: Indices, right: Indices, scores: NDArray[np.float32]) -> Floats:
-        length = np.maximum(self.space.distance(scores), np.maximum(self.core[left], self.core[right]))
-        useful = length < np.maximum(self.to_root[left], self.to_root[right])
-        useful |= self.root[left] != self.root[right]
-        self.pending.append((left[useful], right[useful], length[useful]))
-        self.waiting += int(np.count_nonzero(useful))
+    def _append(self, left: Indices, right: Indices, scores: Singles) -> Floats:
+        length = self.frame.distance(scores)
+        self.found.append((left, right, length))
+        self.waiting += len(length)
         return length
 
     def _bound(self, part: slice) -> NDArray[np.float32]:
-        """The score above which an edge between vectors of the first tree can be of use; none elsewhere."""
-        length = np.where(self.root[part] == 0, self.to_root[part], inf)
-        bound: NDArray[np.float32] = self.space.score(length).astype(np.float32)
+        """The score above which an edge can be of use."""
+        bound: NDArray[np.float32] = self.frame.score(self.longest[part]).astype(np.float32)
         return bound
 
-    def _measure(self, tree: scipy.sparse.coo_matrix) -> None:
-        """Set ``root`` and ``to_root`` by pointer doubling, since a tree can be as deep as it is large."""
-        up = _parents(tree)
-        longest = np.zeros(len(up))
-        longest[np.where(up[self.right] == self.left, self.right, self.left)] = self.length
-        while (up != up[up]).any():
-            longest = np.maximum(longest, longest[up])
-            up = up[up]
-        self.root, self.to_root = up, longest
+    def _shrink(self) -> None:
+        """Reduce the edges to the tree of them and what is known."""
+        left, right, length = tree = _shrunk(self.n + 1, [self.known, *self.found])
+        self.longest = _longest(self.n + 1, tree, self.n)[:-1]
+        own = right < self.n
+        self.found, self.waiting = [(left[own], right[own], length[own])], 0
 
 
-def _parents(forest: scipy.sparse.coo_matrix) -> Indices:
-    """The parent of each vector; the first of each tree is its own."""
-    n = forest.shape[0]
-    first = np.unique(connected_components(forest, directed=False)[1], return_index=True)[1]
-    # One more node joins the trees, so that a single search walks all of them.
-    rows = np.concatenate([forest.row, np.full(len(first), n)])
-    cols = np.concatenate([forest.col, first])
-    joined = scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, cols)), shape=(n + 1, n + 1))
-    parent: Indices = breadth_first_order(joined, n, directed=False)[1][:n].astype(np.intp)
-    parent[first] = first
-    return parent
+def _shrunk(n: int, parts: list[Edges]) -> Edges:
+    """The minimum spanning forest of some edges, each of which is given once."""
+    left, right, length = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.argsort(length, kind="stable")
+    # By rank, from 1: scipy takes a zero for no edge, and a sum for edges that are given twice.
+    rank = np.arange(1.0, len(order) + 1)
+    graph = scipy.sparse.csr_matrix((rank, (left[order], right[order])), shape=(n, n))
+    chosen = order[minimum_spanning_tree(graph, overwrite=True).data.astype(np.intp) - 1]
+    return left[chosen], right[chosen], length[chosen]
+
+
+def _longest(n: int, forest: Edges, root: int = 0) -> Floats:
+    """The longest edge on the way from each vector to the root, infinite where none leads there.
+
+    By pointer doubling, since a tree can be as deep as it is large.
+    """
+    left, right, length = forest
+    graph = scipy.sparse.csr_matrix((np.ones(len(left)), (left, right)), shape=(n, n))
+    up = breadth_first_order(graph, root, directed=False)[1].astype(np.intp)
+    up[root] = root
+    longest = np.where(up < 0, inf, 0.0)
+    reached = up[left] >= 0
+    longest[np.where(up[right] == left, right, left)[reached]] = length[reached]
+    up = np.where(up < 0, np.arange(n), up)
+    while (up != up[up]).any():
+        longest = np.maximum(longest, longest[up])
+        up = up[up]
+    return longest

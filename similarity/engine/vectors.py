@@ -81,16 +81,24 @@ def unit(vectors: Vectors) -> Floats:
     return double
 
 
-def between(vectors: Vectors, rows: Indices, cols: Indices, *, metric: str = "cosine") -> Floats:
-    """Return the distance ``(m,)`` of each pair ``vectors[rows[i]], vectors[cols[i]]``.
+def between(
+    vectors: Vectors,
+    rows: Indices,
+    cols: Indices,
+    *,
+    metric: str = "cosine",
+    others: Vectors | None = None,
+) -> Floats:
+    """Return the distance ``(m,)`` of each pair ``vectors[rows[i]], others[cols[i]]``; by default in one array.
 
     Computed in float64, pair by pair: a pair has one distance whatever it is computed together with, the same
     in both directions, and equal vectors have exactly 0. Cosine is half the squared distance of the unit
     vectors, which does not cancel for close ones as ``1 - cos`` does.
     """
+    others = vectors if others is None else others
     result = np.empty(len(rows), dtype=np.float64)
     for part in chunks(len(rows), vectors.shape[1]):
-        result[part] = _distance(vectors[rows[part]], vectors[cols[part]], metric)
+        result[part] = _distance(vectors[rows[part]], others[cols[part]], metric)
     return result
 
 

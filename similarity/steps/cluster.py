@@ -16,7 +16,7 @@ from ..engine import clusters as engine_clusters
 from ..engine.calibration import ALIKE, usual_distance
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
-from ..engine.sweep import eps_for_target
+from ..engine.sweep import check_min_samples, eps_for_target
 from ..engine.vectors import percent as similarity_percent
 from ..options import AUTO, ClusterOptions
 from ..progress import Report, about, silent
@@ -117,9 +117,11 @@ def cluster(
     Nothing is written before the labels are known. An earlier result of the run, also of later steps, is replaced.
 
     Raises:
-        ValueError: if the samples, the field or a name does not do
+        ValueError: if the samples, the field or a name does not do, or there is a target and ``min_samples`` is above 2
         Busy: if another operator is at work on the run
     """
+    if options.target is not None:
+        check_min_samples(options.min_samples)
     with lock(samples._dataset, f"run-{options.run_key}"):
         samples = sm.flat(samples)
         runs.refuse_foreign(samples._dataset, options.run_key, _owned(options.run_key))

@@ -98,7 +98,7 @@ class _Keeping:
         rank = keep_order(in_run, self.ids, self.matrix, self.labels, self.options, metric)
         guarded = protected(in_run, self.ids, self.options)
         found = self._choose(rank, guarded, self.options.cover, report)
-        proof = certify(self.labels, found, vectors=self.matrix, eps=self.eps, metric=metric)
+        proof = certify(self.labels, found, eps=self.eps, metric=metric)
         covering = found if self.options.cover else self._choose(rank, guarded, True, report)
         numbers = {
             "kept_with_cover": int(covering.kept.sum()),
@@ -158,7 +158,7 @@ class _Keeping:
             identical=len(identical),
             identical_pairs=pairs,
             beyond_eps=proof.beyond_eps,
-            spreads={spread.label: spread.spread for spread in proof.spreads},
+            spreads=proof.spreads,
             largest_share=proof.largest_share,
             warnings=[cluster.large_cluster_warning(proof.largest_share)] if proof.alarm else [],
             notes=self._notes(proof, numbers),

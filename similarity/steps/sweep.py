@@ -183,8 +183,9 @@ def sweep(
     The sweep is kept in a file under ``$ONLYONE_HOME`` and found again as long as the vectors are the same.
 
     Raises:
-        ValueError: if the samples or the field do not do
+        ValueError: if the samples or the field do not do, or ``min_samples`` is above 2
     """
+    engine_sweep.check_min_samples(options.min_samples)
     samples = sm.flat(samples)
     report("Reading the vectors", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)

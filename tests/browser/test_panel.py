@@ -63,7 +63,7 @@ def test_clustering_and_keeping_from_the_panel_give_its_numbers(app, embedded, c
 
 def test_the_form_of_the_clustering_holds_the_threshold_chosen_in_the_panel(app, embedded, copy):
     made = copy(embedded)
-    call("cluster_duplicates", made, eps=EPS, min_samples=3)
+    call("cluster_duplicates", made, eps=EPS, min_samples=1)
     opened = app(made)
     panel = Panel(opened).ready()
     chosen = EPS_OF.search(panel.drag(0.2))[1]
@@ -79,7 +79,7 @@ def test_the_form_of_the_clustering_holds_the_threshold_chosen_in_the_panel(app,
     made.reload()
     step = plugin("similarity.data.runs").load(made, "other")["steps"]["cluster"]
     assert f"{step['eps']:.4g}" == chosen
-    assert step["options"]["min_samples"] == 3
+    assert step["options"]["min_samples"] == 1
 
 
 def test_a_cluster_is_shown_in_the_grid(app, deduplicated):

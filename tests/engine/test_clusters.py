@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
-from similarity.engine import clusters, neighbors
+from similarity.engine import clusters
 from similarity.engine import vectors as vec
 
 STORED, STREAMED = 2**30, 0
@@ -26,28 +26,17 @@ def datasets(draw):
     return vectors.astype(np.float32)
 
 
-@given(datasets(), st.floats(-4, -0.5), st.integers(1, 5), st.sampled_from(vec.METRICS))
+@given(datasets(), st.floats(-4, -0.5), st.sampled_from([1, 2, 3, 4, 8]), st.sampled_from(vec.METRICS))
 @settings(max_examples=200, deadline=None)
 def test_labels_equal_scikit_learns_stored_and_streamed(vectors, exponent, min_samples, metric):
     eps = 10**exponent
-    rows, cols = np.triu_indices(len(vectors), 1)
-    if (np.abs(vec.between(vectors, rows, cols, metric=metric) - eps) < 1e-6).any():
-        return
+    distances = vec.between(vectors, *np.triu_indices(len(vectors), 1), metric=metric)
+    assume(not (np.abs(distances - eps) < 1e-6).any())
     truth = scikit_learn(vectors, eps, min_samples, metric)
     for memory in (STORED, STREAMED):
         labels = clusters.dbscan(vectors, eps=eps, min_samples=min_samples, metric=metric, memory=memory)
         np.testing.assert_array_equal(labels, truth)
         assert labels.dtype == np.int64
-
-
-@given(datasets(), st.floats(-4, -0.5), st.integers(2, 5))
-@settings(max_examples=60, deadline=None)
-def test_streaming_in_small_tiles_gives_the_stored_labels(vectors, exponent, min_samples):
-    options = {"eps": 10**exponent, "min_samples": min_samples}
-    whole = clusters.dbscan(vectors, memory=STORED, **options)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "TILE", 7)
-        np.testing.assert_array_equal(clusters.dbscan(vectors, memory=STREAMED, **options), whole)
 
 
 @given(datasets(), st.floats(-12, -0.5), st.integers(1, 5))
@@ -59,6 +48,12 @@ def test_exact_duplicates_share_a_label(vectors, exponent, min_samples):
         assert len(set(labels[copies].tolist())) == 1
         if len(copies) >= min_samples:
             assert labels[copies[0]] != clusters.NOISE
+
+
+def test_copies_that_differ_by_rounding_share_a_label_at_any_eps():
+    vectors = np.random.default_rng(0).random((20, 512)).astype(np.float32)
+    labels = clusters.dbscan(np.vstack([vectors, np.float32(1.7) * vectors]), eps=1e-12)
+    assert labels.tolist() == [*range(20), *range(20)]
 
 
 @pytest.mark.parametrize("memory", [STORED, STREAMED])
@@ -81,41 +76,33 @@ def test_a_border_sample_takes_the_smallest_adjacent_number(memory):
         assert labels[3] == 0
 
 
-@given(datasets(), st.floats(-4, -0.5), st.randoms())
-@settings(max_examples=50, deadline=None)
-def test_the_clusters_do_not_depend_on_the_order(vectors, exponent, random):
-    order = np.array(random.sample(range(len(vectors)), len(vectors)))
-    one = clusters.dbscan(vectors, eps=10**exponent)
-    other = np.empty_like(one)
-    other[order] = clusters.dbscan(vectors[order], eps=10**exponent)
-    together = one[:, None] == one[None, :]
-    np.testing.assert_array_equal(together, other[:, None] == other[None, :])
-
-
 def test_no_and_one_sample_work():
-    assert clusters.dbscan(np.empty((0, 4)), eps=0.1).tolist() == []
-    assert clusters.dbscan(np.ones((1, 4)), eps=0.1).tolist() == [-1]
-    assert clusters.dbscan(np.ones((1, 4)), eps=0.1, min_samples=1).tolist() == [0]
+    for min_samples, alone in ((1, 0), (2, -1), (3, -1)):
+        assert clusters.dbscan(np.empty((0, 4)), eps=0.1, min_samples=min_samples).tolist() == []
+        assert clusters.dbscan(np.ones((1, 4)), eps=0.1, min_samples=min_samples).tolist() == [alone]
 
 
 def test_all_identical_are_one_cluster():
-    assert set(clusters.dbscan(np.ones((30, 4)), eps=1e-9).tolist()) == {0}
+    for min_samples in (1, 2, 30):
+        assert set(clusters.dbscan(np.ones((30, 4)), eps=1e-9, min_samples=min_samples).tolist()) == {0}
 
 
 def test_the_input_is_not_modified():
     vectors = np.random.default_rng(0).random((40, 4)).astype(np.float32)
     vectors.flags.writeable = False
     clusters.dbscan(vectors, eps=0.01)
-    clusters.dbscan(vectors, eps=0.01, memory=STREAMED, metric="euclidean")
+    clusters.dbscan(vectors, eps=0.01, min_samples=3, memory=STREAMED, metric="euclidean")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"eps": 0}, "eps must be a number above 0, got 0"),
-        ({"eps": -1}, "eps must be a number above 0, got -1"),
-        ({"eps": 0.1, "min_samples": 0}, "min_samples must be 1 or more, got 0"),
-        ({"eps": 0.1, "metric": "dot"}, "metric must be one of cosine, euclidean, got 'dot'"),
+        ({"eps": 0}, "eps .* 0"),
+        ({"eps": -1}, "eps .* -1"),
+        ({"eps": float("nan")}, "eps .* nan"),
+        ({"eps": float("inf")}, "eps .* inf"),
+        ({"eps": 0.1, "min_samples": 0}, "min_samples .* 0"),
+        ({"eps": 0.1, "metric": "dot"}, "metric .* 'dot'"),
     ],
 )
 def test_an_option_out_of_bounds_is_refused_with_its_value(options, message):
@@ -126,12 +113,3 @@ def test_an_option_out_of_bounds_is_refused_with_its_value(options, message):
 def test_a_vector_that_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="number 1: it has length zero"):
         clusters.dbscan(np.array([[1.0, 1.0], [0.0, 0.0]]), eps=0.1)
-
-
-@pytest.mark.parametrize("memory", [STORED, STREAMED])
-def test_cancelling_is_not_swallowed(memory):
-    def cancel(done, total):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        clusters.dbscan(np.random.default_rng(0).random((9, 4)), eps=0.1, memory=memory, progress=cancel)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similarity.engine import clusters, keepers
+from similarity.engine import clusters, cover, keepers
 from similarity.engine import vectors as vec
 from similarity.engine.certificate import certify
 
@@ -127,7 +127,8 @@ def test_a_slow_pan_is_one_cluster_of_which_cover_keeps_a_greedy_cover(pan):
 def test_cover_in_blocks_equals_cover_at_once(pan, monkeypatch):
     labels = np.zeros(101, dtype=np.int64)
     whole = keepers.keep(pan, labels, eps=1e-4, cover=True)
-    monkeypatch.setattr(keepers, "_BLOCK", 9)
+    monkeypatch.setattr(cover, "_ROWS", 9)
+    monkeypatch.setattr(cover, "_COLUMNS", 5)
     monkeypatch.setattr(keepers, "_COLUMNS", 4)
     parts = keepers.keep(pan, labels, eps=1e-4, cover=True)
     np.testing.assert_array_equal(parts.kept_index, whole.kept_index)
@@ -164,19 +165,14 @@ def test_a_rank_of_nan_is_refused():
 
 def test_the_certificate_shows_the_chain_and_cover_resolves_it(pan):
     labels = clusters.dbscan(pan, eps=PAN_EPS)
-    options = {"vectors": pan, "eps": PAN_EPS}
-    chained = certify(labels, keepers.keep(pan, labels, eps=PAN_EPS), **options)
+    chained = certify(labels, keepers.keep(pan, labels, eps=PAN_EPS), eps=PAN_EPS)
     assert chained.beyond_eps > 50
-    assert chained.worst_distance == pytest.approx(0.377, abs=0.001)
     assert chained.worst_similarity == pytest.approx(62.3, abs=0.1)
-    assert chained.worst[0].index == 100
-    assert chained.worst[0].kept_index == 0
-    assert chained.spreads[0].across == pytest.approx(0.377, abs=0.001)
+    assert chained.spreads == {0: pytest.approx(0.377, abs=0.001)}
     assert (chained.alarm, chained.largest_share) == (True, 1.0)
-    covered = certify(labels, keepers.keep(pan, labels, eps=PAN_EPS, cover=True), **options)
+    covered = certify(labels, keepers.keep(pan, labels, eps=PAN_EPS, cover=True), eps=PAN_EPS)
     assert covered.beyond_eps == 0
-    assert covered.worst_distance <= PAN_EPS
-    assert covered.spreads[0].kept == 7
+    assert 0 < covered.spreads[0] <= PAN_EPS
 
 
 @given(cases())
@@ -184,21 +180,26 @@ def test_the_certificate_shows_the_chain_and_cover_resolves_it(pan):
 def test_the_certificate_counts_what_the_keepers_say(case):
     vectors, labels, options = case
     result = keepers.keep(vectors, labels, **options)
-    proof = certify(labels, result, vectors=vectors, eps=options["eps"], metric=options["metric"], worst=5)
-    assert proof.dropped == len(vectors) - result.kept.sum()
-    assert [pair.distance for pair in proof.worst] == sorted(result.distance[~result.kept], reverse=True)[:5]
-    assert sum(spread.size - spread.kept for spread in proof.spreads) == proof.dropped
-    assert [spread.label for spread in proof.spreads] == list(range(labels.max(initial=-1) + 1))
-    for spread in proof.spreads:
-        members = np.flatnonzero(labels == spread.label)
-        rows, cols = (part.reshape(-1) for part in np.meshgrid(members, members))
-        widest = vec.between(vectors, rows, cols, metric=options["metric"]).max()
-        assert spread.across <= widest
-        assert spread.spread == result.distance[members].max()
+    proof = certify(labels, result, eps=options["eps"], metric=options["metric"])
+    assert proof.worst_similarity == min(result.similarity, default=100.0)
+    assert proof.beyond_eps == sum(
+        result.distance > max(options["eps"], 1e-6 * (options["metric"] == "cosine"))
+    )
+    assert list(proof.spreads) == list(range(labels.max(initial=-1) + 1))
+    for label, spread in proof.spreads.items():
+        assert spread == result.distance[labels == label].max()
+    sizes = np.bincount(labels[labels >= 0])
+    assert proof.largest_share == max(sizes, default=0) / max(1, len(labels))
+    assert proof.alarm == (proof.largest_share > 0.5)
 
 
 def test_an_empty_dataset_has_a_certificate():
     nothing = np.empty((0, 3))
     labels = np.empty(0, dtype=np.int64)
-    proof = certify(labels, keepers.keep(nothing, labels, eps=0.1), vectors=nothing, eps=0.1)
-    assert (proof.dropped, proof.worst_similarity, proof.largest_share, proof.alarm) == (0, 100.0, 0.0, False)
+    proof = certify(labels, keepers.keep(nothing, labels, eps=0.1), eps=0.1)
+    assert (proof.worst_similarity, proof.spreads, proof.largest_share, proof.alarm) == (
+        100.0,
+        {},
+        0.0,
+        False,
+    )

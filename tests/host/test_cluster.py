@@ -128,6 +128,13 @@ def test_min_samples_1_makes_single_clusters_that_are_not_tagged(vector_dataset)
     assert tags(made)[5] == []
 
 
+def test_a_target_is_refused_with_min_samples_above_2(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    with pytest.raises(ValueError, match=r"min_samples is 3: .* target"):
+        cluster(made, eps="auto", target="3", min_samples=3)
+    assert not made.has_sample_field("dedup_cluster")
+
+
 def test_only_the_largest_clusters_up_to_a_cap_become_tags_and_the_field_has_all(vector_dataset, monkeypatch):
     monkeypatch.setattr(step, "MOST_TAGS", 1)
     made = vector_dataset(THREE_GROUPS)

@@ -132,6 +132,9 @@ def clustering(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str,
         f"{dense:,} vectors": Task("cluster_ours", {"n": dense}),
         f"{dense:,} vectors where nothing prunes": Task("cluster_ours", unpruned),
         f"one cluster of {dense:,}": Task("cluster_ours", {"n": dense, "dense": dense}),
+        f"one cluster of {half:,}, min_samples 4": Task(
+            "cluster_ours", {"n": half, "dense": half, "min_samples": 4}
+        ),
     }
     return compared | in_turns(alone, 1)
 

@@ -91,13 +91,13 @@ def bfloat16_effect(n: int, megapixels: float | None, folder: str) -> dict[str, 
     return {"percentage_points": float(100 * np.abs(exact @ exact.T - quick @ quick.T).max())}
 
 
-def cluster_ours(n: int, dense: int = 0, eps: float = data.EPS) -> dict[str, float]:
+def cluster_ours(n: int, dense: int = 0, eps: float = data.EPS, min_samples: int = 2) -> dict[str, float]:
     """DBSCAN labels by OnlyOne."""
     from similarity.engine.clusters import dbscan
 
     vectors = data.vectors(n, dense)
     started = time.perf_counter()
-    labels = dbscan(vectors, eps=eps)
+    labels = dbscan(vectors, eps=eps, min_samples=min_samples)
     return {
         "seconds": time.perf_counter() - started,
         "clusters": int(labels.max()) + 1,
@@ -139,7 +139,7 @@ def keepers(n: int, dense: int, cover: bool) -> dict[str, float]:
     labels = dbscan(vectors, eps=data.EPS)
     started = time.perf_counter()
     found = keep(vectors, labels, eps=data.EPS, cover=cover)
-    certify(labels, found, vectors=vectors, eps=data.EPS)
+    certify(labels, found, eps=data.EPS)
     return {"seconds": time.perf_counter() - started, "kept": int(found.kept.sum())}
 
 

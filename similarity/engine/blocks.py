@@ -1,0 +1,279 @@
+"""Vectors cut into blocks, laid out so that one matrix product compares all vectors of two blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import vectors as vec
+from .vectors import Floats, Indices, Vectors
+
+Singles = NDArray[np.float32]
+
+SIZE = 8192  # vectors of a block
+
+_LONG = 192  # values of a vector from which a sketch saves more than it costs
+_MANY = 2048  # vectors from which it does
+_DIRECTIONS = 61  # 64 columns with the three that the bound needs
+_SAMPLE = 4096
+_LEAF = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Sketch:
+    """A projection that rules out most far pairs: no difference gets longer, and most stay long.
+
+    Attributes:
+        middle: ``(d,)`` is taken off first
+        directions: ``(d, k)`` orthonormal
+    """
+
+    middle: Floats
+    directions: Floats
+
+    @classmethod
+    def of(cls, points: Singles) -> Sketch:
+        """Return directions near the principal ones (subspace iteration, Halko et al. 2011) of a sample of points."""
+        sample = points.astype(np.float64)
+        middle = sample.mean(axis=0)
+        sample -= middle
+        d = sample.shape[1]
+        basis: Floats = np.random.default_rng(0).normal(size=(d, min(d, _DIRECTIONS)))
+        for _ in range(3):
+            basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
+        return cls(middle, basis)
+
+    def flatten(self, points: Singles) -> tuple[Singles, Floats]:
+        """Project points. That never lengthens a difference; nor does replacing what is left over by its length.
+
+        Returns:
+            a tuple of
+
+            - flat: ``(n, k + 1)``, such that ``|flat[i] - flat[j]| <= |points[i] - points[j]|``, rounding apart
+            - half: ``(n,)`` minus half the squared lengths of ``flat``
+        """
+        basis = self.directions
+        flat = np.empty((len(points), basis.shape[1] + 1), dtype=np.float32)
+        half = np.empty(len(points), dtype=np.float64)
+        for part in vec.chunks(*points.shape):
+            shifted = points[part] - self.middle
+            squared = np.square(shifted).sum(axis=1)
+            flat[part, :-1] = shifted @ basis
+            left_over = squared - np.square(flat[part, :-1], dtype=np.float64).sum(axis=1)
+            flat[part, -1] = np.sqrt(np.maximum(left_over, 0.0))
+            half[part] = -0.5 * squared
+        return flat, half
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """How the vectors of one set are laid out, the same in each of its blocks.
+
+    A product of two laid out vectors is their score, which falls with their distance. For cosine it is cos. For
+    euclidean it is minus half the squared distance, of vectors shifted and scaled into the unit ball, where float32
+    does least harm.
+
+    Attributes:
+        metric: one of :data:`~similarity.engine.vectors.METRICS`
+        dimension: number of values of a vector
+        centre, scale: ``(d,)`` and a length, of the ball
+        sketch: None where it does not pay
+    """
+
+    metric: str
+    dimension: int
+    centre: Floats
+    scale: float
+    sketch: Sketch | None = None
+
+    @classmethod
+    def of(cls, vectors: Vectors, metric: str, *, sketch: bool = False) -> Frame:
+        """Return the frame of these vectors, with a sketch of a fixed sample where it pays."""
+        vec.check_metric(metric)
+        n, d = vectors.shape
+        plain = cls(metric, d, *(_ball(vectors) if metric == "euclidean" else (np.zeros(d), 1.0)))
+        if not sketch or n <= _MANY or d < _LONG:
+            return plain
+        sample = plain.points(vectors[:: max(1, n // _SAMPLE)])
+        return replace(plain, sketch=Sketch.of(sample))
+
+    @property
+    def top(self) -> float:
+        """The score of two equal vectors; below it the score falls by half the squared distance."""
+        return 1.0 if self.metric == "cosine" else 0.0
+
+    @property
+    def slack(self) -> float:
+        """A bound on the rounding error of a score.
+
+        Measured below 1e-6 for 512 values of one sign, the worst case; grows with the square root.
+        """
+        return 4e-6 * max(1.0, math.sqrt(self.dimension / 512))
+
+    def score(self, distance: Any) -> Any:
+        """Return the score of pairs at ``distance`` (scalar or array)."""
+        return 1.0 - distance if self.metric == "cosine" else -0.5 * (distance / self.scale) ** 2
+
+    def distance(self, scores: NDArray[Any]) -> Floats:
+        """Return the distances for ``scores``, to float32's precision."""
+        scores = scores.astype(np.float64)
+        if self.metric == "cosine":
+            return np.maximum(1.0 - scores, 0.0)
+        return self.scale * np.sqrt(np.maximum(-2.0 * scores, 0.0))
+
+    def points(self, vectors: Vectors) -> Singles:
+        """Return the vectors at length 1, or in the unit ball, ``(n, d)``."""
+        if self.metric == "cosine":
+            return vec.normalise(vectors)
+        result = np.empty(vectors.shape, dtype=np.float32)
+        for part in vec.chunks(*vectors.shape):
+            result[part] = (vectors[part] - self.centre) / self.scale
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some vectors of a set, ready to be compared; what :meth:`of` computes is left out when it is pickled.
+
+    ``one.left @ other.right.T`` are the scores of two blocks.
+
+    Attributes:
+        frame: of the set
+        numbers: ``(m,)`` the numbers of the vectors, in the set
+        vectors: ``(r, d)`` as they were given
+        rows: ``(m,)`` where in ``vectors`` they are
+        left, right: ``(m, k)`` the vectors laid out
+        sketch: a smaller ``left, right``, whose product is never less than score - top, rounding apart; or None
+    """
+
+    frame: Frame
+    numbers: Indices
+    vectors: Vectors
+    rows: Indices
+    left: Singles
+    right: Singles
+    sketch: tuple[Singles, Singles] | None
+
+    @classmethod
+    def of(
+        cls,
+        frame: Frame,
+        numbers: Indices,
+        vectors: Vectors,
+        rows: Indices | None = None,
+        *,
+        arrange: bool = False,
+    ) -> Block:
+        """Lay vectors out; where asked to and there is a sketch, such that near ones mostly stand near each other."""
+        rows = np.arange(len(vectors)) if rows is None else rows
+        points = frame.points(vectors[rows])
+        left = right = points
+        if frame.metric == "euclidean":
+            left, right = _minus_half_squares(points, -0.5 * np.square(vec.norms(points)))
+        if frame.sketch is None:
+            return cls(frame, numbers, vectors, rows, left, right, None)
+        flat, half = frame.sketch.flatten(points)
+        block = cls(frame, numbers, vectors, rows, left, right, _minus_half_squares(flat, half))
+        return block.take(_compact_order(flat)) if arrange else block
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Block.of, (self.frame, self.numbers, self.vectors[self.rows])
+
+    def take(self, places: Indices) -> Block:
+        """Return a block of some of the vectors."""
+        left = self.left[places]
+        sides = (left, left if self.left is self.right else self.right[places])
+        sketch = None if self.sketch is None else (self.sketch[0][places], self.sketch[1][places])
+        return Block(self.frame, self.numbers[places], self.vectors, self.rows[places], *sides, sketch)
+
+    def scores(self, places: Indices, other: Block, places_there: Indices) -> Singles:
+        """Return the score ``(m,)`` of each pair of a vector here and one of another block."""
+        result = np.empty(len(places), dtype=np.float32)
+        for part in vec.chunks(len(places), 4 * self.left.shape[1]):
+            result[part] = np.einsum("ij,ij->i", self.left[places[part]], other.right[places_there[part]])
+        return result
+
+    def distances(self, places: Indices, other: Block, places_there: Indices) -> Floats:
+        """Return the distance ``(m,)`` of each such pair, in float64."""
+        rows, rows_there = self.rows[places], other.rows[places_there]
+        return vec.between(self.vectors, rows, rows_there, metric=self.frame.metric, others=other.vectors)
+
+
+class Blocks(Sequence[Block]):
+    """Vectors cut into blocks, which are made when they are asked for first.
+
+    Args:
+        vectors: ``(n, d)``, checked; not modified. Anything that has a shape and a dtype, and gives rows for a slice
+        metric: one of :data:`~similarity.engine.vectors.METRICS`
+        chosen: ``(u,)`` the rows that take part, ascending; the vector in row ``chosen[i]`` has the number ``i``
+        sketch (False): whether a sketch may rule out far pairs, which pays where few pairs are near
+    """
+
+    def __init__(self, vectors: Vectors, metric: str, chosen: Indices, *, sketch: bool = False):
+        self.frame = Frame.of(vectors, metric, sketch=sketch)
+        self.vectors = vectors
+        self.chosen = chosen
+        self.size = SIZE
+        self._made: dict[int, Block] = {}
+
+    def __len__(self) -> int:
+        return -(-len(self.chosen) // self.size)
+
+    def __getitem__(self, i: Any) -> Any:
+        if i not in self._made:
+            at = np.arange(i * self.size, min(len(self.chosen), (i + 1) * self.size))
+            rows = self.chosen[at]
+            read = self.vectors[rows[0] : rows[-1] + 1]
+            self._made[i] = Block.of(self.frame, at, read, rows - rows[0], arrange=True)
+        return self._made[i]
+
+
+def _ball(vectors: Vectors) -> tuple[Floats, float]:
+    """The centre of the vectors, and the distance from there to the farthest."""
+    centre = np.zeros(vectors.shape[1])
+    for part in vec.chunks(*vectors.shape):
+        centre += vectors[part].sum(axis=0, dtype=np.float64)
+    centre /= max(1, len(vectors))
+    farthest = 0.0
+    for part in vec.chunks(*vectors.shape):
+        farthest = max(farthest, float(vec.norms(vectors[part] - centre).max()))
+    return centre, farthest or 1.0
+
+
+def _compact_order(points: Singles) -> Indices:
+    """An order ``(n,)`` in which points that are near each other mostly stand near each other.
+
+    That of the leaves of a k-d tree (Bentley 1975): halved again and again at the median of the widest column.
+    """
+    order = np.arange(len(points))
+    parts = [slice(0, len(points))]
+    while parts:
+        part = parts.pop()
+        size = part.stop - part.start
+        if size > _LEAF:
+            inside = order[part]
+            values = points[inside, int(points[inside].var(axis=0).argmax())]
+            order[part] = inside[np.argpartition(values, size // 2)]
+            middle = part.start + size // 2
+            parts += [slice(part.start, middle), slice(middle, part.stop)]
+    return order
+
+
+def _minus_half_squares(points: Singles, half: Floats) -> tuple[Singles, Singles]:
+    """Two arrays whose product with each other is minus half the squared distances of the points.
+
+    Args:
+        points: ``(n, d)``
+        half: ``(n,)`` minus half their squared lengths
+    """
+    column = half.astype(np.float32)[:, None]
+    one = np.ones_like(column)
+    return np.hstack([points, column, one]), np.hstack([points, one, column])

@@ -1,0 +1,204 @@
+"""One way to compare vectors: tiles of two blocks that know nothing of each other, and what merges their answers.
+
+A task is a function of two blocks, or of one (None in place of the second) compared with itself, and of what it is told
+about their vectors. It can be sent to another process: it reads nothing else, changes nothing, and what it is told may
+be out of date, which costs time only. A ``Run`` carries out the jobs, in whatever order and wherever it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import Block, Blocks
+from .neighbors import Progress, nearest, numbers, pairs
+from .vectors import Floats, Indices
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A tile: what to do, with which blocks (the same number twice: one with itself), and what is known."""
+
+    task: Callable[..., Any]
+    left: int
+    right: int
+    known: tuple[Any, ...]
+
+    def answer(self, left: Block, right: Block) -> Any:
+        """Carry out the task."""
+        return self.task(left, None if self.left == self.right else right, *self.known)
+
+
+Run = Callable[[Iterable[Job], Blocks], Generator[tuple[tuple[int, int], Any], None, None]]
+"""Carries out jobs: yields the numbers of a job's blocks and its answer; in any order, late, or twice."""
+
+
+def here(jobs: Iterable[Job], blocks: Blocks) -> Generator[tuple[tuple[int, int], Any], None, None]:
+    """Carry out jobs in this process, one after the other."""
+    for job in jobs:
+        yield (job.left, job.right), job.answer(blocks[job.left], blocks[job.right])
+
+
+def compare(
+    blocks: Blocks,
+    task: Callable[..., Any],
+    known: Callable[[Indices], tuple[Any, ...] | None],
+    *,
+    run: Run = here,
+    progress: Progress = None,
+) -> Iterator[Any]:
+    """Yield the answer of each tile of the upper triangle once.
+
+    Args:
+        blocks: the vectors
+        task: what each tile is asked
+        known: called when a tile's turn comes, with the numbers of its vectors: what the task is told beside the blocks;
+            None where the answer is known to be of no use, which leaves the tile out
+        run (here): carries out the jobs
+        progress (None): called with (tiles done, tiles in all) at the start and after each tile; may raise to cancel
+    """
+    total = len(blocks) * (len(blocks) + 1) // 2
+    left_out, answered = 0, set()
+
+    def jobs() -> Iterator[Job]:
+        nonlocal left_out
+        for i in range(len(blocks)):
+            for j in range(i, len(blocks)):
+                told = known(numbers(blocks[i], None if i == j else blocks[j]))
+                if told is None:
+                    left_out += 1
+                else:
+                    yield Job(task, i, j, told)
+
+    progress = progress or _ignored
+    progress(0, total)
+    with closing(run(jobs(), blocks)) as answers:
+        for tile, answer in answers:
+            if tile not in answered:
+                answered.add(tile)
+                yield answer
+                progress(len(answered) + left_out, total)
+    if (missing := total - left_out - len(answered)) > 0:
+        raise RuntimeError(f"{missing} of {total} tiles were not answered")
+    progress(total, total)
+
+
+def near(left: Block, right: Block | None, limit: float, most: int) -> tuple[Indices, Indices] | None:
+    """Task: all pairs within a limit, as ``rows, cols``; None if there are more than ``most``."""
+    at, found, count = numbers(left, right), [], 0
+    for rows, cols in pairs(left, right, limit):
+        count += len(rows)
+        if count > most:
+            return None
+        found.append((at[rows], at[cols]))
+    return joined(found)
+
+
+def closest(left: Block, right: Block | None, k: int, within: Floats) -> tuple[Indices, Indices, Floats]:
+    """Task: the ``k`` nearest others of each vector, as ``rows, cols, distances``.
+
+    Args:
+        left, right: the blocks
+        k: how many
+        within: ``(m,)`` beyond which distance one is of no use to each vector, and may be left out
+    """
+    if right is None:
+        rows, cols, distances = nearest(left, left, k, within, own=False)
+        return left.numbers[rows], left.numbers[cols], distances
+    one = nearest(left, right, k, within[: len(left)])
+    other = nearest(right, left, k, within[len(left) :])
+    return (
+        np.concatenate([left.numbers[one[0]], right.numbers[other[0]]]),
+        np.concatenate([right.numbers[one[1]], left.numbers[other[1]]]),
+        np.concatenate([one[2], other[2]]),
+    )
+
+
+def count(
+    left: Block, right: Block | None, limit: float, weights: Indices, missing: Indices
+) -> tuple[Indices, Indices]:
+    """Task: by how much the neighbors of each vector grow, as ``numbers, counts``.
+
+    Args:
+        left, right, limit: as for :func:`~similarity.engine.neighbors.pairs`
+        weights: ``(m,)`` how often each vector counts
+        missing: ``(m,)`` how many neighbors each vector lacks; those that have enough may be counted short
+    """
+    counts = np.zeros(len(weights), dtype=np.intp)
+    groups = np.where(missing > 0, np.arange(len(weights)), -1)
+    for rows, cols in pairs(left, right, limit, groups=groups):
+        counts += np.bincount(rows, weights[cols], len(counts)).astype(np.intp)
+        counts += np.bincount(cols, weights[rows], len(counts)).astype(np.intp)
+        groups[counts >= missing] = -1
+    return numbers(left, right), counts
+
+
+def connect(
+    left: Block, right: Block | None, limit: float, core: Bools, groups: Indices
+) -> tuple[tuple[Indices, Indices], tuple[Indices, Indices]]:
+    """Task: what connects core vectors, and which of their components the other vectors touch.
+
+    Args:
+        left, right, limit: as for :func:`~similarity.engine.neighbors.pairs`
+        core: ``(m,)``
+        groups: ``(m,)`` equal for vectors that are known to be connected
+
+    Returns:
+        two lists of pairs of numbers: at most one for each core vector, and for each other one at most one for each
+        component that it touches, the core vector second
+    """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    root = first[group]
+    before, borders = root.copy(), []
+    for rows, cols in pairs(left, right, limit, groups=root):
+        both = core[rows] & core[cols]
+        unite(root, rows[both], cols[both])
+        if not both.all():
+            for one, other in ((rows, cols), (cols, rows)):
+                touches = ~core[one] & core[other]
+                borders.append((one[touches], other[touches]))
+        root[:] = find(root, np.arange(len(root)))
+    at = numbers(left, right)
+    new = np.flatnonzero((before == np.arange(len(root))) & (root != before))
+    border, touched = joined(borders)
+    keys = np.unique(border * len(root) + root[touched])
+    border, touched = np.divmod(keys, max(1, len(root)))
+    return (at[root[new]], at[new]), (at[border], at[touched])
+
+
+def _ignored(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+
+
+def find(root: Indices, some: Indices) -> Indices:
+    """Return the root of the component of each of ``some``, and shorten the way there."""
+    top = root[some]
+    while ((above := root[top]) != top).any():
+        top = above
+    root[some] = top
+    return top
+
+
+def unite(root: Indices, left: Indices, right: Indices) -> None:
+    """Join the components of each pair in place; the smallest number of a component is its root."""
+    while len(left):
+        left, right = find(root, left), find(root, right)
+        apart = left != right
+        left, right = np.minimum(left[apart], right[apart]), np.maximum(left[apart], right[apart])
+        np.minimum.at(root, right, left)
+
+
+def joined(parts: list[tuple[Indices, Indices]]) -> tuple[Indices, Indices]:
+    """Return lists of pairs as one."""
+    empty = np.empty(0, dtype=np.intp)
+    return (
+        np.concatenate([empty, *(left for left, _ in parts)]),
+        np.concatenate([empty, *(right for _, right in parts)]),
+    )
