@@ -20,7 +20,7 @@ FLOOR = 1e-6
 Progress = Callable[[int, int], None] | None
 """``progress(done, total)``; may raise to cancel."""
 
-_TILE = 1024  # rows and columns of a product
+_TILE = 2048  # rows and columns of a product; smaller ones wait for each other where cores are busy
 _STRIP = 128  # rows of a product whose pairs are looked at before ``groups`` is asked again
 _PAIR_COST = 100  # of the score of a pair by itself, in scores by a product
 
