@@ -122,12 +122,12 @@ def test_a_large_white_drawing_is_still_laid_over_black(monkeypatch, alpha):
 @pytest.mark.parametrize(("file_format", "options"), [("JPEG2000", {}), ("JPEG", {"quality": 95})])
 def test_formats_that_can_are_reduced_while_they_are_decoded(monkeypatch, file_format, options):
     monkeypatch.setattr(sources, "LARGE_PIXELS", 100_000)
-    image = photograph(1800, 1350)
+    image = photograph(1800, 1800)
     content = encoded(image, file_format, **options)
     opened = sources.identify(content)
     weight = sources.shrink_while_decoding(opened, 448)
     opened.load()
-    assert weight == opened.width * opened.height == 1800 * 1350 // 16
+    assert weight == opened.width * opened.height == 1800 * 1800 // 16
     assert np.abs(images.decode(content).astype(int) - images.decode(encoded(image))).mean() < 3
 
 
