@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .declare import AUTO, REQUIRED, OptionError, Options, option
+from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
@@ -69,7 +70,12 @@ class EmbedOptions(VectorsOptions):
         choices=PRECISIONS,
         advanced=True,
     )
-    recompute: bool = option(False, "Embed again what is up to date already", advanced=True)
+    max_pixels: int = option(
+        MAX_PIXELS, "Largest picture that is decoded, in pixels of the file", minimum=1, advanced=True
+    )
+    recompute: bool = option(
+        False, "Embed again what is up to date already, and files that ended an earlier run", advanced=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

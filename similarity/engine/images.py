@@ -8,14 +8,13 @@ reason.
 """
 
 import os
-import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b, file_digest
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,25 +23,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from . import modes
+from . import modes, sources
+from .sources import UnreadableImage as UnreadableImage
 from .tones import LEAST_CONTRAST, contrast
 
 SIDE = 224
 """Height and width of every decoded picture, in pixels: what VGG16 was trained on."""
 
 MAX_PIXELS = 178_956_970
-"""Largest picture that is decoded, in pixels of the file: where Pillow too stops, with its limit as shipped.
+"""Largest picture that is decoded unless told otherwise, in pixels of the file: where Pillow too stops, as shipped."""
 
-A larger one is taken for a decompression bomb. Pillow's own limit is left alone and holds beside this one.
-"""
+LARGE_BYTES = 1 << 28
+"""A file of more bytes is large, as a picture of more than ``sources.LARGE_PIXELS`` is."""
 
 Pixels = NDArray[np.uint8]
 
 _digest = partial(blake2b, digest_size=16)
 
-# A JPEG may be shrunk while it is decoded, by a power of two, as long as twice the final size is left: the
-# resampling that follows then still has enough to average.
-_DRAFT_SIZE = (2 * SIDE, 2 * SIDE)
+# At once, in all threads: the bytes of files that are held, and the pixels that are decoded (four bytes each).
+_BYTES = sources.Budget(4 * LARGE_BYTES)
+_PIXELS = sources.Budget(4 * sources.LARGE_PIXELS)
+
+_BYTES_PER_PIXEL = 8  # of a file without compression: four channels of 16 bits
+
+# Some formats shrink a picture while it is decoded, by a power of two. Twice the final size is left, so that the
+# resampling that follows still has enough to average.
+_LEAST_DECODED = 2 * SIDE
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -55,11 +61,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_GIT_LFS = b"version https://git-lfs"
 
-
-class UnreadableImage(ValueError):
-    """A picture that cannot be decoded, or has no contrast; the message is the reason, without the path."""
+class Postponed(UnreadableImage):
+    """A large picture, left undecoded as asked; the message is its size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +72,15 @@ class Picture:
 
     Attributes:
         pixels: the decoded ``(224, 224, 3)`` uint8 RGB array, or None
-        digest: hex digest of the file's bytes, as :func:`digest` gives it; None where they could not be read
+        digest: hex digest of the file's bytes, as :func:`digest` gives it; None where they were not read
         error: why there are no pixels, or None
+        postponed: whether the reason is that the picture is large
     """
 
     pixels: Pixels | None
     digest: str | None
     error: str | None
+    postponed: bool = False
 
 
 def digest(path: str | Path) -> str:
@@ -84,9 +90,9 @@ def digest(path: str | Path) -> str:
         UnreadableImage: if the file cannot be read
     """
     try:
-        with _regular_file(path).open("rb") as file:
+        with sources.opened(path) as (file, _):
             return file_digest(file, _digest).hexdigest()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UnreadableImage(_reason(error)) from error
 
 
@@ -95,26 +101,16 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
 
     Args:
         source: a path, or the bytes of a picture file
-        max_pixels (MAX_PIXELS): decode nothing whose header claims more pixels than this
+        max_pixels (MAX_PIXELS): decode nothing whose header claims more pixels than this, and read no file of more bytes
+            than a picture of so many pixels needs
 
     Raises:
         UnreadableImage: if it cannot be read or decoded completely, is too large, or has no contrast
     """
-    content = source if isinstance(source, bytes) else _read_bytes(source)
-    if not content:
-        raise UnreadableImage("the file is empty")
-    if content.startswith(_GIT_LFS):
-        raise UnreadableImage("a Git LFS pointer instead of the picture: fetch it with `git lfs pull`")
-    try:
-        with Image.open(BytesIO(content)) as image:
-            pixels = _to_pixels(image, max_pixels)
-    except UnreadableImage:
-        raise
-    except Exception as error:  # Pillow's plugins let nearly every type escape on a damaged file
-        raise UnreadableImage(_reason(error)) from error
-    if contrast(pixels) < LEAST_CONTRAST:
-        raise UnreadableImage("without contrast: all pixels are alike, so there is nothing to compare")
-    return pixels
+    if isinstance(source, bytes):
+        return _decoded(source, max_pixels, postpone=False)
+    with _content(source, max_pixels, postpone=False) as content:
+        return _decoded(content, max_pixels, postpone=False)
 
 
 def fit(array: NDArray[Any]) -> Pixels:
@@ -128,24 +124,36 @@ def fit(array: NDArray[Any]) -> Pixels:
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
         raise UnreadableImage(f"not a picture: an array {array.shape} of {array.dtype}")
-    return _to_pixels(Image.fromarray(array), array.size)
+    image = Image.fromarray(array)
+    _check_size(image, array.size)
+    return _to_pixels(image)
 
 
-def read(path: str | Path) -> Picture:
-    """Digest and pixels of one file, from the same bytes; a failure is reported in the result, not raised."""
+def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, postpone: bool = False) -> Picture:
+    """Digest and pixels of one file, from the same bytes; a failure is reported in the result, not raised.
+
+    Args:
+        path: the file
+        max_pixels (MAX_PIXELS): as :func:`decode`
+        postpone (False): whether to leave a large picture undecoded
+    """
+    content_digest = None
     try:
-        content = _read_bytes(path)
+        with _content(path, max_pixels, postpone) as content:
+            content_digest = _digest(content).hexdigest()
+            pixels = _decoded(content, max_pixels, postpone)
     except UnreadableImage as error:
-        return Picture(pixels=None, digest=None, error=str(error))
-    content_digest = _digest(content).hexdigest()
-    try:
-        return Picture(pixels=decode(content), digest=content_digest, error=None)
-    except UnreadableImage as error:
-        return Picture(pixels=None, digest=content_digest, error=str(error))
+        return Picture(None, content_digest, str(error), postponed=isinstance(error, Postponed))
+    return Picture(pixels, content_digest, None)
 
 
 def read_many(
-    paths: Iterable[str | Path], *, workers: int | None = None, ahead: int = 64
+    paths: Iterable[str | Path],
+    *,
+    workers: int | None = None,
+    ahead: int = 64,
+    max_pixels: int = MAX_PIXELS,
+    postpone: bool = False,
 ) -> Iterator[Picture]:
     """Read pictures in threads, ahead of the consumer, and yield them in the order of the paths.
 
@@ -155,6 +163,8 @@ def read_many(
         paths: the files, consumed only as far as pictures are read ahead
         workers (None): number of threads; None means one for each CPU core this process may use
         ahead (64): how many pictures may be decoded or waiting at any time, 150 kB each when decoded
+        max_pixels (MAX_PIXELS): as :func:`decode`
+        postpone (False): whether to leave large pictures undecoded; else each is decoded while no other is
 
     Raises:
         ValueError: if ``workers`` or ``ahead`` is below 1
@@ -162,17 +172,19 @@ def read_many(
     count = _available_cores() if workers is None else workers
     if count < 1 or ahead < 1:
         raise ValueError(f"workers and ahead must be at least 1, got {count} and {ahead}")
-    return _read_ahead(iter(paths), count, ahead)
+    return _read_ahead(iter(paths), partial(read, max_pixels=max_pixels, postpone=postpone), count, ahead)
 
 
-def _read_ahead(paths: Iterator[str | Path], workers: int, ahead: int) -> Iterator[Picture]:
+def _read_ahead(
+    paths: Iterator[str | Path], read_one: Callable[[str | Path], Picture], workers: int, ahead: int
+) -> Iterator[Picture]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="onlyone-decode")
     waiting: deque[Future[Picture]] = deque()
     try:
-        waiting.extend(pool.submit(read, path) for path in islice(paths, ahead))
+        waiting.extend(pool.submit(read_one, path) for path in islice(paths, ahead))
         while waiting:
             picture = waiting.popleft().result()
-            waiting.extend(pool.submit(read, path) for path in islice(paths, 1))
+            waiting.extend(pool.submit(read_one, path) for path in islice(paths, 1))
             yield picture
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -184,37 +196,63 @@ def _available_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _read_bytes(path: str | Path) -> bytes:
+@contextmanager
+def _content(path: str | Path, max_pixels: int, postpone: bool) -> Iterator[bytes]:
+    """The bytes of a file, counted as held inside the block."""
+    most = max(LARGE_BYTES, _BYTES_PER_PIXEL * max_pixels)
     try:
-        return _regular_file(path).read_bytes()
-    except (OSError, ValueError, MemoryError) as error:
+        with sources.opened(path) as (file, size):
+            if size > most:
+                raise UnreadableImage(
+                    f"{size:,} bytes, more than the limit of {most:,} for {max_pixels:,} pixels"
+                )
+            if postpone and size > LARGE_BYTES:
+                raise Postponed(f"{size:,} bytes")
+            with _BYTES.hold(size):
+                yield file.read(size)
+    except UnreadableImage:
+        raise
+    except (
+        OSError,
+        ValueError,
+        MemoryError,
+        RuntimeError,
+    ) as error:  # RuntimeError: links that lead to each other
         raise UnreadableImage(_reason(error)) from error
 
 
-def _regular_file(path: str | Path) -> Path:
-    """The path; opening a pipe or a device could block forever, so only a regular file passes."""
-    path = Path(path)
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise UnreadableImage("a directory, not a file")
-    if not stat.S_ISREG(mode):
-        raise UnreadableImage("not a regular file")
-    return path
+def _decoded(content: bytes, max_pixels: int, postpone: bool) -> Pixels:
+    try:
+        with sources.identify(content) as image:
+            _check_size(image, max_pixels)
+            weight = sources.shrink_while_decoding(image, _LEAST_DECODED)
+            if postpone and weight > sources.LARGE_PIXELS:
+                raise Postponed(f"{image.width} x {image.height} pixels")
+            with _PIXELS.hold(weight):
+                pixels = _to_pixels(image)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's plugins let nearly every type escape on a damaged file
+        raise UnreadableImage(_reason(error)) from error
+    if contrast(pixels) < LEAST_CONTRAST:
+        raise UnreadableImage("without contrast: all pixels are alike, so there is nothing to compare")
+    return pixels
 
 
-def _to_pixels(image: Image.Image, max_pixels: int) -> Pixels:
+def _check_size(image: Image.Image, max_pixels: int) -> None:
     if not image.width or not image.height:
         raise UnreadableImage("a picture without area")
     if image.width * image.height > max_pixels:
         raise UnreadableImage(
             f"{image.width} x {image.height} pixels, more than the limit of {max_pixels:,} pixels"
         )
-    image.draft(None, _DRAFT_SIZE)
+
+
+def _to_pixels(image: Image.Image) -> Pixels:
     image.load()
     # The orientation is read after loading: TIFF is turned, and forgets it, while loading.
     turn = _UPRIGHT.get(_orientation(image))
-    upright = image if turn is None else image.transpose(turn)
-    return modes.square(upright, SIDE, modes.white_level(image))
+    return modes.square(image, SIDE, modes.white_level(image), turn)
 
 
 def _orientation(image: Image.Image) -> Any:
@@ -230,7 +268,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnreadableImage):
         return str(error)
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture, or in a format that Pillow cannot read here"
+        return "not a picture, or in a format that is not opened"
     if isinstance(error, FileNotFoundError):
         return "the file does not exist"
     if isinstance(error, MemoryError):

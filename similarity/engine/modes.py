@@ -4,13 +4,21 @@ Transparency is laid over white. Where a picture vanishes there (a white drawing
 black instead, or shown without its alpha: decided from the picture alone.
 """
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from .sources import LARGE_PIXELS
 from .tones import LEAST_CONTRAST, contrast, grey
+
+_STRIP_PIXELS = 1 << 22
+_KEPT_SIDE = (
+    1024  # pixels of a large picture that are left, and up to twice as many: the resampling still averages
+)
 
 _VISIBLE = (
     32  # contrast over white, of 255, that shows a picture; a thousandth of its pixels at either end apart
@@ -19,21 +27,32 @@ _TAIL = 0.001
 _TIFF_BITS_PER_SAMPLE = 258
 
 
-def square(image: Image.Image, side: int, white: int) -> NDArray[np.uint8]:
+def square(
+    image: Image.Image, side: int, white: int, turn: Image.Transpose | None = None
+) -> NDArray[np.uint8]:
     """The picture as ``(side, side, 3)`` RGB, stretched with antialiasing.
 
     Args:
         white: value of white where the picture has 16 bits
+        turn (None): how it is turned before
     """
-    if _is_wide(image) or not image.has_transparency_data:
-        return _resized(_to_rgb(image, white), side)
-    rgba = image.convert("RGBA")
-    shown = [_resized(_composite(rgba, "white"), side)]
+    if _is_wide(image):  # Pillow's own conversion makes everything above 255 white
+        whites = (1, 255, white) if image.mode == "F" else (white,)
+        image = Image.fromarray(grey(np.asarray(image), whites))
+
+    def fitted(to_rgb: Callable[[Image.Image], Image.Image]) -> NDArray[np.uint8]:
+        small = _averaged(image, to_rgb)
+        upright = small if turn is None else small.transpose(turn)
+        return np.asarray(upright.resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
+
+    if not image.has_transparency_data:
+        return fitted(_to_rgb)
+    shown = [fitted(partial(_composite, ground="white"))]
     if contrast(shown[0], _TAIL) < _VISIBLE:
-        shown.append(_resized(_composite(rgba, "black"), side))
-        least, most = cast(tuple[tuple[int, int], ...], rgba.getextrema())[3]
+        shown.append(fitted(partial(_composite, ground="black")))
+        least, most = _alpha_range(image)
         if most - least < LEAST_CONTRAST:  # where alpha varies, the colours that it hides may be anything
-            shown.append(_resized(rgba.convert("RGB"), side))
+            shown.append(fitted(lambda strip: strip.convert("RGBA").convert("RGB")))
     return max(shown, key=lambda pixels: (contrast(pixels, _TAIL), contrast(pixels)))
 
 
@@ -44,13 +63,36 @@ def white_level(image: Image.Image) -> int:
     return int(2**bits - 1) if 8 < bits < 16 else 65_535
 
 
-def _resized(image: Image.Image, side: int) -> NDArray[np.uint8]:
-    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
+def _averaged(image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The picture as RGB; a large one averaged down to some thousand pixels a side.
+
+    It is converted strip by strip, since conversions of the whole would take several times its memory.
+    """
+    if image.width * image.height <= LARGE_PIXELS:
+        return to_rgb(image)
+    across, down = (max(1, length // _KEPT_SIDE) for length in image.size)
+    small = Image.new("RGB", (-(-image.width // across), -(-image.height // down)))
+    for top, strip in _strips(image, down):
+        small.paste(to_rgb(strip).reduce((across, down)), (0, top // down))
+    return small
+
+
+def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
+    """Top and pixels of strips over the whole width, their heights a multiple of a number, except the last one's."""
+    rows = multiple * max(1, _STRIP_PIXELS // (image.width * multiple))
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _alpha_range(image: Image.Image) -> tuple[int, int]:
+    ranges = [strip.convert("RGBA").getchannel("A").getextrema() for _, strip in _strips(image, 1)]
+    least, most = zip(*cast(list[tuple[int, int]], ranges), strict=True)
+    return min(least), max(most)
 
 
 def _composite(image: Image.Image, ground: str) -> Image.Image:
     opaque = Image.new("RGBA", image.size, ground)
-    opaque.alpha_composite(image)
+    opaque.alpha_composite(image.convert("RGBA"))
     return opaque.convert("RGB")
 
 
@@ -58,10 +100,7 @@ def _is_wide(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def _to_rgb(image: Image.Image, white: int) -> Image.Image:
-    if _is_wide(image):  # Pillow's own conversion makes everything above 255 white
-        whites = (1, 255, white) if image.mode == "F" else (white,)
-        return Image.fromarray(grey(np.asarray(image), whites)).convert("RGB")
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))

@@ -12,6 +12,7 @@ from ..data import embeddings
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.locks import lock
+from ..data.readings import Reading, readings
 from ..engine import images, vgg16
 from ..options import EmbedOptions
 from ..progress import Report, silent
@@ -166,24 +167,27 @@ class _Embedding:
             self.stale.append(sample_id)
 
     def _embed_stale(self, model: Any) -> None:
-        changed: list[str] = []
-        marks: dict[str, str | None] = {}
-        try:
-            stream = vgg16.embed_stream(self._changed_pictures(changed, marks), model)
-            for position, (picture, vector) in enumerate(stream):
-                if vector is not None:
-                    self.distinct.add(picture.digest)
-                self._note(changed[position], marks, picture, vector)
-        finally:
-            self._flush()  # also when cancelled: what was computed stays
+        files = {sample_id: self.paths[sample_id] for sample_id in self.stale}
+        # Before any is read: what changes from now on shows next time.
+        marks = {sample_id: embeddings.file_mark(path) for sample_id, path in files.items()}
+        how = {"max_pixels": self.options.max_pixels, "again": self.options.recompute}
+        for reading in readings(self.dataset, self.names, files, marks, **how):
+            changed: list[str] = []
+            try:
+                stream = vgg16.embed_stream(self._changed_pictures(reading, changed, marks), model)
+                for position, (picture, vector) in enumerate(stream):
+                    if vector is not None:
+                        self.distinct.add(picture.digest)
+                    self._note(changed[position], marks, picture, vector)
+            finally:
+                self._flush()  # also when cancelled: what was computed stays
 
-    def _changed_pictures(self, changed: list[str], marks: dict[str, str | None]) -> Iterator[images.Picture]:
-        """Read the stale files; yield those whose content has no vector yet, noting their ids in ``changed``."""
+    def _changed_pictures(
+        self, reading: Reading, changed: list[str], marks: dict[str, str | None]
+    ) -> Iterator[images.Picture]:
+        """Yield the pictures whose content has no vector yet, noting their ids in ``changed``."""
         twins = self._twins()
-        for sample_id in self.stale:  # before any is read: what changes from now on shows next time
-            marks[sample_id] = embeddings.file_mark(self.paths[sample_id])
-        pictures = images.read_many(self.paths[sample_id] for sample_id in self.stale)
-        for sample_id, picture in zip(self.stale, pictures, strict=True):
+        for sample_id, picture in reading:
             if picture.digest is not None and picture.digest == self.digests.get(sample_id):
                 self.unchanged += 1
                 self._pend(sample_id, {self.names.file: marks[sample_id]})
@@ -210,7 +214,7 @@ class _Embedding:
             values = {
                 names.vectors: None,
                 names.digest: None,
-                names.file: None,
+                names.file: marks[sample_id],
                 names.error: self.skipped[sample_id],
             }
         else:

@@ -1,0 +1,92 @@
+"""Reading the files of samples in an order in which a file that ends the process costs nothing but itself."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import fiftyone as fo
+
+from ..engine import images
+from . import samples as sm
+from .embeddings import FieldNames
+
+ENDED = (
+    "the process ended while it read this large file, perhaps for want of memory: it is left out until the file changes, or "
+    "until compute_embeddings runs with recompute=True"
+)
+"""Reason why a sample has no embedding: written before a large file is read, and replaced once it has been."""
+
+Reading = Iterator[tuple[str, images.Picture]]
+"""Pairs of sample id and picture."""
+
+
+def readings(
+    dataset: fo.Dataset,
+    names: FieldNames,
+    files: Mapping[str, str],
+    marks: Mapping[str, str | None],
+    *,
+    max_pixels: int,
+    again: bool,
+) -> Iterator[Reading]:
+    """Read files: first all small ones, then each large one alone, noted in the database while it is read.
+
+    What a reading yields is to be saved before the next one is asked for.
+
+    Args:
+        files: sample id -> file
+        marks: sample id -> mark of the file, as :func:`embeddings.file_mark` gives it
+        max_pixels: largest picture that is decoded
+        again: whether to read files that ended the process before, too
+    """
+    deadly = set() if again else _deadly(dataset, names, marks)
+    large: list[str] = []
+    yield _small(files, deadly, large, max_pixels)
+    for sample_id in large:
+        yield _alone(dataset, names, sample_id, files[sample_id], marks[sample_id], max_pixels)
+
+
+def _deadly(dataset: fo.Dataset, names: FieldNames, marks: Mapping[str, str | None]) -> set[str]:
+    noted = sm.everything(dataset).match(fo.ViewField(names.error) == ENDED)
+    pairs = zip(*sm.read(noted, names.file), strict=True)
+    return {sample_id for sample_id, mark in pairs if mark is not None and mark == marks.get(sample_id)}
+
+
+def _small(files: Mapping[str, str], deadly: set[str], large: list[str], max_pixels: int) -> Reading:
+    """Read all but the large files, whose sample ids go into ``large``; the deadly ones get their reason."""
+    pictures = images.read_many(
+        (path for sample_id, path in files.items() if sample_id not in deadly),
+        max_pixels=max_pixels,
+        postpone=True,
+    )
+    for sample_id in files:
+        picture = images.Picture(None, None, ENDED) if sample_id in deadly else next(pictures)
+        if picture.postponed:
+            large.append(sample_id)
+        else:
+            yield sample_id, picture
+
+
+def _alone(
+    dataset: fo.Dataset, names: FieldNames, sample_id: str, path: str, mark: str | None, max_pixels: int
+) -> Reading:
+    with _noted(dataset, names, sample_id, mark):
+        picture = images.read(path, max_pixels=max_pixels)
+    yield sample_id, picture
+
+
+@contextmanager
+def _noted(dataset: fo.Dataset, names: FieldNames, sample_id: str, mark: str | None) -> Iterator[None]:
+    """Have the database say, inside the block, that a file is being read; its sample loses an earlier reason.
+
+    Without a digest the sample is not up to date, whatever vector it has.
+    """
+    digest = sm.everything(dataset).select(sample_id).values(names.digest)[0]
+    _write(dataset, sample_id, {names.digest: None, names.file: mark, names.error: ENDED})
+    try:
+        yield
+    finally:
+        _write(dataset, sample_id, {names.digest: digest, names.file: None, names.error: None})
+
+
+def _write(dataset: fo.Dataset, sample_id: str, values: Mapping[str, str | None]) -> None:
+    sm.write(dataset, {name: {sample_id: value} for name, value in values.items()})

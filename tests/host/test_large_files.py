@@ -1,0 +1,120 @@
+"""Pictures that a process may die of: they cost nothing but themselves."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import support
+
+step = support.plugin("similarity.steps.embed")
+options = support.plugin("similarity.options")
+sources = support.plugin("similarity.engine.sources")
+
+KILLED = """
+import importlib, os, signal, sys
+import fiftyone as fo, fiftyone.operators as foo
+foo.list_operators()
+plugin = lambda name: importlib.import_module(f"{sys.argv[2]}.similarity.{name}")
+plugin("engine.sources").LARGE_PIXELS = 2_000
+images = plugin("engine.images")
+decode = images._to_pixels
+
+def die_of_wide_ones(image):
+    if image.width > 100:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode(image)
+
+images._to_pixels = die_of_wide_ones
+given = {"recompute": sys.argv[3] == "again"}
+plugin("steps.embed").embed(fo.load_dataset(sys.argv[1]), plugin("options").EmbedOptions(weights="untrained", **given))
+"""
+
+
+def embed(samples, progress=None, **given):
+    asked = options.EmbedOptions(**{"weights": "untrained", **given})
+    return step.embed(samples, asked, *([progress] if progress else []))
+
+
+def killed(made, again=""):
+    """Whether another process that embeds the samples dies of one of them."""
+    command = [sys.executable, "-c", KILLED, made.name, support.PACKAGE, again]
+    code = subprocess.run(command, check=False).returncode
+    made.reload()
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Five small pictures, a large one, the one that kills, and another large one, in turns."""
+    rng = np.random.default_rng(51)
+    sides = [16, 64, 16, 120, 16, 16, 64, 16]
+    for number, side in enumerate(sides):
+        noise = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{number}.png")
+    return sorted(tmp_path.iterdir())
+
+
+def test_a_file_that_kills_the_process_is_left_out_next_time_with_the_reason(dataset, files):
+    made = dataset(files)
+    assert killed(made)
+    has_vector = [vector is not None for vector in made.values("vgg16")]
+    assert has_vector == [True, True, True, False, True, True, False, True]
+    assert not killed(made)
+    assert [path for path, vector in zip(files, made.values("vgg16"), strict=True) if vector is None] == [
+        files[3]
+    ]
+    reason = made[str(files[3])].vgg16_error
+    assert "recompute=True" in reason
+    assert made.exists("vgg16_error").count() == 1
+    result = embed(made)
+    assert (result.up_to_date, list(result.skipped.values())) == (7, [reason])
+    assert killed(made, "again")
+    assert (embed(made, recompute=True).embedded, made.exists("vgg16_error").count()) == (8, 0)
+
+
+def test_a_file_that_killed_the_process_is_read_again_once_it_has_changed(dataset, files):
+    made = dataset(files)
+    assert killed(made)
+    Image.open(files[0]).save(files[3])
+    result = embed(made)
+    assert (result.embedded, result.skipped) == (2, {})
+    assert made[str(files[3])].vgg16_error is None
+
+
+def test_a_vector_of_earlier_content_does_not_survive_the_file_that_kills(dataset, files):
+    made = dataset(files[2:5])
+    Image.open(files[0]).rotate(90).save(files[3])
+    embed(made)
+    Image.effect_noise((120, 120), 60).save(files[3])
+    assert killed(made)
+    assert not killed(made)
+    assert made[str(files[3])].vgg16 is None
+    assert embed(made, recompute=True).embedded == 3
+
+
+def test_a_run_that_is_cancelled_among_large_files_accuses_none(dataset, files, monkeypatch):
+    monkeypatch.setattr(sources, "LARGE_PIXELS", 2_000)
+    made = dataset(files)
+
+    def cancel(what, done, total):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(made, cancel)
+    assert made.exists("vgg16").count() == 6
+    assert made.exists("vgg16_error").count() == 0
+    assert (embed(made).up_to_date, made.exists("vgg16").count()) == (6, 8)
+
+
+def test_max_pixels_decides_which_pictures_are_decoded(dataset, files):
+    made = dataset(files[2:5])
+    result = embed(made, max_pixels=10_000)
+    assert (result.embedded, len(result.skipped)) == (2, 1)
+    assert "10,000" in made[str(files[3])].vgg16_error
+    assert embed(made).embedded == 1
