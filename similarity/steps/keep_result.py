@@ -1,12 +1,17 @@
 """The result of ``keep_first_per_cluster``: what is kept, and the proof of what is left out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
+import numpy as np
 
 from ..data.files import short_names
+from ..engine.clusters import NOISE
+from ..engine.keepers import Keepers
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
 
+LARGEST = 20  # clusters in the panel's table
 WORST = 100  # pairs in the saved view of the worst ones
 
 
@@ -20,6 +25,26 @@ class Dropped:
     similarity: float
 
 
+@dataclass(frozen=True)
+class ClusterRow:
+    """One cluster.
+
+    Attributes:
+        kept: how many of it are kept; None before keeping, as are the others
+        kept_id, kept_file: the first kept one
+        spread: largest distance of a member to its kept one
+        worst_similarity: smallest similarity of a member to its kept one, in percent
+    """
+
+    number: int
+    size: int
+    kept: int | None = None
+    kept_id: str | None = None
+    spread: float | None = None
+    worst_similarity: float | None = None
+    kept_file: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeepResult(Result):
     """What ``keep_first_per_cluster`` decided.
@@ -31,16 +56,14 @@ class KeepResult(Result):
         kept, dropped: how many
         kept_with_cover, kept_without_cover: how many are kept if each dropped sample is to be within eps of a kept
             one, and if one of each cluster is enough; ``kept`` is one of the two
-        kept_ids: ids of the kept samples, in the keep order
-        duplicates: each dropped sample with its nearest kept one of the same cluster
         skipped: sample id -> why it is neither kept nor dropped
         protected: how many samples are kept because they are protected
         eps, metric: of the clustering
+        largest: the largest clusters, the largest first, 20 at most
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
         files: sample id -> file, of the samples in ``worst`` and the first of the skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
-        spreads: cluster number -> largest distance of a member to its kept one
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: what a person should look at first
         notes: what a person should know
@@ -55,17 +78,15 @@ class KeepResult(Result):
     dropped: int
     kept_with_cover: int
     kept_without_cover: int
-    kept_ids: list[str]
-    duplicates: list[Dropped]
     skipped: Skipped
     protected: int
     eps: float
     metric: str
+    largest: list[ClusterRow]
     worst: list[Dropped]
     files: dict[str, str]
     worst_similarity: float | None
     beyond_eps: int
-    spreads: dict[int, float]
     largest_share: float
     warnings: list[str]
     notes: list[str]
@@ -97,16 +118,39 @@ class KeepResult(Result):
         return {"worst_pairs": rows} | skipped_table(self.skipped, self.files)
 
 
-def worst_of_each(duplicates: list[Dropped]) -> list[Dropped]:
-    """The worst pair of each kept sample, so that a view can show each pair side by side."""
-    worst: dict[str, Dropped] = {}
-    for dropped in duplicates:
-        known = worst.get(dropped.kept_id)
-        if known is None or dropped.distance > known.distance:
-            worst[dropped.kept_id] = dropped
-    return sorted(worst.values(), key=lambda pair: -pair.distance)[:WORST]
+def worst_pairs(ids: Sequence[str], rank: np.ndarray, found: Keepers) -> list[Dropped]:
+    """The worst pair of each kept sample, so that a view can show each pair side by side; the worst first."""
+    dropped = np.flatnonzero(~found.kept)
+    dropped = dropped[np.lexsort((rank[dropped], -found.distance[dropped]))]
+    _, first = np.unique(found.kept_index[dropped], return_index=True)
+    return [
+        Dropped(ids[i], ids[found.kept_index[i]], float(found.distance[i]), float(found.similarity[i]))
+        for i in dropped[np.sort(first)[:WORST]]
+    ]
 
 
-def side_by_side(pairs: list[Dropped]) -> list[str]:
+def largest_clusters(
+    ids: Sequence[str], labels: np.ndarray, rank: np.ndarray, found: Keepers
+) -> list[ClusterRow]:
+    """The largest clusters, the largest first."""
+    numbers, sizes = np.unique(labels[labels != NOISE], return_counts=True)
+    rows = []
+    for at in np.argsort(-sizes, kind="stable")[:LARGEST]:
+        members = np.flatnonzero(labels == numbers[at])
+        kept = members[found.kept[members]]
+        rows.append(
+            ClusterRow(
+                number=int(numbers[at]),
+                size=len(members),
+                kept=len(kept),
+                kept_id=ids[kept[np.argmin(rank[kept])]],
+                spread=float(found.distance[members].max()),
+                worst_similarity=float(found.similarity[members].min()),
+            )
+        )
+    return rows
+
+
+def side_by_side(pairs: Sequence[Dropped]) -> list[str]:
     """Return the ids of the pairs, each dropped sample before its kept one."""
     return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]

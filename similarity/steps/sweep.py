@@ -214,7 +214,7 @@ def find(
         ValueError: if the samples or the field do not do
     """
     samples = sm.flat(samples)
-    if samples.count() > trust_over:
+    if sm.exact_count(samples) > trust_over:
         found = sweeps.latest(samples._dataset, options)
         of_these = found and _is_of(found, samples, options)
         return result_of(found, options, _eps(samples._dataset, options)) if of_these else None

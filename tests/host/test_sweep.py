@@ -46,7 +46,7 @@ def test_the_sweep_equals_clustering_at_each_eps(vector_dataset, step, options, 
     for eps in np.sqrt(np.multiply(edges, [*edges[1:], edges[-1] * 2])):
         found, row = cluster(made, eps=float(eps), metric=metric, min_samples=min_samples), swept.at(eps)
         assert (row.clusters, row.noise, row.kept) == (found.clusters, found.noise, found.unique)
-        assert row.largest == max((c.size for c in found.members), default=0)
+        assert row.largest == max((size for _, size in found.sizes), default=0)
 
 
 @pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("cosine", 3), ("euclidean", 2)])
