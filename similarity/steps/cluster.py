@@ -192,7 +192,7 @@ def _choose_eps(
     progress: Report,
 ) -> Choice:
     if options.target is not None:
-        swept = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, progress)
+        swept = sweeps.stored(samples._dataset, vectors, options, progress).sweep
         wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
         return Choice(eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}")

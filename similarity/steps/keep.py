@@ -17,13 +17,15 @@ from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
+from ..engine.neighbors import reach
 from ..options import KeepOptions
 from ..progress import Report, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
 from .cluster import large_cluster_warning
-from .keep_result import KeepResult, largest_clusters, side_by_side, worst_pairs
+from .keep_result import KeepResult, largest_clusters
 from .order import keep_order, protected
+from .pairs import LISTED, equal_pairs, pairs_at, side_by_side, worst_pairs
 
 NOT_IN_RUN = "not in the run: run cluster_duplicates again"
 
@@ -72,7 +74,7 @@ def keep(
         progress("Writing", 2, 3)
         runs.begin(dataset, run_key, KEEP, options, owned)
         _write(dataset, options, members, found, result, unusable)
-        facts = ("samples", "kept", "dropped", "beyond_eps")
+        facts = ("samples", "kept", "dropped", "copies", "identical", "beyond_eps")
         runs.finish(
             dataset,
             run_key,
@@ -149,6 +151,9 @@ def _result(
     eps, metric, labels = clustering["eps"], clustering["options"]["metric"], members.labels
     proof = certify(labels, found, vectors=members.matrix, eps=eps, metric=metric)
     worst = worst_pairs(members.ids, members.rank, found)
+    equal = np.flatnonzero(~found.kept & (found.distance <= reach(0, metric)))
+    equal = pairs_at(members.ids, found, equal[np.argsort(members.rank[equal])])
+    copies, identical = equal_pairs(dataset, clustering["options"]["embeddings_field"], equal)
     kept = int(found.kept.sum())
     without_cover = engine_keepers.first_per_cluster(labels, members.guarded)
     return KeepResult(
@@ -166,8 +171,11 @@ def _result(
         metric=metric,
         largest=largest_clusters(members.ids, labels, members.rank, found),
         worst=worst,
-        files=files(dataset, [*side_by_side(worst), *listed(members.skipped)]),
+        files=files(dataset, [*side_by_side([*worst, *identical[:LISTED]]), *listed(members.skipped)]),
         worst_similarity=proof.worst_similarity if worst else None,
+        copies=copies,
+        identical=len(identical),
+        identical_pairs=identical[:LISTED],
         beyond_eps=proof.beyond_eps,
         largest_share=proof.largest_share,
         warnings=[large_cluster_warning(proof.largest_share)] if proof.alarm else [],

@@ -6,23 +6,12 @@ from dataclasses import dataclass
 import fiftyone as fo
 import numpy as np
 
-from ..data.files import short_names
 from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from .pairs import Dropped, rows
 
 LARGEST = 20  # clusters in the panel's table
-WORST = 100  # pairs in the saved view of the worst ones
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """One sample that is left out, and the kept one that stands for it."""
-
-    id: str
-    kept_id: str
-    distance: float
-    similarity: float
 
 
 @dataclass(frozen=True)
@@ -61,8 +50,11 @@ class KeepResult(Result):
         eps, metric: of the clustering
         largest: the largest clusters, the largest first, 20 at most
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst`` and the first of the skipped ones
+        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs`` and the first of the skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
+        copies: how many dropped samples are copies of their kept one, byte by byte
+        identical: how many others have its vector, but for rounding: identical to the model, not known to be copies
+        identical_pairs: the first of these
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: what a person should look at first
@@ -86,6 +78,9 @@ class KeepResult(Result):
     worst: list[Dropped]
     files: dict[str, str]
     worst_similarity: float | None
+    copies: int
+    identical: int
+    identical_pairs: list[Dropped]
     beyond_eps: int
     largest_share: float
     warnings: list[str]
@@ -103,30 +98,26 @@ class KeepResult(Result):
             lines.append(
                 f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
             )
+        if self.copies:
+            lines.append(
+                f"Byte by byte, {count(self.copies, 'dropped sample equals its', 'dropped samples equal their')} kept one."
+            )
+        if self.identical:
+            lines.append(
+                f"To the model, {count(self.identical, 'more is', 'more are')} identical to the kept one, without being "
+                "known as copies: look at them before anything is deleted."
+            )
         lines += self.notes
         if self.skipped:
             lines += ["", "Skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The dropped samples least similar to their kept one."""
-        names = short_names(self.files)
-        rows = [
-            {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
-            for pair in self.worst[:20]
-        ]
-        return {"worst_pairs": rows} | skipped_table(self.skipped, self.files)
-
-
-def worst_pairs(ids: Sequence[str], rank: np.ndarray, found: Keepers) -> list[Dropped]:
-    """The worst pair of each kept sample, so that a view can show each pair side by side; the worst first."""
-    dropped = np.flatnonzero(~found.kept)
-    dropped = dropped[np.lexsort((rank[dropped], -found.distance[dropped]))]
-    _, first = np.unique(found.kept_index[dropped], return_index=True)
-    return [
-        Dropped(ids[i], ids[found.kept_index[i]], float(found.distance[i]), float(found.similarity[i]))
-        for i in dropped[np.sort(first)[:WORST]]
-    ]
+        """The dropped samples least similar to their kept one, and those that only the model takes for equal."""
+        tables = {"worst_pairs": rows(self.worst, self.files)}
+        if self.identical_pairs:
+            tables["identical_pairs"] = rows(self.identical_pairs, self.files)
+        return tables | skipped_table(self.skipped, self.files)
 
 
 def largest_clusters(
@@ -134,11 +125,11 @@ def largest_clusters(
 ) -> list[ClusterRow]:
     """The largest clusters, the largest first."""
     numbers, sizes = np.unique(labels[labels != NOISE], return_counts=True)
-    rows = []
+    largest = []
     for at in np.argsort(-sizes, kind="stable")[:LARGEST]:
         members = np.flatnonzero(labels == numbers[at])
         kept = members[found.kept[members]]
-        rows.append(
+        largest.append(
             ClusterRow(
                 number=int(numbers[at]),
                 size=len(members),
@@ -148,9 +139,4 @@ def largest_clusters(
                 worst_similarity=float(found.similarity[members].min()),
             )
         )
-    return rows
-
-
-def side_by_side(pairs: Sequence[Dropped]) -> list[str]:
-    """Return the ids of the pairs, each dropped sample before its kept one."""
-    return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
+    return largest

@@ -123,8 +123,8 @@ def test_a_sweep_is_found_again_until_the_vectors_change(vector_dataset, step, o
 
     forget(step)
     again = step.find(made, options(), trust_over=100)
-    assert (again.key, again.ids, again.eps) == (swept.key, swept.ids, swept.eps)
-    np.testing.assert_array_equal(again.similarities, swept.similarities)
+    assert (again.key, again.stored.ids, again.eps) == (swept.key, swept.stored.ids, swept.eps)
+    np.testing.assert_array_equal(again.stored.similarities, swept.stored.similarities)
 
     made.delete_samples(made.limit(1).values("id"))
     assert step.find(made, options(), trust_over=100) is None
