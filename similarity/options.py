@@ -159,6 +159,17 @@ class ClusterOptions(RunOptions, SweepOptions):
     tag_clusters: bool = option(
         True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
     )
+    confirm: bool = option(
+        False,
+        "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",
+        label="Yes, take samples that are not in this view out of the run",
+        advanced=True,
+    )
+    plan: str | None = option(
+        None,
+        "Name of the loss that was looked at: if it is another one by now, nothing is changed",
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         """Refuse two ways to choose the threshold at once."""

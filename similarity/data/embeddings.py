@@ -1,6 +1,6 @@
 """The embeddings field and those beside it: whose they are, and what their vectors were made with."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..engine import vgg16
+from ..options import AUTO, EmbedOptions
 from . import locks, runs
 from . import samples as sm
 
@@ -43,51 +44,12 @@ class FieldNames:
         }
 
 
-def check(
-    dataset: fo.Dataset,
-    names: FieldNames,
-    provenance: dict[str, Any],
-    ids: Collection[str],
-    *,
-    replace: bool,
-) -> dict[str, Any] | None:
-    """Check that the fields are ours, and that vectors of this provenance may be written for the samples ``ids``.
-
-    Args:
-        provenance: of the vectors to be written
-        replace: whether vectors of another provenance may be replaced
-
-    Returns:
-        the provenance of the vectors that the field holds; None if it is new
+def refuse_foreign(dataset: fo.Dataset, names: FieldNames) -> None:
+    """Refuse fields that OnlyOne did not write.
 
     Raises:
-        ValueError: if a field is somebody else's, or vectors would mix
+        ValueError: if one of them is somebody else's
     """
-    _refuse_foreign(dataset, names)
-    if not dataset.has_sample_field(names.vectors):
-        return None
-    info = sm.provenance(dataset, names.vectors)
-    known = {key: info.get(key) for key in provenance}
-    differing = [key for key in provenance if known[key] != provenance[key]]
-    if not differing:
-        return known
-    key = differing[0]
-    mixing = (
-        f"The field {names.vectors!r} holds vectors with {key} {known[key]!r}, not {provenance[key]!r}, and one field "
-        "never mixes them. Choose another embeddings_field, or "
-    )
-    if not replace:
-        raise ValueError(mixing + "recompute=True to replace them all")
-    others = set(sm.everything(dataset).exists(names.vectors).values("id")) - set(ids)
-    if others:
-        raise ValueError(
-            mixing
-            + f"recompute on the whole dataset: {len(others):,} of its vectors are of samples that are not here"
-        )
-    return known
-
-
-def _refuse_foreign(dataset: fo.Dataset, names: FieldNames) -> None:
     ours = {names.vectors: "weights_digest" in sm.provenance(dataset, names.vectors)}
     for name in names.beside:
         ours[name] = sm.provenance(dataset, name).get("beside") == names.vectors
@@ -98,29 +60,93 @@ def _refuse_foreign(dataset: fo.Dataset, names: FieldNames) -> None:
             )
 
 
-def clear(dataset: fo.Dataset, names: FieldNames) -> None:
-    """Delete the fields, where they are."""
-    present = [name for name in (names.vectors, *names.beside) if dataset.has_sample_field(name)]
-    if present:
-        locks.check()
-        dataset.delete_sample_fields(present)
+def agree(
+    dataset: fo.Dataset, names: FieldNames, options: EmbedOptions, ids: Collection[str], *, computing: bool
+) -> dict[str, Any]:
+    """Agree on the provenance of the field's vectors: as asked for, and with ``auto`` in the precision that they have.
+
+    Where nothing is computed, neither what this machine can do matters, nor which version made the vectors.
+
+    Args:
+        ids: of the samples that are asked for
+        computing: whether a vector is to be computed
+
+    Raises:
+        ValueError: if vectors would mix, or this machine cannot compute them
+        WeightsUnavailable: if the path names no file
+    """
+    known, others = sm.provenance(dataset, names.vectors), set()
+    if known and options.recompute:
+        others = set(sm.everything(dataset).exists(names.vectors).values("id")) - set(ids)
+    replaces = options.recompute and not others
+    auto = options.precision == AUTO and known and not replaces
+    precision = known["precision"] if auto else options.precision
+    if computing:
+        wanted = vgg16.provenance(layer=options.layer, weights=options.weights, precision=precision)
+    else:
+        wanted = known | _asked(options, known) | {"precision": precision}
+    differing = _differing(known, wanted)
+    if not known or not differing or replaces:
+        return wanted
+    key = differing[0]
+    then, now = known.get(key), wanted[key]
+    if key.endswith("_digest"):
+        then, now = (f"{told['weights']} ({told.get(key)})" for told in (known, wanted))
+    remedy = "recompute=True to replace them all"
+    if options.recompute:
+        remedy = (
+            f"recompute on the whole dataset: {len(others):,} of its vectors are of samples that are not here"
+        )
+    raise ValueError(
+        f"The field {names.vectors!r} holds vectors with {key} {then!r}, not {now!r}, and one field never mixes them. "
+        f"Choose another embeddings_field, or {remedy}"
+    )
 
 
-def declare(dataset: fo.Dataset, names: FieldNames, provenance: dict[str, Any], weights: str) -> None:
-    """Create the fields if need be, and write into their infos what they hold.
+def _asked(options: EmbedOptions, known: dict[str, Any]) -> dict[str, Any]:
+    """The layer and the weights that are asked for; the field's own weights need not be there any more."""
+    try:
+        told = vgg16.provenance(layer=options.layer, weights=options.weights, precision="float32")
+    except vgg16.WeightsUnavailable:
+        if known["weights_source"] != source(options.weights):
+            raise
+        return {"layer": options.layer}
+    return {key: told[key] for key in ("layer", "weights", "weights_digest", "dense_digest") if key in told}
+
+
+def _differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What vectors differ in; weights are compared by content, whatever their file is called."""
+    named = ("weights", "weights_source", "onlyone_version", "dimension")
+    return [key for key in wanted if key not in named and known.get(key) != wanted[key]]
+
+
+def source(weights: str) -> str:
+    """Where weights are found again, from whichever folder a process was started in."""
+    named = weights in ("imagenet", "untrained")
+    return weights if named else str(Path(weights).expanduser().absolute())
+
+
+def declare(dataset: fo.Dataset, names: FieldNames, provenance: Mapping[str, Any], weights: str) -> None:
+    """Create the fields if need be, emptied of vectors of another provenance, and write into their infos what they hold.
 
     Args:
         weights: the weights as they were asked for, to find them again for a query picture
     """
-    for name, text in names.beside.items():
-        sm.declare_field(dataset, name, fo.StringField, text, {"beside": names.vectors})
-    layer = provenance["layer"]
+    known, layer = sm.provenance(dataset, names.vectors), provenance["layer"]
     info = {
         **provenance,
-        "weights_source": weights,
+        "weights_source": source(weights),
         "dimension": vgg16.LAYERS[layer],
         "onlyone_version": runs.VERSION,
     }
+    present = [name for name in (names.vectors, *names.beside) if dataset.has_sample_field(name)]
+    if known == info and len(present) == 1 + len(names.beside):
+        return
+    if present and _differing(known, provenance):
+        locks.check()
+        dataset.delete_sample_fields(present)
+    for name, text in names.beside.items():
+        sm.declare_field(dataset, name, fo.StringField, text, {"beside": names.vectors})
     text = f"VGG16 {layer} embeddings ({provenance['weights']} weights)"
     sm.declare_field(dataset, names.vectors, fo.VectorField, text, info)
 

@@ -24,9 +24,10 @@ UNKNOWN = "?"
 """The stamp of a vector without a digest beside it: whether it changed, only the vector itself can tell."""
 
 _INCIDENTAL = (
+    "weights",
     "weights_source",
     "onlyone_version",
-)  # of a field's provenance: equal vectors, written another time
+)  # of a field's provenance: equal vectors, written another time or with the weights in another file
 
 
 @dataclass(frozen=True)

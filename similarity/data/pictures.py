@@ -1,6 +1,7 @@
 """The plain pictures that a sample collection stands for."""
 
 from collections.abc import Iterable
+from pathlib import PurePath
 
 import fiftyone as fo
 import fiftyone.core.media as fom
@@ -106,6 +107,13 @@ def _check_media(collection: fo.core.collections.SampleCollection) -> None:
         raise ValueError(
             "OnlyOne compares pictures, and these samples are videos. Make pictures of their frames first: "
             "dataset.to_frames(sample_frames=True).clone('frames')"
+        )
+    if media == fom.UNKNOWN:
+        path = collection.limit(1).values("filepath")[0]
+        raise ValueError(
+            f"FiftyOne tells pictures by the extension of their files, and {PurePath(path).name!r} has none that it knows. "
+            "If these are pictures, add them to a new dataset as pictures: "
+            'dataset.add_samples([fo.Sample(filepath=path, media_type="image") for path in paths])'
         )
     raise ValueError(
         f"OnlyOne compares pictures, and these samples are of media type {media!r}: choose a dataset of pictures"

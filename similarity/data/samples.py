@@ -36,12 +36,15 @@ def everything(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
     return dataset
 
 
-def exact_count(dataset: fo.Dataset) -> int:
-    """How many samples a dataset has, of all slices, counted one by one.
+def exact_count(samples: fo.core.collections.SampleCollection) -> int:
+    """How many samples a view has, or a dataset in all its slices, counted one by one.
 
-    FiftyOne's ``count()`` of a dataset is MongoDB's estimate, which can be 0 for a full one after the server was killed.
+    FiftyOne's ``count()`` of all samples is MongoDB's estimate, which can be 0 for a full dataset after the server was
+    killed.
     """
-    return dataset._sample_collection.count_documents({})
+    if isinstance(samples, fo.Dataset):
+        return samples._sample_collection.count_documents({})
+    return samples.count("id")
 
 
 def is_ordered(samples: fo.core.collections.SampleCollection) -> bool:

@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -55,65 +54,58 @@ class StoredSweep:
     cover_kept: np.ndarray
 
 
-def swept(dataset: fo.Dataset, vectors: Vectors, metric: str, min_samples: int, report: Report) -> Sweep:
+def stored(dataset: fo.Dataset, vectors: Vectors, options: SweepOptions, progress: Report) -> StoredSweep:
     """The sweep of these vectors: remembered, from its file, or computed and kept."""
-    return stored(dataset, vectors, metric, min_samples, report).sweep
-
-
-def stored(
-    dataset: fo.Dataset, vectors: Vectors, metric: str, min_samples: int, report: Report
-) -> StoredSweep:
-    """The same, with the samples that it is of."""
     key = row_digest(vectors)
-    found = load(dataset, key, metric, min_samples)
+    found = load(dataset, options, key)
     if found is None:
-        progress = about(report, "Looking at every threshold")
-        computed = sweep(vectors.matrix, min_samples=min_samples, metric=metric, progress=progress)
+        computed = sweep(
+            vectors.matrix,
+            min_samples=options.min_samples,
+            metric=options.metric,
+            progress=about(progress, "Looking at every threshold"),
+        )
         similarities = percent(between(vectors.matrix, computed.left, computed.right))
         none = np.empty(0)
         found = StoredSweep(key, vectors.ids, vectors.skipped, computed, similarities, none, none.astype(int))
-        _keep(dataset, found)
+        _keep(dataset, options, found)
     return replace(found, skipped=vectors.skipped)  # what cannot be compared is no part of the key
 
 
 def with_cover(
-    dataset: fo.Dataset, found: StoredSweep, vectors: Vectors, grid: np.ndarray, report: Report
+    dataset: fo.Dataset,
+    options: SweepOptions,
+    found: StoredSweep,
+    vectors: Vectors,
+    grid: np.ndarray,
+    progress: Report,
 ) -> StoredSweep:
     """The stored sweep with what is kept with cover at each eps of a grid; counted once, then kept with it."""
     if len(found.cover_eps):
+        with contextlib.suppress(OSError):
+            _path(dataset, options, found.key).touch()  # the latest that was looked at
         return found
-    progress = about(report, "Counting what cover keeps")
-    kept = kept_with_cover(vectors.matrix, found.sweep, grid, progress=progress)
+    counting = about(progress, "Counting what cover keeps")
+    kept = kept_with_cover(vectors.matrix, found.sweep, grid, progress=counting)
     counted = replace(found, cover_eps=grid, cover_kept=kept)
-    _keep(dataset, counted)
+    _keep(dataset, options, counted)
     return counted
 
 
-def load(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> StoredSweep | None:
+def load(dataset: fo.Dataset, options: SweepOptions, key: str) -> StoredSweep | None:
     """The sweep with a key; None if there is none, or its file cannot be read."""
-    path = _path(dataset, key, metric, min_samples)
-    try:
-        return _read(path, key, file_version(path))
-    except OSError:
-        return None
-
-
-def note_latest(dataset: fo.Dataset, options: SweepOptions, key: str) -> None:
-    """Note which sweep was looked at last, so that it is found without reading the vectors."""
-    path = _note(dataset, options)
-    with _if_possible(path):
-        make_folder(path.parent)
-        with written_beside(path) as beside:
-            beside.write_text(key, encoding="utf-8")
+    found = _load(_path(dataset, options, key))
+    return found if found is not None and found.key == key else None
 
 
 def latest(dataset: fo.Dataset, options: SweepOptions) -> StoredSweep | None:
-    """The sweep that was looked at last with these options; the vectors may have changed since."""
+    """The latest sweep with these options, found without reading the vectors, which may have changed since."""
     try:
-        key = _note(dataset, options).read_text(encoding="utf-8")
+        paths = _path(dataset, options, "").parent.glob(_path(dataset, options, "*").name)
+        newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
     except OSError:
         return None
-    return load(dataset, key, options.metric, options.min_samples)
+    return _load(newest) if newest else None
 
 
 def wanted(target: str, n: int) -> int:
@@ -135,48 +127,39 @@ def row_digest(vectors: Vectors) -> str:
     return hashlib.sha256(f"{vectors.digest}-{order}".encode()).hexdigest()
 
 
-def _folder(dataset: fo.Dataset) -> Path:
-    return caches.folder(caches.SWEEPS, dataset)
+def _path(dataset: fo.Dataset, options: SweepOptions, key: str) -> Path:
+    name = f"{options.metric}-{options.min_samples}-{options.embeddings_field}-{key[:16]}.npz"
+    return caches.folder(caches.SWEEPS, dataset) / name
 
 
-def _path(dataset: fo.Dataset, key: str, metric: str, min_samples: int) -> Path:
-    return _folder(dataset) / f"{metric}-{min_samples}-{key[:16]}.npz"
-
-
-def _note(dataset: fo.Dataset, options: SweepOptions) -> Path:
-    name = f"{options.metric}-{options.min_samples}-{options.embeddings_field}.latest"
-    return _folder(dataset) / name
-
-
-def _keep(dataset: fo.Dataset, found: StoredSweep) -> None:
-    path = _path(dataset, found.key, found.sweep.metric, found.sweep.min_samples)
-    with _if_possible(path):
-        make_folder(path.parent)
-        _save(path, found)
-        caches.discard_orphans(dataset)
-
-
-@contextlib.contextmanager
-def _if_possible(path: Path) -> Iterator[None]:
-    """Where a file cannot be written, say so and go on: the sweep is computed again next time."""
+def _keep(dataset: fo.Dataset, options: SweepOptions, found: StoredSweep) -> None:
+    """Write the file if it can be written; else the sweep is computed again next time."""
+    path = _path(dataset, options, found.key)
     try:
         with in_home(path):
-            yield
+            make_folder(path.parent)
+            _save(path, found)
+            caches.discard_orphans(dataset)
     except HomeError as error:
         logger.warning("A sweep is not kept. %s", error)
 
 
+def _load(path: Path) -> StoredSweep | None:
+    try:
+        return _read(path, file_version(path))
+    except OSError:
+        return None
+
+
 @lru_cache(maxsize=4)
-def _read(path: Path, key: str, version: tuple[int, ...]) -> StoredSweep | None:
+def _read(path: Path, version: tuple[int, ...]) -> StoredSweep | None:
     del version  # a part of the key alone: the file as it is now
     try:
         with np.load(path, allow_pickle=False) as file:
-            if str(file["key"]) != key:
-                return None
             found = Sweep(**{name: _plain(file[name]) for name in _names()})
             ids = file["ids"].astype(str).tolist()
             arrays = {name: file[name] for name in _ARRAYS}
-            return StoredSweep(key, ids, json.loads(str(file["skipped"])), found, **arrays)
+            return StoredSweep(str(file["key"]), ids, json.loads(str(file["skipped"])), found, **arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 

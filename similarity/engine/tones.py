@@ -24,7 +24,7 @@ LEAST_CONTRAST = 12
 """Smallest contrast, of 255, that makes a picture one to compare.
 
 Below it VGG16 takes different pictures for the same: of 32 photographs reduced to 8 grey levels, dark or bright, some
-pairs come to lie within the distance of near-duplicates, at 2 levels of dark and bright pictures half, at 12 none (ImageNet weights).
+pairs come to lie within the distance of near-duplicates, at 12 none (ImageNet weights).
 """
 
 Tones = NDArray[np.uint8]

@@ -94,8 +94,7 @@ def _of_the_run(
     ids: Sequence[str], clusters: Sequence[int | None], results: Mapping[str, Any]
 ) -> list[int | None]:
     """The cluster of each sample; None for samples merged in from a dataset with a run of the same key."""
-    found = results["cluster"]
-    members = {i for cluster in found["members"] for i in cluster["members"]} | set(found["noise_ids"])
+    members = set(results["cluster"]["ids"])
     return [number if i in members else None for i, number in zip(ids, clusters, strict=True)]
 
 

@@ -74,7 +74,7 @@ def _figures(
         "eps": clustering["eps"],
         "eps_reason": results["cluster"].get("eps_reason", ""),
         "metric": metric,
-        **_certificate(dataset, rows, results["keep"]["duplicates"], reach(clustering["eps"], metric)),
+        **_certificate(dataset, rows, results["keep"]["distances"], reach(clustering["eps"], metric)),
         "cluster_sizes": _sizes(clusters, noise),
         "largest": [_large(cluster) for cluster in clusters[:LARGEST]],
         "skipped": _skipped(rows),
@@ -115,10 +115,9 @@ def _disk(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def _certificate(
-    dataset: fo.Dataset, rows: Sequence[Row], duplicates: Sequence[Mapping[str, Any]], eps: float
+    dataset: fo.Dataset, rows: Sequence[Row], distances: Mapping[str, float], eps: float
 ) -> dict[str, Any]:
     """How far the dropped samples are from the samples kept for them; the worst first, one for each kept sample."""
-    distances = {pair["id"]: pair["distance"] for pair in duplicates}
     dropped = sorted((row for row in rows if row.status == DROPPED), key=lambda row: -distances[row.id])
     by_kept: dict[str, Row] = {}
     for row in dropped:

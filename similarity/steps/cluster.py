@@ -2,7 +2,6 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -11,6 +10,7 @@ from ..data import runs, sweeps, thresholds, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..data.seals import json_digest
 from ..data.vectors import Vectors, read_vectors
 from ..engine import clusters as engine_clusters
 from ..engine.calibration import ALIKE, usual_distance
@@ -26,13 +26,19 @@ from ..workflow import CLUSTER
 MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """One cluster: its number in the field, and its members in the order of the view."""
+class WouldShrink(ValueError):
+    """Samples of the run are not among those asked for, and would leave it; nothing was written.
 
-    number: int
-    size: int
-    members: list[str]
+    Args:
+        message: how many, and the remedy
+        plan: name of what would be lost
+        lost: ids of the samples that would leave the run
+    """
+
+    def __init__(self, message: str, plan: str, lost: list[str]):
+        super().__init__(message)
+        self.plan = plan
+        self.lost = lost
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,8 @@ class ClusterResult(Result):
         run_key: the run
         samples: number of samples asked for
         clusters: number of clusters
-        members: every cluster, the largest first
+        sizes: ``(number, size)`` of every cluster, the largest first
         noise: number of samples that resemble no other one; they are unique, and always kept
-        noise_ids: their ids
         skipped: sample id -> why it has no usable vector
         files: sample id -> file, of the first of them
         eps: the distance used, and ``eps_reason`` why
@@ -67,9 +72,8 @@ class ClusterResult(Result):
     run_key: str
     samples: int
     clusters: int
-    members: list[Cluster]
+    sizes: list[tuple[int, int]]
     noise: int
-    noise_ids: list[str]
     skipped: Skipped
     files: dict[str, str]
     eps: float
@@ -103,14 +107,14 @@ class ClusterResult(Result):
         """The largest clusters."""
         names = runs.Names(self.run_key)
         rows = [
-            {"cluster": str(c.number), "samples": f"{c.size:,}", "tag": names.cluster_tag(c.number)}
-            for c in self.members[:20]
+            {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}
+            for number, size in self.sizes[:20]
         ]
         return {"largest_clusters": rows} | skipped_table(self.skipped, self.files)
 
 
 def cluster(
-    samples: fo.core.collections.SampleCollection, options: ClusterOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: ClusterOptions, progress: Report = silent
 ) -> ClusterResult:
     """Cluster the samples' vectors and write the labels.
 
@@ -118,34 +122,79 @@ def cluster(
 
     Raises:
         ValueError: if the samples, the field or a name does not do, or there is a target and ``min_samples`` is above 2
+        WouldShrink: if the run would lose samples, and it was not confirmed
         Busy: if another operator is at work on the run
     """
+    dataset = samples._dataset
     if options.target is not None:
         check_min_samples(options.min_samples)
-    with lock(samples._dataset, f"run-{options.run_key}"):
+    with lock(dataset, f"run-{options.run_key}"):
         samples = sm.flat(samples)
-        runs.refuse_foreign(samples._dataset, options.run_key, _owned(options.run_key))
-        report("Reading the vectors", 0, 1)
+        runs.refuse_foreign(dataset, options.run_key, _owned(options.run_key))
+        refuse_shrinking(samples, options)
+        progress("Reading the vectors", 0, 1)
         vectors = read_vectors(samples, options.embeddings_field)
-        choice = _choose_eps(samples, vectors, options, report)
+        choice = _choose_eps(samples, vectors, options, progress)
         labels = engine_clusters.dbscan(
             vectors.matrix,
             eps=choice.eps,
             min_samples=options.min_samples,
             metric=options.metric,
-            progress=about(report, "Comparing the vectors"),
+            progress=about(progress, "Comparing the vectors"),
         )
-        return _Writing(samples, options, vectors, labels, choice).run(report)
+        result = _result(dataset, options, vectors, labels, choice)
+        runs.begin(dataset, options.run_key, CLUSTER, options, _owned(options.run_key))
+        _write(dataset, options, vectors.ids, labels, result, progress)
+        view = views.save_clusters(dataset, runs.Names(options.run_key))
+        facts = {
+            "eps": result.eps,
+            "samples": result.samples,
+            "clusters": result.clusters,
+            "noise": result.noise,
+            "skipped": len(result.skipped),
+            "vectors_digest": vectors.digest,
+            "whole_dataset": result.samples == sm.exact_count(sm.everything(dataset)),
+        }
+        runs.finish(dataset, options.run_key, CLUSTER, facts, result.to_dict() | {"ids": vectors.ids})
+        return dataclasses.replace(result, view=view)
+
+
+def refuse_shrinking(samples: fo.core.collections.SampleCollection, options: ClusterOptions) -> None:
+    """Refuse to take samples out of a run that nobody confirmed to be lost.
+
+    Raises:
+        WouldShrink: if samples of the run are not among ``samples``, and ``confirm`` is off
+        ValueError: if it is on, and the ``plan`` that was looked at is another one
+    """
+    dataset, run_key, field = samples._dataset, options.run_key, runs.Names(options.run_key).cluster
+    if not runs.owns_field(dataset, run_key, field):
+        return
+    members = sm.everything(dataset).exists(field).values("id")
+    lost = sorted(set(members) - set(sm.flat(samples).values("id")))
+    plan = json_digest({"run_key": run_key, "lost": lost})
+    if lost and not options.confirm:
+        raise WouldShrink(
+            f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not in this view and would "
+            "lose their clusters and decisions. Cluster the whole dataset, choose another run_key, or confirm it "
+            "(confirm=True)",
+            plan,
+            lost,
+        )
+    if lost and options.plan not in (None, plan):
+        raise ValueError(
+            f"The run {run_key!r} would lose other samples than in the plan {options.plan!r} that was shown, so nothing was "
+            "changed: look at the new plan first"
+        )
 
 
 def _choose_eps(
     samples: fo.core.collections.SampleCollection,
     vectors: Vectors,
     options: ClusterOptions,
-    report: Report,
+    progress: Report,
 ) -> Choice:
     if options.target is not None:
-        swept = sweeps.swept(samples._dataset, vectors, options.metric, options.min_samples, report)
+        swept = sweeps.stored(samples._dataset, vectors, options, progress).sweep
         wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
         return Choice(eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}")
@@ -156,111 +205,73 @@ def _choose_eps(
     return Choice(found.eps, measured if found.measured else "measured for ImageNet's weights, not for these")
 
 
-@dataclass
-class _Writing:
-    """The labels on their way into the dataset."""
+def _result(
+    dataset: fo.Dataset, options: ClusterOptions, vectors: Vectors, labels: np.ndarray, choice: Choice
+) -> ClusterResult:
+    numbers, counts = np.unique(labels[labels != NOISE], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    sizes = list(zip(numbers[order].tolist(), counts[order].tolist(), strict=True))
+    noise = int((labels == NOISE).sum())
+    largest = sizes[0][1] / len(labels) if sizes else 0.0
+    return ClusterResult(
+        run_key=options.run_key,
+        samples=len(vectors.ids) + len(vectors.skipped),
+        clusters=len(sizes),
+        sizes=sizes,
+        noise=noise,
+        skipped=vectors.skipped,
+        files=files(dataset, listed(vectors.skipped)),
+        eps=choice.eps,
+        eps_reason=choice.reason,
+        metric=options.metric,
+        min_samples=options.min_samples,
+        unique=len(sizes) + noise,
+        largest_share=largest,
+        warnings=_warnings(vectors.matrix, options.metric, choice.eps, largest),
+    )
 
-    samples: fo.core.collections.SampleCollection
-    options: ClusterOptions
-    vectors: Vectors
-    labels: np.ndarray
-    choice: Choice
 
-    def run(self, report: Report) -> ClusterResult:
-        self.dataset, self.names = self.samples._dataset, runs.Names(self.options.run_key)
-        result = self._result()
-        runs.begin(self.dataset, self.options.run_key, CLUSTER, self.options, _owned(self.options.run_key))
-        self._write(result, report)
-        view = views.save_clusters(self.dataset, self.names)
-        runs.finish(self.dataset, self.options.run_key, CLUSTER, self._facts(result), result.to_dict())
-        return dataclasses.replace(result, view=view)
+def _warnings(matrix: np.ndarray, metric: str, eps: float, largest: float) -> list[str]:
+    usual = usual_distance(matrix, metric)
+    warnings = [large_cluster_warning(largest)] if largest > ALARMING_SHARE else []
+    if usual < ALIKE * eps:
+        warnings.append(alike_warning(usual, metric))
+    if not largest and len(matrix) > 1:
+        warnings.append("NOTE: no two samples are within eps of each other, so every sample is kept.")
+    return warnings
 
-    def _write(self, result: ClusterResult, report: Report) -> None:
-        names = self.names
-        runs.clear(self.dataset, self.options.run_key, names.fields, names.tags, names.views)
-        runs.declare(
-            self.dataset,
-            self.options.run_key,
-            {
-                self.names.cluster: (
-                    fo.IntField,
-                    "Number of the sample's cluster; -1 = noise, empty = not in the run",
-                )
-            },
-        )
-        report("Writing the labels", 0, 2)
-        labels = [int(label) for label in self.labels]
-        sm.write(self.dataset, {self.names.cluster: dict(zip(self.vectors.ids, labels, strict=True))})
-        report("Writing the tags", 1, 2)
-        sm.retag(self.dataset, None, self._tags(result))
 
-    def _tags(self, result: ClusterResult) -> dict[str, list[str]]:
-        tags = {self.names.tag("noise"): result.noise_ids, self.names.tag("skipped"): list(result.skipped)}
-        if self.options.tag_clusters:
-            for cluster in [c for c in result.members if c.size > 1][:MOST_TAGS]:
-                tags[self.names.cluster_tag(cluster.number)] = cluster.members
-        return {tag: ids for tag, ids in tags.items() if ids}
-
-    def _facts(self, result: ClusterResult) -> dict[str, Any]:
-        return {
-            "eps": result.eps,
-            "samples": result.samples,
-            "clusters": result.clusters,
-            "noise": result.noise,
-            "skipped": len(result.skipped),
-            "vectors_digest": self.vectors.digest,
-            "whole_dataset": result.samples == sm.everything(self.dataset).count(),
-        }
-
-    def _result(self) -> ClusterResult:
-        ids = np.array(self.vectors.ids, dtype=object)
-        members = _members(self.labels, ids)
-        noise = [str(i) for i in ids[self.labels == NOISE]]
-        largest = members[0].size / len(ids) if members else 0.0
-        return ClusterResult(
-            run_key=self.options.run_key,
-            samples=len(ids) + len(self.vectors.skipped),
-            clusters=len(members),
-            members=members,
-            noise=len(noise),
-            noise_ids=noise,
-            skipped=self.vectors.skipped,
-            files=files(self.dataset, listed(self.vectors.skipped)),
-            eps=self.choice.eps,
-            eps_reason=self.choice.reason,
-            metric=self.options.metric,
-            min_samples=self.options.min_samples,
-            unique=len(members) + len(noise),
-            largest_share=largest,
-            warnings=self._warnings(largest, len(members)),
-        )
-
-    def _warnings(self, largest: float, clusters: int) -> list[str]:
-        usual = usual_distance(self.vectors.matrix, self.options.metric)
-        warnings = [large_cluster_warning(largest)] if largest > ALARMING_SHARE else []
-        if usual < ALIKE * self.choice.eps:
-            warnings.append(alike_warning(usual, self.options.metric))
-        if not clusters and len(self.vectors.ids) > 1:
-            warnings.append("NOTE: no two samples are within eps of each other, so every sample is kept.")
-        return warnings
+def _write(
+    dataset: fo.Dataset,
+    options: ClusterOptions,
+    ids: list[str],
+    labels: np.ndarray,
+    result: ClusterResult,
+    progress: Report,
+) -> None:
+    names = runs.Names(options.run_key)
+    runs.clear(dataset, options.run_key, names.fields, names.tags, names.views)
+    told = "Number of the sample's cluster; -1 = noise, empty = not in the run"
+    runs.declare(dataset, options.run_key, {names.cluster: (fo.IntField, told)})
+    progress("Writing the labels", 0, 2)
+    sm.write(dataset, {names.cluster: dict(zip(ids, labels.tolist(), strict=True))})
+    progress("Writing the tags", 1, 2)
+    tagged = {
+        names.tag("noise"): [i for i, label in zip(ids, labels, strict=True) if label == NOISE],
+        names.tag("skipped"): list(result.skipped),
+    }
+    if options.tag_clusters:
+        members: dict[int, list[str]] = {number: [] for number, size in result.sizes[:MOST_TAGS] if size > 1}
+        for sample_id, label in zip(ids, labels.tolist(), strict=True):
+            if label in members:
+                members[label].append(sample_id)
+        tagged |= {names.cluster_tag(number): mine for number, mine in members.items()}
+    sm.retag(dataset, None, {tag: mine for tag, mine in tagged.items() if mine})
 
 
 def _owned(run_key: str) -> dict[str, list[str]]:
     names = runs.Names(run_key)
     return {"fields": [names.cluster], "views": [names.view("clusters"), names.view("skipped")]}
-
-
-def _members(labels: np.ndarray, ids: np.ndarray) -> list[Cluster]:
-    """The clusters, the largest first; one sort for all of them."""
-    order = np.argsort(labels, kind="stable")
-    numbers, starts = np.unique(labels[order], return_index=True)
-    groups = np.split(ids[order], starts[1:])
-    found = [
-        Cluster(int(number), len(group), [str(i) for i in group])
-        for number, group in zip(numbers, groups, strict=True)
-        if number != NOISE
-    ]
-    return sorted(found, key=lambda cluster: (-cluster.size, cluster.number))
 
 
 def alike_warning(usual: float, metric: str) -> str:

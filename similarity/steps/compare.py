@@ -84,7 +84,7 @@ def compare(
     samples = sm.flat(samples)
     if selected:
         samples = samples.select(list(selected), ordered=True)
-    total = samples.count()
+    total = sm.exact_count(samples)
     if not 2 <= total <= MOST:
         raise ValueError(
             f"compare_samples takes 2 to {MOST} samples, got {total:,}: select that many in the grid"

@@ -1,8 +1,8 @@
 """VGG16 embeddings into a field, for what is missing or has changed, saved as it goes."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import fiftyone as fo
@@ -12,7 +12,7 @@ from ..data import embeddings
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.locks import lock
-from ..data.readings import Reading, readings
+from ..data.readings import readings
 from ..engine import images, vgg16
 from ..options import EmbedOptions
 from ..progress import Report, silent
@@ -49,11 +49,8 @@ class EmbedResult(Result):
 
     def summary(self) -> str:
         """The result in words."""
-        rate = (
-            f" at {self.embedded / self.seconds:.1f} pictures a second"
-            if self.embedded and self.seconds
-            else ""
-        )
+        timed = self.embedded and self.seconds
+        rate = f" at {self.embedded / self.seconds:.1f} pictures a second" if timed else ""
         lines = [
             f"{count(self.samples, 'sample')}: {self.embedded:,} embedded{rate}, {self.up_to_date:,} up to date, "
             f"{len(self.skipped):,} skipped. The vectors are in the field {self.embeddings_field!r}."
@@ -65,13 +62,8 @@ class EmbedResult(Result):
         if self.provenance["weights"] == "untrained":
             lines.append("The weights are untrained: good for a trial, not for a decision.")
         if self.skipped:
-            lines += [
-                "",
-                "Skipped, with the reason in the field "
-                + repr(FieldNames(self.embeddings_field).error)
-                + ":",
-            ]
-            lines += skipped_lines(self.skipped)
+            reasons = FieldNames(self.embeddings_field).error
+            lines += ["", f"Skipped, with the reason in the field {reasons!r}:", *skipped_lines(self.skipped)]
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
@@ -80,7 +72,7 @@ class EmbedResult(Result):
 
 
 def embed(
-    samples: fo.core.collections.SampleCollection, options: EmbedOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: EmbedOptions, progress: Report = silent
 ) -> EmbedResult:
     """Embed what is missing or has changed, and write it as it goes.
 
@@ -90,155 +82,159 @@ def embed(
         Busy: if another embedding of the same field is under way
     """
     with lock(samples._dataset, f"field-{options.embeddings_field}"):
-        return _Embedding(sm.flat(samples), options, report).run()
-
-
-@dataclass
-class _Embedding:
-    """One run of the step: what is known about the samples, and what waits to be written.
-
-    Attributes:
-        paths: sample id -> file, of all samples
-        stale: ids of the samples whose file must be read
-        digests: sample id -> digest of the file that its vector is of, as far as there is one
-        embedded, unchanged: how many of the stale ones were embedded, or turned out not to have changed
-        distinct: digests of the files that took a forward pass
-        pending: sample id -> values that wait to be written
-    """
-
-    samples: fo.core.collections.SampleCollection
-    options: EmbedOptions
-    report: Report
-    paths: dict[str, str] = field(default_factory=dict)
-    stale: list[str] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
-    skipped: Skipped = field(default_factory=dict)
-    embedded: int = 0
-    unchanged: int = 0
-    distinct: set[str] = field(default_factory=set)
-    pending: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def run(self) -> EmbedResult:
         started = time.monotonic()
-        self.names = FieldNames(self.options.embeddings_field)
-        self.dataset = self.samples._dataset
-        model = {name: getattr(self.options, name) for name in ("layer", "weights", "precision")}
-        self.provenance = vgg16.provenance(**model)
-        ids, paths = sm.read(self.samples, "filepath")
-        self.paths = dict(zip(ids, paths, strict=True))
-        known = embeddings.check(
-            self.dataset, self.names, self.provenance, self.paths, replace=self.options.recompute
-        )
-        self._find_stale(known)
-        if self.stale:
-            self.report("Loading the model", 0, len(self.stale))
-            loaded = vgg16.load(**model)
-            if known != self.provenance:
-                embeddings.clear(self.dataset, self.names)
-            embeddings.declare(self.dataset, self.names, self.provenance, self.options.weights)
-            self._embed_stale(loaded)
-        return self._result(started)
-
-    def _result(self, started: float) -> EmbedResult:
+        samples = sm.flat(samples)
+        dataset, names = samples._dataset, FieldNames(options.embeddings_field)
+        embeddings.refuse_foreign(dataset, names)
+        paths = dict(zip(*sm.read(samples, "filepath"), strict=True))
+        digests, stale = _look(samples, names, paths, options.recompute)
+        agreed = embeddings.agree(dataset, names, options, paths, computing=bool(stale))
+        tally, model = _Tally(), None
+        if stale:
+            progress("Loading the model", 0, len(stale))
+            model = vgg16.load(layer=options.layer, weights=options.weights, precision=agreed["precision"])
+        embeddings.declare(dataset, names, agreed, options.weights)
+        if model is not None:
+            for items in _readings(dataset, names, {i: paths[i] for i in stale}, digests, options):
+                _write_each(dataset, names, vgg16.embed_stream(items, model), tally, len(stale), progress)
         return EmbedResult(
-            embeddings_field=self.names.vectors,
-            samples=len(self.paths),
-            embedded=self.embedded,
-            copies=self.embedded - len(self.distinct),
-            up_to_date=len(self.paths) - len(self.stale) + self.unchanged,
-            skipped=self.skipped,
-            files={sample_id: self.paths[sample_id] for sample_id in self.skipped},
-            provenance=self.provenance,
+            embeddings_field=names.vectors,
+            samples=len(paths),
+            embedded=tally.embedded,
+            copies=tally.embedded - len(tally.distinct),
+            up_to_date=len(paths) - len(stale) + tally.unchanged,
+            skipped=tally.skipped,
+            files={sample_id: paths[sample_id] for sample_id in tally.skipped},
+            provenance=agreed,
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def _find_stale(self, known: dict[str, Any] | None) -> None:
-        told = all(self.dataset.has_sample_field(name) for name in self.names.beside)
-        if known is None or self.options.recompute or not told:
-            self.stale = list(self.paths)
-            return
-        ids, digests, files = sm.read(self.samples, self.names.digest, self.names.file)
-        vectorless = set(self.samples.exists(self.names.vectors, False).values("id"))
-        for sample_id, digest, file in zip(ids, digests, files, strict=True):
-            if digest is not None and sample_id not in vectorless:
-                self.digests[sample_id] = digest
-                if file is not None and file == embeddings.file_mark(self.paths[sample_id]):
-                    continue
-            self.stale.append(sample_id)
 
-    def _embed_stale(self, model: Any) -> None:
-        files = {sample_id: self.paths[sample_id] for sample_id in self.stale}
-        # Before any is read: what changes from now on shows next time.
-        marks = {sample_id: embeddings.file_mark(path) for sample_id, path in files.items()}
-        how = {"max_pixels": self.options.max_pixels, "again": self.options.recompute}
-        for reading in readings(self.dataset, self.names, files, marks, **how):
-            changed: list[str] = []
-            try:
-                stream = vgg16.embed_stream(self._changed_pictures(reading, changed, marks), model)
-                for position, (picture, vector) in enumerate(stream):
-                    if vector is not None:
-                        self.distinct.add(picture.digest)
-                    self._note(changed[position], marks, picture, vector)
-            finally:
-                self._flush()  # also when cancelled: what was computed stays
+@dataclass
+class _Tally:
+    """What became of the stale samples; ``distinct`` holds the digests of the files that took a forward pass."""
 
-    def _changed_pictures(
-        self, reading: Reading, changed: list[str], marks: dict[str, str | None]
-    ) -> Iterator[images.Picture]:
-        """Yield the pictures whose content has no vector yet, noting their ids in ``changed``."""
-        twins = self._twins()
-        for sample_id, picture in reading:
-            if picture.digest is not None and picture.digest == self.digests.get(sample_id):
-                self.unchanged += 1
-                self._pend(sample_id, {self.names.file: marks[sample_id]})
-            elif picture.digest in twins:
-                self._note(sample_id, marks, picture, self._vector_of(twins[picture.digest]))
-            else:
-                changed.append(sample_id)
-                yield picture
+    embedded: int = 0
+    unchanged: int = 0
+    distinct: set[str | None] = field(default_factory=set)
+    skipped: Skipped = field(default_factory=dict)
 
-    def _twins(self) -> dict[str, str]:
-        """Digest -> id of an up-to-date sample with that content, whose vector serves its copies too."""
-        stale = set(self.stale)
-        return {digest: sample_id for sample_id, digest in self.digests.items() if sample_id not in stale}
 
-    def _vector_of(self, sample_id: str) -> np.ndarray:
-        return sm.everything(self.dataset).select(sample_id).values(self.names.vectors)[0]
+@dataclass(frozen=True)
+class _Item:
+    """A stale sample on its way through the model.
 
-    def _note(
-        self, sample_id: str, marks: dict[str, str | None], picture: images.Picture, vector: np.ndarray | None
-    ) -> None:
-        names = self.names
-        if vector is None:
-            self.skipped[sample_id] = picture.error or "unreadable"
-            values = {
-                names.vectors: None,
-                names.digest: None,
-                names.file: marks[sample_id],
-                names.error: self.skipped[sample_id],
-            }
-        else:
-            self.embedded += 1
-            values = {
-                names.vectors: vector,
-                names.digest: picture.digest,
-                names.file: marks[sample_id],
-                names.error: None,
-            }
-        self._pend(sample_id, values)
+    Attributes:
+        mark: of its file, before it was read
+        pixels: only where the picture takes a forward pass
+        vector: that of an equal file, where there is one
+        unchanged: whether the file's content is the one that was embedded
+    """
 
-    def _pend(self, sample_id: str, values: dict[str, Any]) -> None:
-        self.pending[sample_id] = values
-        done = self.embedded + self.unchanged + len(self.skipped)
-        if len(self.pending) >= FLUSH:
-            self._flush()
-        self.report("Embedding", done, len(self.stale))
+    id: str
+    mark: str | None
+    digest: str | None
+    error: str | None
+    pixels: images.Pixels | None = None
+    vector: np.ndarray | None = None
+    unchanged: bool = False
 
-    def _flush(self) -> None:
-        """Write what waits."""
-        values: dict[str, dict[str, Any]] = {}
-        for sample_id, row in self.pending.items():
-            for name, value in row.items():
-                values.setdefault(name, {})[sample_id] = value
-        sm.write(self.dataset, values)
-        self.pending.clear()
+
+def _look(
+    samples: fo.core.collections.SampleCollection, names: FieldNames, paths: Mapping[str, str], again: bool
+) -> tuple[dict[str, str], list[str]]:
+    """Tell which samples need their file read.
+
+    Args:
+        again: whether all do
+
+    Returns:
+        the digests of the embedded files, and the ids of the samples whose file must be read
+    """
+    if again or not all(samples._dataset.has_sample_field(name) for name in (names.vectors, *names.beside)):
+        return {}, list(paths)
+    ids, digests, marks = sm.read(samples, names.digest, names.file)
+    vectorless = set(samples.exists(names.vectors, False).values("id"))
+    known = {i: d for i, d in zip(ids, digests, strict=True) if d is not None and i not in vectorless}
+    now = {i for i, mark in zip(ids, marks, strict=True) if mark and mark == embeddings.file_mark(paths[i])}
+    return known, [i for i in paths if i not in known or i not in now]
+
+
+def _readings(
+    dataset: fo.Dataset,
+    names: FieldNames,
+    stale: Mapping[str, str],
+    digests: Mapping[str, str],
+    options: EmbedOptions,
+) -> Iterator[Iterator[_Item]]:
+    """Read the stale files, ``{sample id: path}``: the small ones in one go, each large one in a go of its own."""
+    # Before any file is read: what changes from now on shows next time.
+    marks = {sample_id: embeddings.file_mark(path) for sample_id, path in stale.items()}
+    twins = {digest: sample_id for sample_id, digest in digests.items() if sample_id not in stale}
+    how = {"max_pixels": options.max_pixels, "again": options.recompute}
+    for reading in readings(dataset, names, stale, marks, **how):
+        yield (_item(dataset, names, i, picture, marks[i], digests.get(i), twins) for i, picture in reading)
+
+
+def _item(
+    dataset: fo.Dataset,
+    names: FieldNames,
+    sample_id: str,
+    picture: images.Picture,
+    mark: str | None,
+    embedded: str | None,
+    twins: Mapping[str, str],
+) -> _Item:
+    """Tell how a picture gets its vector; only one whose content has none yet keeps its pixels."""
+    told = _Item(sample_id, mark, picture.digest, picture.error)
+    if picture.digest is not None and picture.digest == embedded:
+        return replace(told, unchanged=True)
+    if picture.digest in twins:
+        twin = sm.everything(dataset).select(twins[picture.digest])
+        return replace(told, vector=twin.values(names.vectors)[0])
+    return replace(told, pixels=picture.pixels)
+
+
+def _write_each(
+    dataset: fo.Dataset,
+    names: FieldNames,
+    stream: Iterable[tuple[_Item, np.ndarray | None]],
+    tally: _Tally,
+    total: int,
+    progress: Report,
+) -> None:
+    """Write what comes out of the model, 256 samples at a time."""
+    pending: dict[str, dict[str, Any]] = {}
+    try:
+        for item, computed in stream:
+            pending[item.id] = _values(names, item, computed, tally)
+            if len(pending) >= FLUSH:
+                _write(dataset, pending)
+            progress("Embedding", tally.embedded + tally.unchanged + len(tally.skipped), total)
+    finally:
+        _write(dataset, pending)  # also when cancelled: what was computed stays
+
+
+def _values(names: FieldNames, item: _Item, computed: np.ndarray | None, tally: _Tally) -> dict[str, Any]:
+    """The values of a sample's fields."""
+    if item.unchanged:
+        tally.unchanged += 1
+        return {names.file: item.mark}
+    vector = item.vector if computed is None else computed
+    if vector is None:
+        error = tally.skipped[item.id] = item.error or "unreadable"
+        return {names.vectors: None, names.digest: None, names.file: item.mark, names.error: error}
+    tally.embedded += 1
+    if computed is not None:
+        tally.distinct.add(item.digest)
+    return {names.vectors: vector, names.digest: item.digest, names.file: item.mark, names.error: None}
+
+
+def _write(dataset: fo.Dataset, pending: dict[str, dict[str, Any]]) -> None:
+    """Write what waits, and forget it."""
+    values: dict[str, dict[str, Any]] = {}
+    for sample_id, row in pending.items():
+        for name, value in row.items():
+            values.setdefault(name, {})[sample_id] = value
+    sm.write(dataset, values)
+    pending.clear()

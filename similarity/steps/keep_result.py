@@ -1,11 +1,37 @@
 """The result of ``keep_first_per_cluster``: what is kept, and the proof of what is left out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
+import numpy as np
 
+from ..engine.clusters import NOISE
+from ..engine.keepers import Keepers
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
 from .pairs import Dropped, rows
+
+LARGEST = 20  # clusters in the panel's table
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """One cluster.
+
+    Attributes:
+        kept: how many of it are kept; None before keeping, as are the others
+        kept_id, kept_file: the first kept one
+        spread: largest distance of a member to its kept one
+        worst_similarity: smallest similarity of a member to its kept one, in percent
+    """
+
+    number: int
+    size: int
+    kept: int | None = None
+    kept_id: str | None = None
+    spread: float | None = None
+    worst_similarity: float | None = None
+    kept_file: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +45,10 @@ class KeepResult(Result):
         kept, dropped: how many
         kept_with_cover, kept_without_cover: how many are kept if each dropped sample is to be within eps of a kept
             one, and if one of each cluster is enough; ``kept`` is one of the two
-        kept_ids: ids of the kept samples, in the keep order
-        duplicates: each dropped sample with its nearest kept one of the same cluster
         skipped: sample id -> why it is neither kept nor dropped
         protected: how many samples are kept because they are protected
         eps, metric: of the clustering
+        largest: the largest clusters, the largest first, 20 at most
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
         files: sample id -> file, of the samples in ``worst`` and ``identical_pairs`` and the first of the skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
@@ -31,7 +56,6 @@ class KeepResult(Result):
         identical: how many others have its vector, but for rounding: identical to the model, not known to be copies
         identical_pairs: the first of these
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
-        spreads: cluster number -> largest distance of a member to its kept one
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: what a person should look at first
         notes: what a person should know
@@ -46,12 +70,11 @@ class KeepResult(Result):
     dropped: int
     kept_with_cover: int
     kept_without_cover: int
-    kept_ids: list[str]
-    duplicates: list[Dropped]
     skipped: Skipped
     protected: int
     eps: float
     metric: str
+    largest: list[ClusterRow]
     worst: list[Dropped]
     files: dict[str, str]
     worst_similarity: float | None
@@ -59,7 +82,6 @@ class KeepResult(Result):
     identical: int
     identical_pairs: list[Dropped]
     beyond_eps: int
-    spreads: dict[int, float]
     largest_share: float
     warnings: list[str]
     notes: list[str]
@@ -96,3 +118,25 @@ class KeepResult(Result):
         if self.identical_pairs:
             tables["identical_pairs"] = rows(self.identical_pairs, self.files)
         return tables | skipped_table(self.skipped, self.files)
+
+
+def largest_clusters(
+    ids: Sequence[str], labels: np.ndarray, rank: np.ndarray, found: Keepers
+) -> list[ClusterRow]:
+    """The largest clusters, the largest first."""
+    numbers, sizes = np.unique(labels[labels != NOISE], return_counts=True)
+    largest = []
+    for at in np.argsort(-sizes, kind="stable")[:LARGEST]:
+        members = np.flatnonzero(labels == numbers[at])
+        kept = members[found.kept[members]]
+        largest.append(
+            ClusterRow(
+                number=int(numbers[at]),
+                size=len(members),
+                kept=len(kept),
+                kept_id=ids[kept[np.argmin(rank[kept])]],
+                spread=float(found.distance[members].max()),
+                worst_similarity=float(found.similarity[members].min()),
+            )
+        )
+    return largest

@@ -1,7 +1,8 @@
 """Who is first in a cluster, and who is kept in any case."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from typing import Any
 
 import fiftyone as fo
@@ -116,11 +117,18 @@ def protected(
     Told from the whole dataset: a view may show a part of a sample's labels.
 
     Raises:
-        ValueError: if a field of ``protect_fields`` does not exist
+        ValueError: if a field of ``protect_fields`` does not exist, or no sample has a tag of ``protect_tags``
     """
     samples, guarded = sm.everything(samples._dataset), set()
     for field in options.protect_fields or ():
+        if samples.get_field(field) is None:
+            labels = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
+            raise ValueError(f"protect_fields: the field {field!r} does not exist ({_alike(field, labels)})")
         guarded.update(_with_labels(samples, field))
+    tags = samples.distinct("tags") if options.protect_tags else []
+    for tag in options.protect_tags or ():
+        if tag not in tags:
+            raise ValueError(f"protect_tags: no sample has the tag {tag!r} ({_alike(tag, tags)})")
     if options.protect_tags:
         guarded.update(samples.match_tags(list(options.protect_tags)).values("id"))
     return np.array([sample_id in guarded for sample_id in ids], dtype=bool)
@@ -128,11 +136,18 @@ def protected(
 
 def _with_labels(samples: fo.core.collections.SampleCollection, field: str) -> list[str]:
     """Ids of the samples that have a label in a field; an empty list of labels is none."""
-    found = samples.get_field(field)
-    if found is None:
-        known = ", ".join(samples.get_field_schema(embedded_doc_type=fol.Label)) or "none"
-        raise ValueError(f"protect_fields: the field {field!r} does not exist (label fields: {known})")
-    kind = getattr(found, "document_type", None)
+    kind = getattr(samples.get_field(field), "document_type", None)
     if kind is not None and issubclass(kind, fol._HasLabelList):
         return samples.match(fo.ViewField(f"{field}.{kind._LABEL_LIST_FIELD}").length() > 0).values("id")
     return samples.exists(field).values("id")
+
+
+def _alike(name: str, known: Iterable[str]) -> str:
+    """Which names may be meant; all where none is alike."""
+    words = {word: word.lower() for word in known}
+    wanted = name.lower()
+    near = get_close_matches(wanted, words.values(), n=5, cutoff=0.4)
+    close = [word for word, low in words.items() if low in near or wanted in low]
+    if close:
+        return f"did you mean {', '.join(map(repr, close[:5]))}?"
+    return f"there are: {', '.join(sorted(words)[:10]) or 'none'}"

@@ -1,6 +1,6 @@
 """What the panel shows of a dataset and a run: one payload, from the run's record and from the samples themselves."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import fiftyone as fo
@@ -12,29 +12,10 @@ from ..data.vectors import vector_fields
 from ..options import SweepOptions
 from ..workflow import CLUSTER, KEEP, Step
 from . import states as steps_done
+from .keep_result import LARGEST, ClusterRow
 from .states import StepState
 
-LARGEST, BARS, WORST = 20, 200, 6  # clusters in the table, clusters in the chart, pairs as pictures
-
-
-@dataclass(frozen=True)
-class ClusterRow:
-    """One cluster of the table.
-
-    Attributes:
-        kept: how many of it are kept; None before keeping, as are the others
-        kept_id, kept_file: the first kept one
-        spread: largest distance of a member to its kept one
-        worst_similarity: smallest similarity of a member to its kept one, in percent
-    """
-
-    number: int
-    size: int
-    kept: int | None = None
-    kept_id: str | None = None
-    kept_file: str | None = None
-    spread: float | None = None
-    worst_similarity: float | None = None
+BARS, WORST = 200, 6  # clusters in the chart, pairs as pictures
 
 
 @dataclass(frozen=True)
@@ -158,7 +139,7 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         clusters=clustering["clusters"] if clustering else None,
         noise=clustering["noise"] if clustering else None,
         counts=_counts(dataset, run_key, removed) if keeping else None,
-        sizes=[(row["number"], row["size"]) for row in clustering["members"][:BARS]] if clustering else [],
+        sizes=[(number, size) for number, size in clustering["sizes"][:BARS]] if clustering else [],
         largest=_largest(dataset, clustering, keeping) if clustering else [],
         worst=_worst(dataset, keeping) if keeping else [],
         warnings=list((keeping or clustering or {"warnings": []})["warnings"]),
@@ -191,27 +172,11 @@ def _counts(dataset: fo.Dataset, run_key: str, removed: int) -> Counts:
 def _largest(
     dataset: fo.Dataset, clustering: dict[str, Any], keeping: dict[str, Any] | None
 ) -> list[ClusterRow]:
-    rows = clustering["members"][:LARGEST]
     if not keeping:
-        return [ClusterRow(row["number"], row["size"]) for row in rows]
-    kept = set(keeping["kept_ids"])
-    worst: dict[str, float] = {}
-    for pair in keeping["duplicates"]:
-        worst[pair["kept_id"]] = min(worst.get(pair["kept_id"], 100.0), pair["similarity"])
-    chosen = {row["number"]: [i for i in row["members"] if i in kept] for row in rows}
-    names = short_names(files(dataset, [ids[0] for ids in chosen.values() if ids]))
-    return [
-        ClusterRow(
-            number=row["number"],
-            size=row["size"],
-            kept=len(mine := chosen[row["number"]]),
-            kept_id=mine[0] if mine else None,
-            kept_file=names.get(mine[0]) if mine else None,
-            spread=keeping["spreads"].get(str(row["number"])),
-            worst_similarity=min((worst.get(i, 100.0) for i in mine), default=None),
-        )
-        for row in rows
-    ]
+        return [ClusterRow(number, size) for number, size in clustering["sizes"][:LARGEST]]
+    rows = [ClusterRow(**row) for row in keeping["largest"]]
+    names = short_names(files(dataset, [row.kept_id for row in rows if row.kept_id]))
+    return [replace(row, kept_file=names.get(row.kept_id)) for row in rows]
 
 
 def _worst(dataset: fo.Dataset, keeping: dict[str, Any]) -> list[PairRow]:

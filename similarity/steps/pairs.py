@@ -1,14 +1,15 @@
 """Dropped samples beside the kept ones that stand for them: which pairs are shown, and which are more than near."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
+import numpy as np
 
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.files import short_names
-from ..engine.neighbors import reach
+from ..engine.keepers import Keepers
 
 WORST = 100  # pairs in the saved view of the worst ones
 LISTED = 20  # of the pairs, in a table
@@ -24,23 +25,33 @@ class Dropped:
     similarity: float
 
 
-def equal_pairs(
-    dataset: fo.Dataset, field: str, metric: str, duplicates: Sequence[Dropped]
-) -> tuple[int, list[Dropped]]:
+def pairs_at(ids: Sequence[str], found: Keepers, rows: Iterable[int]) -> list[Dropped]:
+    """The dropped samples in these rows, each with its kept one."""
+    columns = (found.kept_index, found.distance.tolist(), found.similarity.tolist())
+    return [Dropped(ids[i], ids[columns[0][i]], columns[1][i], columns[2][i]) for i in rows]
+
+
+def worst_pairs(ids: Sequence[str], rank: np.ndarray, found: Keepers) -> list[Dropped]:
+    """The worst pair of each kept sample, so that a view can show each pair side by side; the worst first."""
+    dropped = np.flatnonzero(~found.kept)
+    dropped = dropped[np.lexsort((rank[dropped], -found.distance[dropped]))]
+    _, first = np.unique(found.kept_index[dropped], return_index=True)
+    return pairs_at(ids, found, dropped[np.sort(first)[:WORST]])
+
+
+def equal_pairs(dataset: fo.Dataset, field: str, equal: Sequence[Dropped]) -> tuple[int, list[Dropped]]:
     """Tell copies from pairs that only their vectors make equal.
 
     Args:
         field: the embeddings field
-        duplicates: the dropped samples
+        equal: dropped samples whose vector equals that of the kept one but for rounding
 
     Returns:
         a tuple of
 
         - copies: number of samples whose file had, when it was embedded, the bytes of its kept one's
-        - identical: the others whose vector equals that of the kept one but for rounding; their bytes differ, or are not
-          known because OnlyOne did not embed them
+        - identical: the others; their bytes differ, or are not known because OnlyOne did not embed them
     """
-    equal = [pair for pair in duplicates if pair.distance <= reach(0, metric)]
     digests: dict[str, str | None] = {}
     name = FieldNames(field).digest
     if equal and sm.provenance(dataset, name).get("beside") == field:
@@ -51,16 +62,6 @@ def equal_pairs(
         if digests.get(pair.id) is None or digests.get(pair.id) != digests.get(pair.kept_id)
     ]
     return len(equal) - len(identical), identical
-
-
-def worst_pairs(duplicates: Sequence[Dropped]) -> list[Dropped]:
-    """The worst pair of each kept sample, so that a view can show each pair side by side; the worst first."""
-    worst: dict[str, Dropped] = {}
-    for dropped in duplicates:
-        known = worst.get(dropped.kept_id)
-        if known is None or dropped.distance > known.distance:
-            worst[dropped.kept_id] = dropped
-    return sorted(worst.values(), key=lambda pair: -pair.distance)[:WORST]
 
 
 def side_by_side(pairs: Sequence[Dropped]) -> list[str]:

@@ -56,7 +56,7 @@ def steps(
 
 def _embedding(dataset: fo.Dataset, field: str, vectors: int) -> StepState:
     samples = sm.everything(dataset)
-    total, errors = samples.count(), f"{field}_error"
+    total, errors = sm.exact_count(samples), f"{field}_error"
     failed = samples.exists(errors).count() if dataset.has_sample_field(errors) else 0
     text = f"{vectors:,} of {count(total, 'sample')}" + (f", {failed:,} unreadable" if failed else "")
     state = MISSING if vectors == 0 else DONE if vectors + failed >= total else STALE
@@ -79,7 +79,7 @@ def _index(dataset: fo.Dataset, field: str) -> StepState:
 
 def _lacking(dataset: fo.Dataset, brain_key: str) -> str:
     """Why an index must be built again, or ``""``; of a large dataset nobody looks before searching."""
-    if dataset.count() > ALWAYS_CHECKED:
+    if sm.exact_count(dataset) > ALWAYS_CHECKED:
         return ""
     try:
         return load_index(dataset, brain_key).status.lacks()

@@ -24,19 +24,13 @@ _SPACED = 20  # thresholds evenly spaced along the curve's axis, at which is cou
 
 
 @dataclass(frozen=True)
-class Threshold:
+class Threshold(engine_sweep.Row):
     """What clustering gives at one eps, and from there on up to the next one.
 
     Attributes:
         kept_with_cover: the number kept at this very eps with ``cover``, in the view's order; None where it was not counted
     """
 
-    eps: float
-    clusters: int
-    kept: int
-    dropped: int
-    noise: int
-    largest: int
     kept_with_cover: int | None = None
 
 
@@ -64,12 +58,7 @@ class SweepResult(Result):
         samples: number of samples with a vector
         skipped: sample id -> why it has none
         files: sample id -> file, of the first of them; empty where the sweep was recalled
-        key: digest of the vectors and their order
-        ids: the samples, in the order that decides who is first
-        sweep: the exact counts at every eps
-        similarities: ``(t,)`` percent, of the sweep's pairs
-        cover_eps, cover_kept: ``(g,)`` eps, ascending, and the number kept there with ``cover``; none where the sweep was
-            made by another step
+        stored: the exact counts at every eps, and what decides them
         eps: the threshold that was measured for these vectors, and ``kept`` the number kept there; None where none is known
     """
 
@@ -79,14 +68,14 @@ class SweepResult(Result):
     samples: int
     skipped: Skipped
     files: dict[str, str]
-    key: str
-    ids: list[str]
-    sweep: engine_sweep.Sweep
-    similarities: np.ndarray
-    cover_eps: np.ndarray
-    cover_kept: np.ndarray
+    stored: sweeps.StoredSweep
     eps: float | None
     kept: int | None
+
+    @property
+    def key(self) -> str:
+        """Digest of the vectors and their order."""
+        return self.stored.key
 
     def at(self, eps: float) -> Threshold:
         """What clustering gives at ``eps``."""
@@ -94,11 +83,11 @@ class SweepResult(Result):
         return self._at(eps)
 
     def _at(self, eps: float) -> Threshold:
-        row = self.sweep.at(max(eps, _LEAST))
-        place = int(np.searchsorted(self.cover_eps, eps))
-        counted = place < len(self.cover_eps) and self.cover_eps[place] == eps
-        covered = int(self.cover_kept[place]) if counted else None
-        return Threshold(eps, row.clusters, row.kept, row.dropped, row.noise, row.largest, covered)
+        found = self.stored
+        row = {**vars(found.sweep.at(max(eps, _LEAST))), "eps": eps}
+        place = int(np.searchsorted(found.cover_eps, eps))
+        counted = place < len(found.cover_eps) and found.cover_eps[place] == eps
+        return Threshold(**row, kept_with_cover=int(found.cover_kept[place]) if counted else None)
 
     def eps_for(self, target: str) -> float:
         """The eps whose number kept is nearest to a target: a number of samples (200) or a share (10 %).
@@ -106,42 +95,44 @@ class SweepResult(Result):
         Raises:
             ValueError: if the target is neither, or out of reach
         """
-        return eps_for_target(self.sweep, sweeps.wanted(target, self.samples))[0]
+        return eps_for_target(self.stored.sweep, sweeps.wanted(target, self.samples))[0]
 
     def curve(self) -> list[Threshold]:
         """The thresholds at which the number kept changes, thinned for drawing: at most 400, evenly spaced in rank."""
-        return [self._at(eps) for eps in _curve(self.sweep).tolist()]
+        return [self._at(eps) for eps in _curve(self.stored.sweep).tolist()]
 
     def few(self) -> list[Threshold]:
         """About twenty thresholds, evenly spaced in rank, and the measured one."""
-        return [self._at(eps) for eps in np.union1d(_few(self.sweep), _known(self.eps)).tolist()]
+        return [self._at(eps) for eps in np.union1d(_few(self.stored.sweep), _known(self.eps)).tolist()]
 
     def covered(self) -> list[Threshold]:
         """The thresholds at which it was counted what is kept with ``cover``.
 
         Those of :meth:`few`, and some evenly spaced along a logarithmic axis; none where the sweep was made by another step.
         """
-        return [self._at(eps) for eps in self.cover_eps.tolist()]
+        return [self._at(eps) for eps in self.stored.cover_eps.tolist()]
 
     def just_under(self, eps: float, number: int = 4) -> list[Merge]:
         """The least similar pairs that ``eps`` still joins, the least similar first."""
-        end = int(np.searchsorted(self.sweep.length, eps, side="right"))
-        return [self._merge(i) for i in range(end - 1, max(-1, end - 1 - number), -1)]
+        end = self._joined(eps)
+        return [self._merge(i) for i in reversed(range(max(0, end - number), end))]
 
     def just_over(self, eps: float, number: int = 4) -> list[Merge]:
         """The most similar pairs that ``eps`` keeps apart, the most similar first."""
-        start = int(np.searchsorted(self.sweep.length, eps, side="right"))
-        finite = int(np.isfinite(self.sweep.length).sum())
+        start, finite = self._joined(eps), int(np.isfinite(self.stored.sweep.length).sum())
         return [self._merge(i) for i in range(start, min(finite, start + number))]
 
+    def _joined(self, eps: float) -> int:
+        return int(np.searchsorted(self.stored.sweep.length, eps, side="right"))
+
     def _merge(self, i: int) -> Merge:
-        left, right = self.ids[self.sweep.left[i]], self.ids[self.sweep.right[i]]
-        return Merge(left, right, float(self.sweep.length[i]), float(self.similarities[i]))
+        ids, swept = self.stored.ids, self.stored.sweep
+        similarity = float(self.stored.similarities[i])
+        return Merge(ids[swept.left[i]], ids[swept.right[i]], float(swept.length[i]), similarity)
 
     def to_dict(self) -> dict:
         """The result as plain JSON values, with the curve in place of the whole sweep."""
-        arrays = ("sweep", "similarities", "ids", "cover_eps", "cover_kept")
-        short = {name: value for name, value in vars(self).items() if name not in arrays}
+        short = {name: value for name, value in vars(self).items() if name != "stored"} | {"key": self.key}
         curves = {"curve": self.curve(), "covered": self.covered()}
         return short | {name: [vars(threshold) for threshold in curve] for name, curve in curves.items()}
 
@@ -161,9 +152,7 @@ class SweepResult(Result):
             {
                 "eps": f"{t.eps:.4g}",
                 "kept": f"{t.kept:,}",
-                "kept with cover": f"{t.kept_with_cover:,}"
-                if t.kept_with_cover is not None
-                else "not counted",
+                "kept with cover": "not counted" if t.kept_with_cover is None else f"{t.kept_with_cover:,}",
                 "clusters": f"{t.clusters:,}",
                 "unlike any other": f"{t.noise:,}",
                 "largest cluster": f"{t.largest:,}",
@@ -174,7 +163,7 @@ class SweepResult(Result):
 
 
 def sweep(
-    samples: fo.core.collections.SampleCollection, options: SweepOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: SweepOptions, progress: Report = silent
 ) -> SweepResult:
     """Find what every eps would give, from one pass over the vectors; nothing is written to the dataset.
 
@@ -187,19 +176,18 @@ def sweep(
     """
     engine_sweep.check_min_samples(options.min_samples)
     samples = sm.flat(samples)
-    report("Reading the vectors", 0, 1)
+    progress("Reading the vectors", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)
     dataset = samples._dataset
-    found = sweeps.stored(dataset, vectors, options.metric, options.min_samples, report)
+    found = sweeps.stored(dataset, vectors, options, progress)
     known = _eps(dataset, options)
-    found = sweeps.with_cover(dataset, found, vectors, _grid(found.sweep, known), report)
-    sweeps.note_latest(dataset, options, found.key)
+    found = sweeps.with_cover(dataset, options, found, vectors, _grid(found.sweep, known), progress)
     return replace(result_of(found, options, known), files=files(dataset, listed(found.skipped)))
 
 
 def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:
     """The result with a key, without reading the vectors; None if its file is gone."""
-    found = sweeps.load(dataset, key, options.metric, options.min_samples)
+    found = sweeps.load(dataset, options, key)
     return result_of(found, options, _eps(dataset, options)) if found is not None else None
 
 
@@ -215,7 +203,7 @@ def find(
         ValueError: if the samples or the field do not do
     """
     samples = sm.flat(samples)
-    if samples.count() > trust_over:
+    if sm.exact_count(samples) > trust_over:
         found = sweeps.latest(samples._dataset, options)
         of_these = found and _is_of(found, samples, options)
         return result_of(found, options, _eps(samples._dataset, options)) if of_these else None
@@ -271,12 +259,7 @@ def result_of(found: sweeps.StoredSweep, options: SweepOptions, eps: float | Non
         samples=len(found.ids),
         skipped=found.skipped,
         files={},
-        key=found.key,
-        ids=found.ids,
-        sweep=found.sweep,
-        similarities=found.similarities,
-        cover_eps=found.cover_eps,
-        cover_kept=found.cover_kept,
+        stored=found,
         eps=eps,
         kept=found.sweep.at(eps).kept if eps is not None else None,
     )

@@ -10,7 +10,7 @@ from ..data.vectors import holds_others_vectors
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, view_field
-from .cluster import ClusterResult, cluster
+from .cluster import ClusterResult, cluster, refuse_shrinking
 from .embed import EmbedResult, embed
 from .keep import KeepResult, keep
 
@@ -60,25 +60,11 @@ class UniqueResult(Result):
         """Sample id -> why it is neither kept nor dropped."""
         return self.keeping.skipped
 
-    @property
-    def eps(self) -> float:
-        """The distance within which two samples are neighbors."""
-        return self.clustering.eps
-
-    @property
-    def eps_reason(self) -> str:
-        """Why this distance."""
-        return self.clustering.eps_reason
-
     def summary(self) -> str:
         """The result in words."""
+        warnings = [words for words in self.clustering.warnings if words not in self.keeping.warnings]
         embedded = ["", self.embedding.summary()] if self.embedding else []
-        return "\n".join(
-            [self.keeping.summary(), *self._warnings(), self.clustering.eps_sentence(), *embedded]
-        )
-
-    def _warnings(self) -> list[str]:
-        return [words for words in self.clustering.warnings if words not in self.keeping.warnings]
+        return "\n".join([self.keeping.summary(), *warnings, self.clustering.eps_sentence(), *embedded])
 
     def numbers(self) -> dict[str, Any]:
         """The single values of clustering and keeping."""
@@ -91,7 +77,7 @@ class UniqueResult(Result):
 
 
 def find_unique(
-    samples: fo.core.collections.SampleCollection, options: UniqueOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: UniqueOptions, progress: Report = silent
 ) -> UniqueResult:
     """Embed, cluster and keep; each step as on its own, and resumed like it.
 
@@ -99,15 +85,17 @@ def find_unique(
 
     Raises:
         ValueError, Busy, WeightsUnavailable: as the steps do
+        WouldShrink: before anything is embedded, if the run would lose samples, and it was not confirmed
     """
 
     def numbered(number: int) -> Report:
-        return lambda what, done, total: report(f"{number}/3 {what}", done, total)
+        return lambda what, done, total: progress(f"{number}/3 {what}", done, total)
 
     # The grid may show, say, an earlier run's kept samples: a view that the first steps would change under the last.
     samples = sm.settled(
         sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:", options.embeddings_field
     )
+    refuse_shrinking(samples, options)
     others = holds_others_vectors(samples, options.embeddings_field)
     embedding = None if others else embed(samples, options.pick(EmbedOptions), numbered(1))
     clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))

@@ -63,9 +63,8 @@ def test_field_tags_views_and_result_tell_the_same(vector_dataset):
         ["dedup:noise"],
         ["dedup:skipped"],
     ]
-    assert [(c.number, c.size, c.members) for c in result.members] == [(0, 3, ids[:3]), (1, 2, ids[3:5])]
+    assert result.sizes == [(0, 3), (1, 2)]
     assert (result.samples, result.clusters, result.noise, result.unique) == (7, 2, 1, 3)
-    assert result.noise_ids == [ids[5]]
     assert list(result.skipped) == [ids[6]]
     assert made.load_saved_view("dedup-clusters").count() == result.view.count() == 2
     assert made.load_saved_view("dedup-skipped").values("id") == [ids[6]]
@@ -73,18 +72,19 @@ def test_field_tags_views_and_result_tell_the_same(vector_dataset):
 
 def test_clusters_are_listed_the_largest_first(vector_dataset):
     made = vector_dataset(directions(0, 1, 40, 41, 42, 43, 80, 81, 82))
-    assert [(c.number, c.size) for c in cluster(made).members] == [(1, 4), (2, 3), (0, 2)]
+    assert cluster(made).sizes == [(1, 4), (2, 3), (0, 2)]
 
 
 def test_results_are_plain_values_and_long_ones_are_not_in_the_run_config(vector_dataset):
     rng = np.random.default_rng(0)
     made = vector_dataset(rng.normal(size=(600, 3)))
     result = cluster(made, eps=0.001)
-    assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
+    plain = result.to_dict()
+    assert json.loads(json.dumps(plain)) == plain
     assert keep(made).kept > 100
     config = made._doc.runs["dedup"].config
     assert len(bson.encode(dict(config))) < 5_000  # BSON takes no NumPy scalars either
-    assert runs.load_results(made, "dedup")["cluster"] == result.to_dict()
+    assert runs.load_results(made, "dedup")["cluster"] == plain | {"ids": made.values("id")}
 
 
 def test_the_same_twice_gives_the_same_bytes(vector_dataset):
@@ -110,12 +110,33 @@ def test_a_sample_that_a_view_holds_twice_is_not_its_own_duplicate(vector_datase
     assert (result.samples, result.clusters, result.noise) == (2, 0, 2)
 
 
+def test_a_run_that_would_shrink_stays_whole_until_that_loss_is_confirmed(vector_dataset):
+    made = vector_dataset(THREE_GROUPS)
+    ids = made.values("id")
+    cluster(made)
+    keep(made)
+    before = documents(made), runs.load(made, "dedup"), runs.load_results(made, "dedup")
+    with pytest.raises(
+        step.WouldShrink, match=r"2 samples of the run 'dedup' \(6 in all\).*confirm=True"
+    ) as asked:
+        cluster(made.select(ids[2:]))
+    assert asked.value.lost == ids[:2]
+    with pytest.raises(ValueError, match="'another'"):
+        cluster(made.select(ids[2:]), confirm=True, plan="another")
+    with pytest.raises(ValueError, match=asked.value.plan):
+        cluster(made.select(ids[3:]), confirm=True, plan=asked.value.plan)
+    assert (documents(made), runs.load(made, "dedup"), runs.load_results(made, "dedup")) == before
+    cluster(made.select(ids[2:]), confirm=True, plan=asked.value.plan)
+    assert column(made, "dedup_cluster") == [None, None, -1, 0, 0, -1]
+    assert cluster(made).samples == 6  # what grows asks nothing
+
+
 def test_a_view_of_an_earlier_result_can_be_clustered_again(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
     cluster(made)
     keep(made)
     for name in ("dedup-kept", "dedup-clusters"):
-        result = cluster(made.load_saved_view(name))
+        result = cluster(made.load_saved_view(name), confirm=True)
         assert result.samples in (3, 4, 5)
         cluster(made)
         keep(made)

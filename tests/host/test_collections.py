@@ -1,3 +1,4 @@
+import dataclasses
 import uuid
 
 import numpy as np
@@ -18,7 +19,7 @@ THREE_GROUPS = directions(0, 1, 2, 40, 41, 90)
 
 
 def deduplicate(samples):
-    cluster_step.cluster(samples, options.ClusterOptions(eps=NEAR))
+    cluster_step.cluster(samples, options.ClusterOptions(eps=NEAR, confirm=True))
     return keep_step.keep(samples, options.KeepOptions(cover=False))
 
 
@@ -83,7 +84,7 @@ def test_the_active_slice_of_a_grouped_dataset_is_deduplicated_and_the_others_ar
     sm.write(made, {"vgg16": dict(zip(slices["left"], THREE_GROUPS, strict=True))})
     before = documents(made)
     result = deduplicate(made)
-    assert result.kept_ids == [slices["left"][i] for i in (0, 3, 5)]
+    assert result.view.values("id") == [slices["left"][i] for i in (0, 3, 5)]
     after = documents(made)
     ours = {"dedup_cluster", "dedup_kept", "dedup_kept_id", "dedup_similarity"}
     for sample_id in slices["right"]:
@@ -100,9 +101,9 @@ def test_another_slice_is_chosen_by_making_it_active_or_by_a_view(grouped):
     right = made.select_group_slices("right").values("id")
     sm.write(made, {"vgg16": dict(zip(right, THREE_GROUPS, strict=True))})
     expected = [right[i] for i in (0, 3, 5)]
-    assert deduplicate(made.select_group_slices("right")).kept_ids == expected
+    assert deduplicate(made.select_group_slices("right")).view.values("id") == expected
     made.group_slice = "right"
-    assert deduplicate(made).kept_ids == expected
+    assert deduplicate(made).view.values("id") == expected
 
 
 def test_pictures_beside_videos_and_point_clouds_are_deduplicated(grouped):
@@ -140,8 +141,8 @@ def test_all_members_of_a_group_by_view_are_deduplicated(vector_dataset, order_b
     made.set_values("rank", [6, 5, 4, 3, 2, 1])
     ids = made.values("id")
     result = deduplicate(made.group_by("scene", order_by=order_by))
-    kept = (0, 3, 5) if order_by is None else (5, 4, 2)
-    assert result.kept_ids == [ids[i] for i in kept]
+    kept = (0, 3, 5) if order_by is None else (2, 4, 5)
+    assert result.view.values("id") == [ids[i] for i in kept]
 
 
 def test_groups_that_a_group_by_view_leaves_out_stay_out(vector_dataset):
@@ -149,7 +150,7 @@ def test_groups_that_a_group_by_view_leaves_out_stay_out(vector_dataset):
     made.set_values("scene", ["a", "a", "a", "b", "b", "c"])
     ids = made.values("id")
     only_a = made.group_by("scene").match(fo.ViewField("scene") == "a")
-    assert deduplicate(only_a).kept_ids == ids[:1]
+    assert deduplicate(only_a).view.values("id") == ids[:1]
     small = made.group_by("scene", match_expr=fo.ViewField().length() < 3, flat=True)
     assert deduplicate(small).samples == 3
 
@@ -228,6 +229,20 @@ def test_point_clouds_are_refused(dataset):
         deduplicate(made)
 
 
+@pytest.mark.parametrize("name", ["picture", "0.mpo", "0.tga", "0.jpg?w=200"])
+def test_pictures_of_unknown_extension_are_refused_with_a_remedy_that_works(
+    dataset, pictures, tmp_path, name
+):
+    path = pictures(scenes=1, each=1)[0].rename(tmp_path / name)
+    made = dataset([path])
+    with pytest.raises(ValueError, match=r'extension.*media_type="image"') as refused:
+        embed(made)
+    assert repr(name) in str(refused.value)
+    remedied = dataset()
+    remedied.add_sample(fo.Sample(filepath=str(path), media_type="image"))
+    assert embed(remedied).embedded == 1
+
+
 # --- one go
 
 
@@ -240,9 +255,15 @@ def test_embedding_clustering_and_keeping_in_one_go(dataset, pictures, tmp_path)
     assert (result.clusters, result.noise, result.embedding.embedded) == (3, 0, 9)
     assert isinstance(result.to_dict()["keeping"], dict)
     assert "view" not in result.to_dict()["keeping"]
-    assert result.view.values("id") == result.keeping.kept_ids
+    assert result.view.values("id") == result.keeping.view.values("id")
     assert np.array_equal(made.values("dedup_kept").count(True), 3)
-    again = unique.find_unique(made.load_saved_view("dedup-kept"), given)
+    made.add_sample(fo.Sample(filepath=str(pictures(scenes=1, each=1, seed=7)[0])))
+    before = documents(made)
+    with pytest.raises(ValueError, match=r"6 samples of the run 'dedup' \(9 in all\).*confirm=True"):
+        unique.find_unique(made.match(fo.ViewField("dedup_kept") != False), given)  # noqa: E712
+    assert documents(made) == before  # nor was the new one embedded
+    made.delete_samples(made.last().id)
+    again = unique.find_unique(made.load_saved_view("dedup-kept"), dataclasses.replace(given, confirm=True))
     assert (again.samples, again.kept, again.embedding.up_to_date) == (3, 3, 3)
 
 

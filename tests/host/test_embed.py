@@ -8,6 +8,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +20,8 @@ import fiftyone as fo  # isort: skip
 step = support.plugin("similarity.steps.embed")
 options = support.plugin("similarity.options")
 locks = support.plugin("similarity.data.locks")
+precisions = support.plugin("similarity.engine.precision")
+untrained = support.plugin("similarity.engine.untrained")
 
 FIELDS = ("vgg16", "vgg16_digest", "vgg16_file", "vgg16_error")
 
@@ -282,13 +285,56 @@ def test_another_layer_or_other_weights_are_refused_and_nothing_is_written(embed
     assert state(dataset) == before
 
 
-def test_another_precision_is_refused(embedded):
-    dataset, _ = embedded
+def remade(dataset, **told):
+    """The dataset, whose vectors another machine or version made."""
     field = dataset.get_field("vgg16")
-    field.info = {"onlyone": {**field.info["onlyone"], "precision": "float8"}}
+    field.info = {"onlyone": {**field.info["onlyone"], **told}}
     field.save()
-    with pytest.raises(ValueError, match=r"precision 'float8'.*never mixes"):
-        embed(dataset)
+    return dataset
+
+
+def test_a_field_keeps_its_precision_and_one_that_this_machine_lacks_matters_only_to_compute(
+    embedded, pictures, monkeypatch
+):
+    dataset, _ = embedded
+    for own, here in (("float32", True), ("bfloat16", False)):
+        monkeypatch.setattr(precisions, "_cpu_has_bfloat16", lambda here=here: here)
+        monkeypatch.setattr(precisions, "_gpu_visible", lambda: False)
+        made = remade(dataset.clone(), precision=own, version="0")
+        result = embed(made)
+        assert (result.up_to_date, result.provenance["precision"]) == (4, own)
+    with pytest.raises(ValueError, match=r"precision 'bfloat16', not 'float32'.*never mixes"):
+        embed(made, precision="float32")
+    made.add_sample(fo.Sample(filepath=str(pictures(scenes=1, each=1)[0])))
+    with pytest.raises(ValueError, match="bfloat16"):
+        embed(made)
+    made = remade(dataset.clone(), precision="float32")
+    made.add_sample(fo.Sample(filepath=made.first().filepath))
+    monkeypatch.setattr(precisions, "_cpu_has_bfloat16", lambda: True)
+    assert embed(made, recompute=False).provenance["precision"] == "float32"
+
+
+def test_weights_are_told_by_their_content_and_found_from_any_folder(embedded, tmp_path, monkeypatch):
+    dataset, _ = embedded
+    layers = [f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)]
+    with h5py.File(tmp_path / "mine.weights.h5", "w") as file:
+        for layer, (kernel, bias) in zip(layers, untrained.generate(), strict=True):
+            file[f"{layer}/kernel"], file[f"{layer}/bias"] = kernel, bias
+    monkeypatch.chdir(tmp_path)
+
+    def told():
+        info = dataset.get_field("vgg16").info["onlyone"]
+        return info["weights"], info["weights_source"]
+
+    assert embed(dataset, weights="mine.weights.h5").up_to_date == 4
+    assert told() == ("mine.weights.h5", str(tmp_path / "mine.weights.h5"))
+    Path("mine.weights.h5").rename("yours.weights.h5")
+    assert embed(dataset, weights=told()[1]).up_to_date == 4  # gone, and not needed
+    with pytest.raises(step.vgg16.WeightsUnavailable, match="typo"):
+        embed(dataset, weights="typo.weights.h5")
+    dataset.add_sample(fo.Sample(filepath=dataset.first().filepath))
+    assert embed(dataset, weights="yours.weights.h5").embedded == 1
+    assert told() == ("yours.weights.h5", str(tmp_path / "yours.weights.h5"))
 
 
 def test_recompute_replaces_vectors_of_another_layer(embedded):

@@ -64,12 +64,8 @@ def test_the_first_of_each_cluster_and_all_noise_is_kept(clustered):
     made = clustered()
     result = keep(made)
     ids = made.values("id")
-    assert result.kept_ids == [ids[0], ids[3], ids[5]]
-    assert [(d.id, d.kept_id) for d in result.duplicates] == [
-        (ids[1], ids[0]),
-        (ids[2], ids[0]),
-        (ids[4], ids[3]),
-    ]
+    assert result.view.values("id") == [ids[0], ids[3], ids[5]]
+    assert [(pair.id, pair.kept_id) for pair in result.worst] == [(ids[2], ids[0]), (ids[4], ids[3])]
     assert column(made, "dedup_kept") == [True, False, False, True, False, True]
     assert column(made, "dedup_kept_id") == [ids[0], ids[0], ids[0], ids[3], ids[3], ids[5]]
     similarity = 100 * np.cos(np.radians([0, 1, 2, 0, 1, 0]))
@@ -89,7 +85,7 @@ def test_the_saved_views_show_kept_dropped_clusters_and_worst_pairs(clustered):
     made = clustered([*THREE_GROUPS, None])
     result = keep(made)
     ids = made.values("id")
-    assert made.load_saved_view("dedup-kept").values("id") == result.view.values("id") == result.kept_ids
+    assert made.load_saved_view("dedup-kept").values("id") == result.view.values("id")
     assert made.load_saved_view("dedup-duplicates").values("id") == [ids[1], ids[2], ids[4]]
     assert made.load_saved_view("dedup-clusters").values("dedup_kept") == [True, True]
     assert made.load_saved_view("dedup-worst").values("id") == [ids[2], ids[0], ids[4], ids[3]]
@@ -120,7 +116,7 @@ def test_a_chain_is_reported_and_cover_keeps_more_of_it(clustered):
     assert (covered.kept, covered.beyond_eps) == (3, 0)
     for told in (result, covered):
         assert (told.kept_with_cover, told.kept_without_cover) == (3, 1)
-    assert all(d.distance <= covered.eps for d in covered.duplicates)
+    assert all(pair.distance <= covered.eps for pair in covered.worst)
 
 
 # --- who is first
@@ -141,20 +137,20 @@ def test_without_an_order_the_sample_id_decides_also_after_samples_were_deleted_
 def test_the_order_of_the_view_decides(clustered):
     made = clustered(rating=[1, 3, 2, 5, 4, 0])
     ids = made.values("id")
-    assert keep(made.sort_by("rating", reverse=True)).kept_ids == [ids[3], ids[1], ids[5]]
-    assert keep(made.select([ids[2], ids[0], ids[4]], ordered=True)).kept_ids == [ids[2], ids[4]]
+    assert keep(made.sort_by("rating", reverse=True)).view.values("id") == [ids[1], ids[3], ids[5]]
+    assert keep(made.select([ids[2], ids[0], ids[4]], ordered=True)).view.values("id") == [ids[2], ids[4]]
 
 
 def test_samples_that_tie_in_a_sorted_view_follow_their_ids(clustered):
     made = clustered(COPIES, rating=[1, 2, 2, 2])
     ids = made.values("id")
-    assert keep(made.sort_by("rating", reverse=True)).kept_ids == [ids[1]]
-    assert keep(made.sort_by([("rating", "desc"), ("filepath", -1)])).kept_ids == [ids[3]]
+    assert keep(made.sort_by("rating", reverse=True)).view.values("id") == [ids[1]]
+    assert keep(made.sort_by([("rating", "desc"), ("filepath", -1)])).view.values("id") == [ids[3]]
 
 
 def test_the_medoid_has_the_smallest_total_distance(clustered):
     made = clustered(directions(0, 1, 2, 3, 4))
-    assert keep(made, order_by="medoid").kept_ids == [made.values("id")[2]]
+    assert keep(made, order_by="medoid").view.values("id") == [made.values("id")[2]]
 
 
 def test_pixels_come_from_metadata_or_else_from_the_file_and_missing_ones_are_last(clustered, tmp_path):
@@ -163,8 +159,8 @@ def test_pixels_come_from_metadata_or_else_from_the_file_and_missing_ones_are_la
     metadata = [None, fo.ImageMetadata(width=10, height=10), None, fo.ImageMetadata(width=30, height=30)]
     made.set_values("metadata", metadata)
     ids = made.values("id")
-    assert keep(made, order_by="pixels").kept_ids == [ids[1]]
-    assert keep(made, order_by="pixels", descending=True).kept_ids == [ids[2]]
+    assert keep(made, order_by="pixels").view.values("id") == [ids[1]]
+    assert keep(made, order_by="pixels", descending=True).view.values("id") == [ids[2]]
 
 
 @pytest.mark.parametrize(
@@ -182,13 +178,13 @@ def test_a_field_decides_missing_values_come_last_and_ties_follow_the_view(
 ):
     made = clustered(COPIES, rank=values)
     ids = made.values("id")
-    assert keep(made, order_by="rank").kept_ids == [ids[smallest]]
-    assert keep(made, order_by="rank", descending=True).kept_ids == [ids[largest]]
+    assert keep(made, order_by="rank").view.values("id") == [ids[smallest]]
+    assert keep(made, order_by="rank", descending=True).view.values("id") == [ids[largest]]
 
 
 def test_a_field_inside_another_one_decides(clustered):
     made = clustered(COPIES, metadata=[fo.ImageMetadata(size_bytes=size) for size in (4, 3, 1, 2)])
-    assert keep(made, order_by="metadata.size_bytes").kept_ids == [made.values("id")[2]]
+    assert keep(made, order_by="metadata.size_bytes").view.values("id") == [made.values("id")[2]]
 
 
 @pytest.mark.parametrize(
@@ -221,27 +217,40 @@ def test_protected_samples_are_kept_and_preferred(clustered):
     labels = [None, None, fo.Detections(), fo.Detections(detections=[fo.Detection(label="cat")])]
     made.set_values("labels", labels)
     result = keep(made, protect_tags=["gold"], protect_fields=["labels"])
-    assert sorted(result.kept_ids) == [ids[1], ids[3]]
+    assert sorted(result.view.values("id")) == [ids[1], ids[3]]
     assert result.protected == 2
-    assert {d.id: d.kept_id for d in result.duplicates} == {ids[0]: ids[1], ids[2]: ids[1]}
+    assert column(made, "dedup_kept_id") == [ids[1], ids[1], ids[1], ids[3]]
 
 
 def test_labels_that_a_view_filters_away_still_protect(clustered):
     label = fo.Detections(detections=[fo.Detection(label="cat", confidence=0.2)])
     made = clustered(COPIES, labels=[None, label, None, None])
     view = made.filter_labels("labels", fo.ViewField("confidence") > 0.9, only_matches=False)
-    assert keep(view, protect_fields=["labels"]).kept_ids == [made.values("id")[1]]
+    assert keep(view, protect_fields=["labels"]).view.values("id") == [made.values("id")[1]]
 
 
 def test_a_classification_protects(clustered):
     made = clustered(COPIES, weather=[None, None, fo.Classification(label="sunny"), None])
-    assert keep(made, protect_fields=["weather"]).kept_ids == [made.values("id")[2]]
+    assert keep(made, protect_fields=["weather"]).view.values("id") == [made.values("id")[2]]
 
 
 def test_a_protecting_field_that_does_not_exist_is_an_error(clustered):
     made = clustered(weather=[fo.Classification(label="sunny")] * 6)
     with pytest.raises(ValueError, match=r"protect_fields: the field 'wether' does not exist.*weather"):
         keep(made, protect_fields=["wether"])
+
+
+@pytest.mark.parametrize("given", [["goldn"], ["golden, reviewed"], "Golden, reviewed", ["silver", "golden"]])
+def test_a_tag_that_would_protect_nothing_is_refused_with_those_that_may_be_meant(clustered, given):
+    made = clustered(COPIES)
+    made.limit(1).tag_samples("Golden, reviewed")
+    made.limit(1).tag_samples("silver")
+    before = documents(made)
+    wrong = "Golden" if isinstance(given, str) else given[-1]
+    with pytest.raises(ValueError, match=f"protect_tags: .*{wrong!r}.*'Golden, reviewed'"):
+        keep(made, protect_tags=given)
+    assert documents(made) == before
+    assert keep(made, protect_tags=["Golden, reviewed"]).protected == 1
 
 
 # --- the run it stands on
@@ -293,10 +302,10 @@ def test_a_view_decides_among_its_own_samples(clustered):
     ids = made.values("id")
     view = made.select([ids[1], ids[2], ids[4], ids[6]])
     result = keep(view)
-    assert result.kept_ids == [ids[1], ids[4]]
+    assert result.view.values("id") == [ids[1], ids[4]]
     assert (result.kept, result.dropped, len(result.skipped)) == counts(view) == (2, 1, 1)
     assert column(made, "dedup_kept") == [None, True, False, None, True, None, None]
-    assert made.load_saved_view("dedup-kept").values("id") == result.kept_ids
+    assert made.load_saved_view("dedup-kept").values("id") == result.view.values("id")
 
 
 def test_a_view_without_a_sample_of_the_run_is_refused(vector_dataset):
@@ -308,9 +317,9 @@ def test_a_view_without_a_sample_of_the_run_is_refused(vector_dataset):
 
 def test_a_view_of_the_former_result_can_be_decided_again(clustered):
     made = clustered()
-    ids = keep(made).kept_ids
+    ids = keep(made).view.values("id")
     result = keep(made.load_saved_view("dedup-kept"))
-    assert (result.kept_ids, result.dropped) == (ids, 0)
+    assert (result.view.values("id"), result.dropped) == (ids, 0)
     assert made.load_saved_view("dedup-kept").values("id") == ids
 
 
@@ -404,7 +413,11 @@ def test_any_decision_on_a_dataset_keeps_its_promises_and_reconciles(vector_data
     made.set_values("place", [int(rank) for rank in case["rank"]] + [None] * lost)
     made.select([ids[i] for i in np.flatnonzero(case["protected"])]).tag_samples("gold")
     cluster(made, eps=case["eps"], min_samples=case["min_samples"])
-    given = {"cover": case["cover"], "protect_tags": ["gold"], "order_by": order}
+    given = {
+        "cover": case["cover"],
+        "protect_tags": ["gold"] * bool(case["protected"].any()),
+        "order_by": order,
+    }
     result = keep(made, **given)
     assert (result.kept, result.dropped, len(result.skipped)) == counts(made)
     assert result.kept + result.dropped + len(result.skipped) == result.samples == n + lost
@@ -424,5 +437,5 @@ def test_by_default_every_dropped_sample_is_within_eps_of_a_kept_one(vector_data
     support.foo.get_operator(support.uri("cluster_duplicates"))(made, embeddings_field="vgg16", eps=0.001)
     result = support.foo.get_operator(support.uri("keep_first_per_cluster"))(made)
     assert result.beyond_eps == 0
-    assert all(pair.distance <= 0.001 for pair in result.duplicates)
+    assert all(pair.distance <= 0.001 for pair in result.worst)
     assert result.kept == result.kept_with_cover > result.kept_without_cover == 1

@@ -225,11 +225,11 @@ def test_an_operator_called_in_another_process_finds_the_same(vector_dataset):
 import fiftyone as fo, fiftyone.operators as foo
 dataset = fo.load_dataset("{made.name}")
 foo.get_operator("@onlyone/dedup/cluster_duplicates")(dataset, eps=0.001)
-print(*foo.get_operator("@onlyone/dedup/keep_first_per_cluster")(dataset).kept_ids)
+print(*foo.get_operator("@onlyone/dedup/keep_first_per_cluster")(dataset).view.values("id"))
 """
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     call("cluster_duplicates", made, eps=0.001)
-    assert other.stdout.splitlines()[-1].split() == call("keep_first_per_cluster", made).kept_ids
+    assert other.stdout.splitlines()[-1].split() == call("keep_first_per_cluster", made).view.values("id")
 
 
 def test_a_number_may_be_given_where_the_form_asks_for_a_text(vector_dataset):

@@ -46,7 +46,7 @@ def test_the_sweep_equals_clustering_at_each_eps(vector_dataset, step, options, 
     for eps in np.sqrt(np.multiply(edges, [*edges[1:], edges[-1] * 2])):
         found, row = cluster(made, eps=float(eps), metric=metric, min_samples=min_samples), swept.at(eps)
         assert (row.clusters, row.noise, row.kept) == (found.clusters, found.noise, found.unique)
-        assert row.largest == max((c.size for c in found.members), default=0)
+        assert row.largest == max((size for _, size in found.sizes), default=0)
 
 
 @pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("cosine", 1), ("euclidean", 2)])
@@ -128,8 +128,8 @@ def test_a_sweep_is_found_again_until_the_vectors_change(vector_dataset, step, o
 
     forget(step)
     again = step.find(made, options(), trust_over=100)
-    assert (again.key, again.ids, again.eps) == (swept.key, swept.ids, swept.eps)
-    np.testing.assert_array_equal(again.similarities, swept.similarities)
+    assert (again.key, again.stored.ids, again.eps) == (swept.key, swept.stored.ids, swept.eps)
+    np.testing.assert_array_equal(again.stored.similarities, swept.stored.similarities)
 
     made.delete_samples(made.limit(1).values("id"))
     assert step.find(made, options(), trust_over=100) is None
