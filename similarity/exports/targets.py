@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from jinja2.filters import do_filesizeformat as size
+
 from ..data.files import PARTIAL, written_beside
 from ..data.home import served_folder
 from ..data.processes import has_ended, this_process
@@ -111,13 +113,3 @@ def _remove_abandoned(anchor: Path) -> None:
         with contextlib.suppress(OSError, ValueError):  # somebody else has just removed it
             if has_ended(json.loads(owner.read_text(encoding="utf-8"))):
                 shutil.rmtree(owner.parent, ignore_errors=True)
-
-
-def size(number: int) -> str:
-    """A number of bytes as text: "3.2 GB"."""
-    value = float(number)
-    for unit in ("bytes", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} GB"
