@@ -12,9 +12,9 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
 
+from .data.caches import identity
 from .data.freshness import clear_digests
 from .data.locks import lock
-from .engine.forest import check_options
 from .index.query import NeighborQueries, Query, check_comparable, complain
 from .index.state import current
 from .index.store import IndexFolder, IndexSettings
@@ -48,10 +48,10 @@ class AnnoySimilarityConfig(SimilarityConfig):
         super().__init__(**kwargs)
         if metric != "cosine":
             raise ValueError(f"the annoy backend measures cosine distances only, not {metric!r}")
-        check_options(n_trees, search_k, seed)
-        self.n_trees = n_trees
-        self.search_k = search_k
-        self.seed = seed
+        if search_k == 0:
+            raise ValueError("search_k must be at least 1, or -1 to have it chosen, got 0")
+        options = IndexOptions(n_trees=n_trees, search_k=search_k, seed=seed)
+        self.n_trees, self.search_k, self.seed = options.n_trees, options.search_k, options.seed
         self.metric = metric
 
     @property
@@ -115,12 +115,12 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         self._settings = IndexSettings(config.embeddings_field, config.n_trees, config.search_k, config.seed)
         if brain_key is None:  # nobody could find its files again
             self._temporary = TemporaryDirectory(prefix="onlyone-", ignore_cleanup_errors=True)
-            self._folder = IndexFolder(Path(self._temporary.name), self._dataset, shared=False)
+            self._folder = IndexFolder(Path(self._temporary.name), identity(self._dataset))
         else:
             self._folder = IndexFolder.of(self._dataset, brain_key)
         if build:
-            self._folder.build(self._settings)
-        self._state = current(self._folder, self._dataset, self._settings)
+            self._folder.build(self._dataset, self._settings)
+        self._state = self._current()
         SimilarityIndex.__init__(self, samples, config, brain_key, backend=backend)
         DuplicatesMixin.__init__(self)
 
@@ -139,11 +139,6 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         return self._state.ids
 
     @property
-    def label_ids(self):
-        """None: the index holds whole samples."""
-        return None
-
-    @property
     def total_index_size(self):
         """The number of samples that can be found."""
         return len(self._state.ids)
@@ -160,12 +155,12 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         Args:
             progress (None): called with ``(done, total)``; may raise to cancel, the old forest then stays
         """
-        self._folder.build(self._settings, progress)
+        self._folder.build(self._dataset, self._settings, progress)
         self.reload()
 
     def reload(self):
         """Look for changes of the field and of the current view."""
-        self._state = current(self._folder, self._dataset, self._settings)
+        self._state = self._current()
         super().reload()
 
     def cleanup(self):
@@ -186,27 +181,19 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         """
         self._refresh()
         asked = Query.parse(self._state, query)
-        inside = (
-            None
-            if within_ids is None
-            else np.isin(self._state.ids, np.array(list(within_ids), dtype=np.str_))
-        )
+        inside = None
+        if within_ids is not None:
+            inside = np.isin(self._state.ids, np.array(list(within_ids), dtype=np.str_))
         first = None if asked.positions is None else np.unique(asked.positions)
         found, distances = self._state.nearest(asked.mean, k, allowed=inside, first=first)
         return list(zip(self._state.ids[found].tolist(), distances.tolist(), strict=True))
 
     def get_embeddings(self, sample_ids=None, label_ids=None, allow_missing=True, warn_missing=False):
         """Return the vectors of samples, all when None, with their ids; in the order asked for."""
-        if label_ids is not None:
-            raise ValueError("this index holds whole samples and has no label IDs")
         self._refresh()
-        if sample_ids is None:
+        if sample_ids is None and label_ids is None:
             return self._state.vectors(), self._state.ids.copy(), None
-        ids = [sample_ids] if isinstance(sample_ids, str) else list(sample_ids)
-        position_of = self._state.position_of
-        missing = [sample_id for sample_id in ids if sample_id not in position_of]
-        complain(missing, "are not present in the index", allow_missing, warn_missing)
-        positions = np.array([position_of[s] for s in ids if s in position_of], dtype=np.int64)
+        positions = self._positions(sample_ids, label_ids, allow_missing, warn_missing)
         return self._state.vectors(positions), self._state.ids[positions], None
 
     def add_to_index(
@@ -240,15 +227,11 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         self, sample_ids=None, label_ids=None, allow_missing=True, warn_missing=False, reload=True
     ):
         """Clear vectors in the field."""
-        if label_ids is not None:
-            raise ValueError("this index holds whole samples and has no label IDs")
         self._refresh()
-        ids = np.atleast_1d(np.asarray([] if sample_ids is None else sample_ids, dtype=np.str_))
-        present = np.isin(ids, self._state.ids)
-        complain(ids[~present], "are not present in the index", allow_missing, warn_missing)
-        if not present.any():
+        positions = self._positions(sample_ids, label_ids, allow_missing, warn_missing)
+        if not len(positions):
             return
-        found = ids[present].tolist()
+        found = self._state.ids[positions].tolist()
         field = self._settings.embeddings_field
         with lock(self._dataset, f"field-{field}"):
             fbu.remove_embeddings(self._dataset, field, sample_ids=found)
@@ -271,9 +254,22 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         self._refresh()
         super().find_unique(*args, **kwargs)
 
+    def _positions(self, sample_ids, label_ids, allow_missing, warn_missing):
+        """Return the positions of samples, in the order asked for, without those that are missing."""
+        if label_ids is not None:
+            raise ValueError("this index holds whole samples and has no label IDs")
+        ids = [sample_ids] if isinstance(sample_ids, str) else list(() if sample_ids is None else sample_ids)
+        known = self._state.position_of
+        missing = [sample_id for sample_id in ids if sample_id not in known]
+        complain(missing, "are not present in the index", allow_missing, warn_missing)
+        return np.array([known[sample_id] for sample_id in ids if sample_id in known], dtype=np.int64)
+
     def _refresh(self):
         """Look for changes of the field; the current view is applied again only if there are any."""
-        state = current(self._folder, self._dataset, self._settings)
+        state = self._current()
         if state is not self._state:
             self._state = state
             super().reload()
+
+    def _current(self):
+        return current(self._folder, self._dataset, self._settings)

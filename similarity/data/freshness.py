@@ -4,6 +4,7 @@ Every write of FiftyOne stamps its samples with ``last_modified_at``, by the clo
 says when only to that machine; but a mark that was not there before is the mark of a later write, on whatever clock.
 """
 
+import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +20,6 @@ Marks = dict[datetime, int]
 
 ABSENT = ""
 """The stamp of a sample without a vector."""
-
-UNKNOWN = "?"
-"""The stamp of a vector without a digest beside it: whether it changed, only the vector itself can tell."""
 
 _INCIDENTAL = (
     "weights",
@@ -86,10 +84,11 @@ def stamps(
     modified: Iterable[datetime] | None = None,
     among: Iterable[str] | None = None,
 ) -> dict[str, str]:
-    """Sample id -> stamp, of all samples, or of those with these marks, or of those ids; no vector leaves the database.
+    """Sample id -> stamp, of all samples, or of those with these marks, or of those ids; equal for equal vectors.
 
     A stamp is the digest that OnlyOne wrote beside the vector with the vector's stored size, so that a vector written by
-    somebody else beside the old digest is noticed as well, as long as its size differs.
+    somebody else beside the old digest is noticed as well, as long as its size differs. Only a vector without a digest
+    leaves the database; its stamp is a hash of what is stored.
     """
     match: dict[str, Any] = {}
     if modified is not None:
@@ -106,21 +105,30 @@ def stamps(
             "default": None,
         }
     }
-    project: dict[str, Any] = {"size": size}
-    if sm.provenance(dataset, digest).get("beside") == field:
-        project["digest"] = f"${digest}"
+    project: dict[str, Any] = {"size": size, "vector": value}
+    if _has_digests(dataset, field):
+        known = {"$gt": [f"${digest}", None]}
+        project |= {"digest": f"${digest}", "vector": {"$cond": [known, "$$REMOVE", value]}}
     rows = dataset._sample_collection.aggregate([{"$match": match}, {"$project": project}])
-    return {str(row["_id"]): _stamp(row["size"], row.get("digest")) for row in rows}
+    return {str(row["_id"]): _stamp(row) for row in rows}
 
 
-def _stamp(size: int | None, digest: str | None) -> str:
-    if size is None:
+def _stamp(row: dict[str, Any]) -> str:
+    if row["size"] is None:
         return ABSENT
-    return f"{digest}:{size}" if digest else UNKNOWN
+    return f"{row.get('digest') or _hash(row['vector'])}:{row['size']}"
+
+
+def _hash(stored: bytes | list[Any]) -> str:
+    content = stored if isinstance(stored, bytes) else repr(stored).encode()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _has_digests(dataset: fo.Dataset, field: str) -> bool:
+    return sm.provenance(dataset, f"{field}_digest").get("beside") == field
 
 
 def clear_digests(dataset: fo.Dataset, field: str, sample_ids: Iterable[str]) -> None:
     """Forget the digests beside vectors that somebody else is writing."""
-    digest = f"{field}_digest"
-    if sm.provenance(dataset, digest).get("beside") == field:
-        sm.write(dataset, {digest: dict.fromkeys(sample_ids)})
+    if _has_digests(dataset, field):
+        sm.write(dataset, {f"{field}_digest": dict.fromkeys(sample_ids)})

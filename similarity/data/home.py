@@ -6,6 +6,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import fiftyone as fo
+import fiftyone.constants as foc
+
 PLUGIN = Path(__file__).resolve().parents[2]
 
 
@@ -16,19 +19,37 @@ def home() -> Path:
         ValueError: if it is inside the plugin's folder or FiftyOne's plugins folder, which FiftyOne serves
             over HTTP to everyone who can reach the App
     """
-    named = os.environ.get("ONLYONE_HOME")
-    path = (Path(named).expanduser() if named else _beside_fiftyone() / "onlyone").absolute()
-    for served in (PLUGIN, *_plugins_folder()):
-        if path.resolve().is_relative_to(served):
-            raise ValueError(
-                f"ONLYONE_HOME is {path}, inside {served}, which FiftyOne serves over HTTP; "
-                "set it to another folder"
-            )
+    config = os.environ.get("FIFTYONE_CONFIG_PATH") or foc.FIFTYONE_CONFIG_PATH
+    named = os.environ.get("ONLYONE_HOME") or Path(config).with_name("onlyone")
+    path = Path(named).expanduser().absolute()
+    served = served_folder(path.resolve())
+    if served:
+        raise ValueError(
+            f"ONLYONE_HOME is {path}, inside {served}, which FiftyOne serves over HTTP; set it to another folder"
+        )
     return path
+
+
+def served_folder(path: Path) -> Path | None:
+    """The plugin's folder or the plugins folder, of which FiftyOne's server hands out every file, if a path lies in it.
+
+    Args:
+        path: absolute, with symbolic links resolved; need not exist
+    """
+    for served in (PLUGIN, Path(fo.config.plugins_dir)):
+        if served.exists() and any(
+            place.exists() and place.samefile(served) for place in (path, *path.parents)
+        ):
+            return served
+    return None
 
 
 class HomeError(ValueError):
     """A file or folder below ``$ONLYONE_HOME`` cannot be read or written."""
+
+
+class Missing(HomeError):
+    """A file or folder below ``$ONLYONE_HOME`` is not there."""
 
 
 @contextlib.contextmanager
@@ -42,7 +63,7 @@ def in_home(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place, reason = error.filename or path, error.strerror or error
-        raise HomeError(
+        raise (Missing if isinstance(error, FileNotFoundError) else HomeError)(
             f"OnlyOne cannot use {place} ({reason}): make room there, give this user the right to read and write, or set "
             "ONLYONE_HOME to another folder"
         ) from error
@@ -70,23 +91,3 @@ def share(path: Path) -> None:
     allowed = writers | writers << 1 | (writers >> 1 if stat.S_ISDIR(mode) else 0)
     with contextlib.suppress(PermissionError):  # somebody else has made it at this moment
         path.chmod(stat.S_IMODE(mode | allowed))
-
-
-def _beside_fiftyone() -> Path:
-    """Return the folder of FiftyOne's configuration file."""
-    import fiftyone.constants as foc
-
-    return (
-        Path(os.environ.get("FIFTYONE_CONFIG_PATH") or foc.FIFTYONE_CONFIG_PATH)
-        .expanduser()
-        .absolute()
-        .parent
-    )
-
-
-def _plugins_folder() -> list[Path]:
-    """Return FiftyOne's plugins folder, if it has one."""
-    import fiftyone as fo
-
-    folder = fo.config.plugins_dir
-    return [Path(folder).resolve()] if folder else []

@@ -1,7 +1,7 @@
 """Vectors to nearest neighbors by cosine distance: Annoy proposes, exact distances decide.
 
-A forest is two files in one folder, each named after the digest of its content and opened by mapping: ``.f32``, the
-vectors as raw float32 rows, and ``.ann``, Annoy's trees over them. Where Annoy is missing or its build is broken
+A forest is two files in one folder, each named after its content and opened by mapping: ``.f32``, the vectors as raw
+float32 rows, and ``.ann``, Annoy's trees over them. Where Annoy is missing or its build is broken
 there are no trees, and the same queries are answered exactly, in O(nd) time.
 
 Annoy gets unit vectors and its `euclidean` metric: `angular` loses neighbors inside large groups of
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from . import exact
 from . import vectors as vec
 from .exact import Distances, Matrix, Rows
-from .forest_check import annoy_index, build_digest
-from .forest_files import ForestFacts, check_file, file_digest, map_vectors, write_vectors
+from .forest_check import annoy_index
+from .forest_files import ForestFacts, check_file, map_vectors, name_by_content
 
 Progress = Callable[[int, int], None]
 
@@ -174,54 +174,46 @@ def build(
 
     Raises:
         OSError: if the files cannot be written
-        ValueError: if an option is out of bounds, or a vector holds NaN or infinity or has length zero
+        ValueError: if a vector holds NaN or infinity or has length zero
     """
-    check_options(n_trees, search_k, seed)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     vec.check(matrix)
     folder.mkdir(parents=True, exist_ok=True)
     index_class, reason = annoy_index()
+    matrix.tofile(folder / "vectors")
+    name = name_by_content(folder / "vectors", ".f32")
     count, dimension = matrix.shape
-    facts = ForestFacts(
-        write_vectors(matrix, folder), count, dimension, n_trees, seed, search_k, reason=reason
-    )
+    facts = ForestFacts(name, count, dimension, n_trees, seed, search_k, reason=reason)
     if count and index_class is not None:
-        trees = _write_trees(index_class, matrix, folder, facts, progress)
-        facts = replace(facts, trees=trees, annoy=build_digest())
-        facts = _tuned(load(folder, facts))
-    return load(folder, facts)
+        facts = replace(facts, trees=_write_trees(index_class, matrix, folder, facts, progress))
+        facts = _tuned(_open(folder, facts))
+    return _open(folder, facts)
 
 
 def load(folder: Path, facts: ForestFacts) -> Forest:
-    """Open a forest by mapping its files; their digests are checked once in a process.
+    """Check the files of a forest, then open it: Annoy trusts its file, and would read past the end.
 
     Raises:
         OSError: if a file is missing or cannot be read
         ValueError: if a file is not as it was written
     """
+    for name in facts.files:
+        check_file(folder / name)
+    return _open(folder, facts)
+
+
+def _open(folder: Path, facts: ForestFacts) -> Forest:
+    """Map the files of a forest."""
     mapped = map_vectors(folder, facts)
     if not facts.trees:
         return Forest(mapped, None, facts)
-    path = check_file(
-        folder / f"{facts.trees}.ann", facts.trees
-    )  # Annoy trusts its file, and would read past the end
-    index_class, reason = annoy_index(facts.annoy)
+    index_class, reason = annoy_index()
     if index_class is None:
         return Forest(mapped, None, replace(facts, reason=reason))
     trees = index_class(facts.dimension, "euclidean")
-    trees.load(str(path))
+    trees.load(str(folder / facts.trees))
     return Forest(mapped, trees, facts)
-
-
-def check_options(n_trees: int, search_k: int, seed: int) -> None:
-    """Raise unless the options are in bounds."""
-    if n_trees < 1:
-        raise ValueError(f"n_trees is {n_trees}; it must be at least 1 (50 is usual)")
-    if search_k != -1 and search_k < 1:
-        raise ValueError(f"search_k is {search_k}; it must be at least 1, or -1 to have it chosen")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed}; it must be from 0 to {2**32 - 1}")
 
 
 def _write_trees(
@@ -244,9 +236,7 @@ def _write_trees(
     except Exception as error:  # Annoy's own are of no narrower type
         raise OSError(f"Annoy could not write {path}: {error}") from error
     trees.unload()
-    digest = file_digest(path)
-    path.replace(folder / f"{digest}.ann")
-    return digest
+    return name_by_content(path, ".ann")
 
 
 def _tuned(forest: Forest) -> ForestFacts:
@@ -254,15 +244,14 @@ def _tuned(forest: Forest) -> ForestFacts:
     facts = forest.facts
     sample = np.random.default_rng(facts.seed).permutation(facts.count)[:_SAMPLED_QUERIES]
     k = min(_NEIGHBORS, facts.count)
-    truth = Forest(forest.vectors, None, facts)
-    limits = [truth.query(forest.vectors[row], k)[1][-1] + _TIE for row in sample]
+
+    def farthest(candidate: Forest) -> NDArray[np.float64]:
+        return np.array([candidate.query(forest.vectors[row], k)[1][-1] for row in sample])
+
+    limits = farthest(Forest(forest.vectors, None, facts)) + _TIE
     tried = facts if facts.search_k != -1 else replace(facts, search_k=facts.n_trees * (_NEIGHBORS + _SPARE))
     while True:
-        candidate = Forest(forest.vectors, forest._trees, tried)
-        hits = [
-            candidate.query(forest.vectors[row], k)[1][-1] <= limit
-            for row, limit in zip(sample, limits, strict=True)
-        ]
+        hits = farthest(Forest(forest.vectors, forest._trees, tried)) <= limits
         tried = replace(tried, recall=float(np.mean(hits)))
         all_visited = tried.search_k >= facts.count * facts.n_trees
         if facts.search_k != -1 or tried.recall >= _TARGET_RECALL or all_visited:

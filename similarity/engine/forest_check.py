@@ -6,9 +6,7 @@ this process before a child process has survived it and found the right neighbor
 this file is that child process.
 """
 
-import hashlib
 import importlib.util
-import platform
 import subprocess
 import sys
 import tempfile
@@ -26,51 +24,20 @@ _INSTALL = (
 
 
 @cache
-def annoy_index(passed: str = "") -> tuple[Any, str]:
-    """Return Annoy's index class, or None and the reason why it must not be used.
-
-    Args:
-        passed (""): the :func:`build_digest` of a build that has passed its self-test, which is not tested again: the
-            child process takes about 0.3 s
+def annoy_index() -> tuple[Any, str]:
+    """Return Annoy's index class, or None and the reason why it must not be used; tested once in a process, in 0.3 s.
 
     Returns:
         ``(class, "")`` or ``(None, reason)``
     """
-    library = _library()
-    if library is None:
+    if importlib.util.find_spec("annoy") is None:
         return None, f"Annoy is not installed; {_INSTALL}"
-    if passed != build_digest():
-        verdict = _run_child()
-        if verdict != _PASSED:
-            return None, f"this build of Annoy failed its self-test ({verdict}); {_INSTALL}"
+    verdict = _run_child()
+    if verdict != _PASSED:
+        return None, f"this build of Annoy failed its self-test ({verdict}); {_INSTALL}"
     from annoy import AnnoyIndex
 
     return AnnoyIndex, ""
-
-
-@cache
-def build_digest() -> str:
-    """Digest Annoy's extension, the interpreter and the processor's abilities; ``""`` without Annoy."""
-    library = _library()
-    if library is None:
-        return ""
-    digest = hashlib.sha256(library.read_bytes())
-    digest.update(f"{sys.version_info[:3]} {platform.machine()} {platform.processor()}".encode())
-    processor = Path("/proc/cpuinfo")
-    if processor.is_file():
-        lines = processor.read_text(encoding="utf-8", errors="replace").splitlines()
-        digest.update("".join(sorted({line for line in lines if line.startswith("flags")})).encode())
-    return digest.hexdigest()[:32]
-
-
-def _library() -> Path | None:
-    """Find Annoy's compiled extension without importing it."""
-    spec = importlib.util.find_spec("annoy")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for path in sorted(Path(folder).glob("annoylib*")):
-            if path.suffix in {".so", ".pyd"}:
-                return path
-    return None
 
 
 def _run_child() -> str:

@@ -4,7 +4,6 @@ The exporters are fed sample by sample, with the path that a picture has in the 
 copied, unlabelled pictures are no exception, and names are those of the manifest.
 """
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..options import ExportOptions
 from ..progress import Report
 from .cvat import CVATExporter
 from .formats import CSV, CVAT, FIFTYONE, PICTURES, TREE, YOLO, YOLO_DATA, Content, picture_folder
+from .manifest import write_csv
 from .media import NONE
 
 
@@ -98,15 +98,12 @@ def _write_csv(content: Content, folder: Path, options: ExportOptions, progress:
     if options.label_field is not None:
         header.append(options.label_field)
         paths.append(labels.class_path(content.kept, options.label_field))
-    wanted = dict(content.pictures)
-    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as table:
-        writer = csv.writer(table)
-        writer.writerow(header)
-        for sample_id, path, *found in zip(*content.kept.sort_by("id").values(paths), strict=True):
-            file = wanted.pop(sample_id, None)
-            if file is not None:
-                name = path if options.media == NONE else Path(file).name
-                writer.writerow([sample_id, name, *map(_cell, found)])
+    wanted, lines = dict(content.pictures), []
+    for sample_id, path, *found in zip(*content.kept.sort_by("id").values(paths), strict=True):
+        file = wanted.pop(sample_id, None)
+        if file is not None:
+            lines.append([sample_id, path if options.media == NONE else Path(file).name, *map(_cell, found)])
+    write_csv(folder / "labels.csv", header, lines)
 
 
 def _cell(value: Any) -> Any:

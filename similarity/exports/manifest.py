@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import fiftyone as fo
 from ..data import runs
 from ..data import samples as sm
 from ..engine.clusters import NOISE
+from ..workflow import CLUSTER
 
 KEPT, DROPPED, SKIPPED, UNDECIDED = "kept", "dropped", "skipped", "undecided"
 
@@ -22,7 +24,7 @@ class Row:
 
     Attributes:
         id, filepath: of the sample
-        cluster: number of its cluster; -1 = noise, None = not in the run
+        cluster: number of its cluster; -1 = noise, None = skipped
         kept_id: id of the kept sample that stands for it, a kept one's own; None where none is decided
         similarity: in percent, to that sample
         status: ``"kept"``, ``"dropped"``, ``"skipped"``, or ``"undecided"`` before the keep step
@@ -64,58 +66,34 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
     Raises:
         ValueError: if a dropped sample's kept one is not in the dataset any more
     """
-    names, dataset = runs.Names(run_key), samples._dataset
-    results = runs.load_results(dataset, run_key)
-    ids, paths, clusters = sm.read(samples, "filepath", names.cluster)
-    clusters = _of_the_run(ids, clusters, results)
-    if decided:
-        _, kept, kept_ids, similarities = sm.read(samples, names.kept, names.kept_id, names.similarity)
-        dropped = [c is not None and k is False for c, k in zip(clusters, kept, strict=True)]
-        _check_kept_ones(dataset, names, [i for i, d in zip(kept_ids, dropped, strict=True) if d])
-    else:
-        kept = kept_ids = similarities = [None] * len(ids)
-    reasons = _reasons(results)
-    columns = zip(ids, paths, clusters, kept, kept_ids, similarities, strict=True)
-    return [_row(*column, decided, reasons) for column in columns]
+    names, results = runs.Names(run_key), runs.load_results(samples._dataset, run_key)
+    # Not samples that were merged in from a dataset with a run of the same key.
+    members = set(runs.step_results(samples._dataset, run_key, CLUSTER)["ids"])
+    reasons = {i: reason for step in results.values() for i, reason in step.get("skipped", {}).items()}
+    decisions = (names.kept, names.kept_id, names.similarity) if decided else ()
+    rows = []
+    for sample_id, path, cluster, *decision in zip(
+        *sm.read(samples, "filepath", names.cluster, *decisions), strict=True
+    ):
+        kept, kept_id, similarity = decision or (None, None, None)
+        status, reason = _verdict(cluster if sample_id in members else None, kept, decided)
+        if status == SKIPPED:
+            rows.append(Row(sample_id, path, None, None, None, status, reasons.get(sample_id, reason)))
+        else:
+            rows.append(Row(sample_id, path, cluster, kept_id, similarity, status, reason))
+    _check_kept_ones(samples._dataset, names, {row.kept_id for row in rows if row.status == DROPPED})
+    return rows
 
 
-def _check_kept_ones(dataset: fo.Dataset, names: runs.Names, needed: Sequence[str]) -> None:
+def _check_kept_ones(dataset: fo.Dataset, names: runs.Names, needed: set[str | None]) -> None:
     """Nothing may stand for a dropped sample but a sample that is there."""
     everything = sm.everything(dataset)
-    gone = set(needed) - set(everything.match(fo.ViewField(names.kept) == True).values("id"))  # noqa: E712
+    gone = needed and needed.difference(everything.match(fo.ViewField(names.kept) == True).values("id"))  # noqa: E712
     if gone:
         raise ValueError(
             f"Kept samples of the run {names.run_key!r} are gone ({len(gone):,}, e.g. {min(gone)}), and dropped ones rely "
             "on them: run cluster_duplicates and keep_first_per_cluster again"
         )
-
-
-def _of_the_run(
-    ids: Sequence[str], clusters: Sequence[int | None], results: Mapping[str, Any]
-) -> list[int | None]:
-    """The cluster of each sample; None for samples merged in from a dataset with a run of the same key."""
-    members = set(results["cluster"]["ids"])
-    return [number if i in members else None for i, number in zip(ids, clusters, strict=True)]
-
-
-def _reasons(results: Mapping[str, Any]) -> dict[str, str]:
-    return {i: reason for step in results.values() for i, reason in step.get("skipped", {}).items()}
-
-
-def _row(
-    sample_id: str,
-    path: str,
-    cluster: int | None,
-    kept: bool | None,
-    kept_id: str | None,
-    similarity: float | None,
-    decided: bool,
-    reasons: Mapping[str, str],
-) -> Row:
-    status, reason = _verdict(cluster, kept, decided)
-    if status == SKIPPED:
-        return Row(sample_id, path, cluster, None, None, status, reasons.get(sample_id, reason))
-    return Row(sample_id, path, cluster, kept_id, similarity, status, reason)
 
 
 def _verdict(cluster: int | None, kept: bool | None, decided: bool) -> tuple[str, str]:
@@ -139,18 +117,15 @@ def clusters(rows: Iterable[Row]) -> list[ClusterRow]:
     """The clusters among the rows, the largest first."""
     found: dict[int, list[Row]] = {}
     for row in rows:
-        if row.cluster is not None and row.cluster != NOISE and row.status != SKIPPED:
+        if row.cluster not in (None, NOISE):
             found.setdefault(row.cluster, []).append(row)
     return sorted((ClusterRow(*item) for item in found.items()), key=lambda c: (-len(c.members), c.number))
 
 
-def counts(rows: Iterable[Row]) -> dict[str, int]:
+def counts(rows: Sequence[Row]) -> dict[str, int]:
     """How many samples there are in all and of each status."""
-    found = dict.fromkeys(("samples", KEPT, DROPPED, SKIPPED, UNDECIDED), 0)
-    for row in rows:
-        found[row.status] += 1
-        found["samples"] += 1
-    return found
+    found = Counter(row.status for row in rows)
+    return {"samples": len(rows)} | {status: found[status] for status in (KEPT, DROPPED, SKIPPED, UNDECIDED)}
 
 
 def skipped(rows: Iterable[Row]) -> dict[str, dict[str, str]]:
@@ -164,8 +139,12 @@ def skipped(rows: Iterable[Row]) -> dict[str, dict[str, str]]:
 
 def write(rows: Iterable[Row], path: Path) -> None:
     """Write ``manifest.csv``: one line a sample."""
-    names = [field.name for field in fields(Row)]
-    _write_csv(path, names, ([_cell(getattr(row, name)) for name in names] for row in rows))
+    columns = [field.name for field in fields(Row)]
+    write_csv(path, columns, ([_cell(getattr(row, name)) for name in columns] for row in rows))
+
+
+def _cell(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def write_clusters(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path) -> None:
@@ -174,7 +153,6 @@ def write_clusters(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path) 
     Args:
         facts: what the JSON file says beside: eps, options, versions ...
     """
-    found = clusters(rows)
     table = [
         {
             "cluster": cluster.number,
@@ -182,15 +160,15 @@ def write_clusters(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path) 
             "kept": [row.id for row in cluster.kept],
             "members": [row.id for row in cluster.members],
         }
-        for cluster in found
+        for cluster in clusters(rows)
     ]
-    _write_csv(
+    write_csv(
         folder / "clusters.csv",
         ["cluster", "size", "kept", "members"],
         ([row["cluster"], row["size"], " ".join(row["kept"]), " ".join(row["members"])] for row in table),
     )
-    noise = [row.id for row in rows if row.cluster == NOISE and row.status != SKIPPED]
-    head = {"clusters": len(found), "noise": len(noise), **counts(rows)}
+    noise = [row.id for row in rows if row.cluster == NOISE]
+    head = {"clusters": len(table), "noise": len(noise), **counts(rows)}
     write_json({**head, **facts, "members": table, "noise_ids": noise}, folder / "clusters.json")
 
 
@@ -199,13 +177,9 @@ def write_json(value: Any, path: Path) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _cell(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
-
-
-def _write_csv(path: Path, header: list[str], lines: Iterable[Sequence[Any]]) -> None:
+def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    """Write a table. Texts are quoted: a carriage return in a file's name would begin a new line for a reader."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        # Quoted whatever they hold: a carriage return in a file's name would begin a new line for a reader.
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(header)
         writer.writerows(lines)

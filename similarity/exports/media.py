@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..progress import Report
@@ -60,24 +60,22 @@ def _key(stem: str) -> str:
 
 
 def check(paths: Iterable[str], target: Target, media: str) -> None:
-    """Find before anything is written whether every file can be copied or linked.
+    """Find before anything is written whether every file is there, and whether copies of them fit.
 
     Args:
         paths: the files
         media: ``"copy"``, ``"hardlink"`` or ``"symlink"``; ``"none"`` where the files are read only
 
     Raises:
-        ValueError: if files are missing, there is no room for the copies, or they cannot be linked there
+        ValueError: if files are missing, or there is no room for the copies
     """
-    size, devices, missing = 0, {}, []
+    size, missing = 0, []
     for path in paths:
         file = Path(path)
-        if not file.is_file():
+        if file.is_file():
+            size += file.stat().st_size
+        else:
             missing.append(path)
-            continue
-        status = file.stat()
-        size += status.st_size
-        devices.setdefault(status.st_dev, path)
     if missing:
         shown = "".join(f"\n- {path}" for path in missing[:_SHOWN])
         rest = f"\n- and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
@@ -87,22 +85,6 @@ def check(paths: Iterable[str], target: Target, media: str) -> None:
         )
     if media == COPY:
         target.check_space(size)
-    elif media == HARDLINK:
-        _check_hardlinks(devices, target)
-
-
-def _check_hardlinks(devices: Mapping[int, str], target: Target) -> None:
-    """Try one link from each file system: device numbers alone do not tell where links are possible."""
-    probe = target.anchor / f".onlyone-probe-{os.getpid()}"
-    for path in devices.values():
-        try:
-            _hardlink(path, probe)
-        except OSError as error:
-            raise ValueError(
-                f"{path} cannot be hard-linked into {target.anchor} ({error.strerror}): hard links need one file system "
-                "that supports them. Choose a folder on the pictures' own disk, or copies or symbolic links"
-            ) from error
-        probe.unlink()
 
 
 def place(files: Sequence[tuple[str, Path]], media: str, progress: Report) -> None:
@@ -111,6 +93,9 @@ def place(files: Sequence[tuple[str, Path]], media: str, progress: Report) -> No
     Args:
         files: ``(file, new path)``; the new paths are distinct and taken by nobody
         media: ``"copy"``, ``"hardlink"`` or ``"symlink"``; ``"none"`` where there are no files
+
+    Raises:
+        ValueError: if a file cannot be hard-linked there
     """
     put = {COPY: shutil.copyfile, HARDLINK: _hardlink, SYMLINK: os.symlink}.get(media)
     words = "Copying the pictures" if media == COPY else "Linking the pictures"
@@ -122,4 +107,10 @@ def place(files: Sequence[tuple[str, Path]], media: str, progress: Report) -> No
 
 
 def _hardlink(original: str, new: Path) -> None:
-    os.link(os.path.realpath(original), new)  # of a symbolic link: to the picture itself
+    try:
+        os.link(os.path.realpath(original), new)  # of a symbolic link: to the picture itself
+    except OSError as error:
+        raise ValueError(
+            f"{original} cannot be hard-linked to {new} ({error.strerror}): hard links need one file system that supports "
+            "them. Choose a folder on the pictures' own disk, or copies or symbolic links"
+        ) from error

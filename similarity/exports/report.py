@@ -57,7 +57,7 @@ def _figures(
     results = runs.load_results(dataset, options.run_key)
     metric = clustering["options"]["metric"]
     counts = manifest.counts(rows)
-    noise = sum(row.cluster == NOISE and row.status != SKIPPED for row in rows)
+    noise = sum(row.cluster == NOISE for row in rows)
     return {
         "dataset": dataset.name,
         "run_key": options.run_key,

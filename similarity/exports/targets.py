@@ -1,22 +1,20 @@
 """Folders that steps write into: refused early where they do not do, and either complete or not there."""
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import fiftyone as fo
+from jinja2.filters import do_filesizeformat as size
 
 from ..data.files import PARTIAL, written_beside
-from ..data.home import PLUGIN
+from ..data.home import served_folder
+from ..data.processes import has_ended, this_process
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
+_OWNER = ".onlyone-owner"  # in a partial folder: the process that writes it
 _SPARE = 64 * 2**20  # bytes left free beside the pictures: labels, tables and the report
 
 
@@ -52,12 +50,24 @@ class Target:
     def writing(self) -> Iterator[Path]:
         """A folder that takes the place of the target at the end, and is removed if anything fails.
 
-        A killed process leaves its folder, hidden and never under the target's name; the next export there removes it.
+        A killed process leaves its folder, hidden and never under the target's name; the next export there from the same
+        machine removes it.
+
+        Raises:
+            ValueError: if no folder can be made there
         """
         _remove_abandoned(self.anchor)
-        with contextlib.ExitStack() as stack, written_beside(self.path, self.anchor) as partial:
-            stack.callback(os.close, _make(partial))  # after the folder has its name
+        with written_beside(self.path, self.anchor) as partial:
+            owner = partial / _OWNER
+            try:
+                partial.mkdir()
+                owner.write_text(json.dumps(this_process()), encoding="utf-8")
+            except OSError as error:
+                raise ValueError(
+                    f"Nothing can be written in {self.anchor}: {error.strerror}. Choose another folder"
+                ) from error
             yield partial
+            owner.unlink()
 
 
 def target(folder: str) -> Target:
@@ -72,7 +82,11 @@ def target(folder: str) -> Target:
     path = Path(os.path.realpath(Path(folder).expanduser()))
     anchor = next(parent for parent in path.parents if os.path.lexists(parent))
     _refuse_occupied(path, anchor)
-    refuse_served(path)
+    served = served_folder(path)
+    if served:
+        raise ValueError(
+            f"{path} lies in {served}, where FiftyOne's server shows every file to the network: choose another folder"
+        )
     if not os.access(anchor, os.W_OK | os.X_OK):
         raise ValueError(
             f"Nothing can be written in {anchor}: choose another folder, or change its permissions"
@@ -93,64 +107,9 @@ def _refuse_occupied(path: Path, anchor: Path) -> None:
         raise ValueError(f"{path} is the root of a file system: name a new folder in it")
 
 
-def refuse_served(path: Path) -> None:
-    """Refuse the plugin's folder and the plugins folder: FiftyOne's server hands out every file in them.
-
-    Raises:
-        ValueError: if the path lies in one of them
-    """
-    for served in (PLUGIN, Path(fo.config.plugins_dir)):
-        if served.exists() and any(
-            place.exists() and place.samefile(served) for place in (path, *path.parents)
-        ):
-            raise ValueError(
-                f"{path} lies in {served}, where FiftyOne's server shows every file to the network: choose another folder"
-            )
-
-
-def _make(partial: Path) -> int:
-    """Make a folder, with a lock that says that its maker is alive; until then another export may remove it."""
-    while True:
-        try:
-            partial.mkdir(exist_ok=True)
-        except OSError as error:
-            raise ValueError(
-                f"Nothing can be written in {partial.parent}: {error.strerror}. Choose another folder"
-            ) from error
-        lock = os.open(os.devnull, os.O_RDONLY) if fcntl is None else _lock(partial)
-        if lock is not None:
-            return lock
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock a folder until the descriptor is closed; None if it has gone or somebody else holds it."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder.stat()
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 def _remove_abandoned(anchor: Path) -> None:
     """Remove the partial folders of processes that were killed."""
-    for partial in anchor.glob(f"{PARTIAL}*") if fcntl is not None else ():
-        lock = _lock(partial)
-        if lock is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-            os.close(lock)
-
-
-def size(number: int) -> str:
-    """A number of bytes as text: "3.2 GB"."""
-    value = float(number)
-    for unit in ("bytes", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} GB"
+    for owner in anchor.glob(f"{PARTIAL}*/{_OWNER}"):
+        with contextlib.suppress(OSError, ValueError):  # somebody else has just removed it
+            if has_ended(json.loads(owner.read_text(encoding="utf-8"))):
+                shutil.rmtree(owner.parent, ignore_errors=True)

@@ -100,10 +100,15 @@ class NeighborQueries:
             raise ValueError("the annoy backend finds the most similar samples only; leave out reverse=True")
         if aggregation not in (None, "mean"):
             raise ValueError(f"Unsupported aggregation {aggregation!r}. Supported values are ('mean',)")
-        if query is None:
-            if aggregation is not None:
-                raise ValueError("Full index queries do not support aggregation")
-            return self._nearest_each(k, return_dists)
+        if query is None and aggregation is not None:
+            raise ValueError("Full index queries do not support aggregation")
+        if (
+            query is None
+        ):  # for each sample of the view its nearest others, numbered as the view, in O(m^2 d) time
+            matrix = self._state.vectors(self._current_inds)
+            found = list(exact.each_nearest(matrix, len(matrix) if k is None else k))
+            rows, distances = [row for row, _ in found], [distance for _, distance in found]
+            return (rows, distances) if return_dists else rows
         asked = Query.parse(self._state, query)
         if aggregation == "mean":
             positions = asked.positions if len(asked.vectors) == 1 else None
@@ -112,11 +117,14 @@ class NeighborQueries:
 
     def _radius_neighbors(self, query=None, thresh=None, return_dists=False):
         if query is None:
-            return self._within_each(thresh, return_dists)
+            matrix = self._state.vectors(self._current_inds)
+            found = list(exact.each_within(matrix, thresh))
+            if not return_dists:
+                return found
+            return found, [exact.distances(matrix, matrix[row], rows) for row, rows in enumerate(found)]
         asked = Query.parse(self._state, query)
         answers = [
-            (found[distances <= thresh], distances[distances <= thresh])
-            for found, distances in self._answers(asked, None)
+            (found[near <= thresh], near[near <= thresh]) for found, near in self._answers(asked, None)
         ]
         return self._as_ids(answers, asked.single, return_dists)
 
@@ -131,21 +139,6 @@ class NeighborQueries:
             self._state.nearest(vector, k, allowed=allowed, first=first)
             for vector, first in zip(query.vectors, firsts, strict=True)
         ]
-
-    def _nearest_each(self, k, return_dists):
-        """Return for each sample of the view its nearest others, numbered as the view; exact, in O(m^2 d) time."""
-        matrix = self._state.vectors(self._current_inds)
-        answers = list(exact.each_nearest(matrix, len(matrix) if k is None else k))
-        found = [rows for rows, _ in answers]
-        return (found, [distances for _, distances in answers]) if return_dists else found
-
-    def _within_each(self, radius, return_dists):
-        """Return for each sample of the view the others at most ``radius`` away; exact, in O(m^2 d) time."""
-        matrix = self._state.vectors(self._current_inds)
-        found = list(exact.each_within(matrix, radius))
-        if not return_dists:
-            return found
-        return found, [exact.distances(matrix, matrix[row], rows) for row, rows in enumerate(found)]
 
     def _as_ids(self, answers, single, return_dists):
         """Return answers in positions as FiftyOne expects them: sample ids, no label ids, distances."""

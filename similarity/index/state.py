@@ -4,22 +4,17 @@ The App's server makes a new results object for every click, so states are kept 
 they are of: a click where nothing was written costs a millisecond.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data import freshness
-from ..data.freshness import ABSENT, UNKNOWN, Look
-from ..data.samples import everything
-from ..data.vectors import gather
+from ..data.freshness import Look
 from ..result import Skipped, count
-from .store import BuiltIndex, IndexFolder, IndexSettings, Version, load
-
-_CHUNK = 10_000  # vectors read at once
+from .store import BuiltIndex, IndexFolder, IndexSettings, Version
 
 
 @dataclass(frozen=True)
@@ -33,9 +28,6 @@ class IndexStatus:
         removed: samples in the forest that have no vector any more; they are not found
         skipped: sample id -> why it was not usable when the index was built
         exact: whether queries are answered without Annoy
-        reason: why, or ``""``
-        recall: the share of sampled queries whose ten neighbors were all true ones, measured when built
-        search_k: how many items a search for ten neighbors visits
     """
 
     built: int
@@ -44,13 +36,6 @@ class IndexStatus:
     removed: int
     skipped: Skipped
     exact: bool
-    reason: str
-    recall: float
-    search_k: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the status as plain Python values."""
-        return asdict(self)
 
     def lacks(self) -> str:
         """The samples that have a vector and cannot be found, in words; ``""`` where there are none."""
@@ -70,18 +55,12 @@ class State:
 
     Args:
         built: the index as built
-        known: the ids of all samples at the last look
-        cleared: ids of samples that have no vector any more
-        changed: ids of rows whose samples have another one
-        newer: ids of samples that have got a vector since
+        changes: sample id -> stamp, of the samples whose stamps are not those they were built with; None where they are gone
         seen: the last look; None before the first
     """
 
     built: BuiltIndex
-    known: frozenset[str]
-    cleared: frozenset[str] = frozenset()
-    changed: frozenset[str] = frozenset()
-    newer: frozenset[str] = frozenset()
+    changes: dict[str, str | None] = field(default_factory=dict)
     seen: Look | None = None
 
     def refreshed(self, dataset: fo.Dataset, name: str) -> "State":
@@ -89,64 +68,26 @@ class State:
         now = freshness.look(dataset, name, self.built.settled)
         if now == self.seen:
             return self
-        before = self.seen.marks if self.seen else {}
+        before, stamps = self.seen.marks if self.seen else {}, self.built.stamps
         moved = [mark for mark, number in now.marks.items() if before.get(mark) != number]
-        suspects = freshness.stamps(dataset, name, moved) if moved else {}
-        known = self.known.union(suspects)
-        if len(known) != now.count:
+        changes = self.changes | (freshness.stamps(dataset, name, moved) if moved else {})
+        grown = sum((i not in stamps) - (stamp is None) for i, stamp in changes.items())
+        if len(stamps) + grown != now.count:
             live = freshness.ids(dataset)
+            known = {i for i in stamps.keys() | changes.keys() if changes.get(i, "") is not None}
+            changes |= dict.fromkeys(known - live)
             returned = live - known  # raw copies of removed samples keep their marks
-            suspects |= freshness.stamps(dataset, name, among=returned) if returned else {}
-            known = frozenset(live)
-        state = replace(self, known=known, seen=now)
-        return state._sorted(dataset, name, suspects)
-
-    def _sorted(self, dataset: fo.Dataset, name: str, suspects: dict[str, str]) -> "State":
-        """Sort the suspects, with their stamps, into unchanged, cleared, changed and newer ones."""
-        rows, stamps = self.built.row_of, self.built.stamps
-        cleared: set[str] = set()
-        changed: set[str] = set()
-        newer: set[str] = set()
-        unsure = []
-        for sample_id, stamp in suspects.items():
-            if stamp == UNKNOWN:
-                unsure.append(sample_id)
-            elif stamp == ABSENT:
-                cleared.add(sample_id)
-            elif stamp != stamps.get(sample_id):
-                (changed if sample_id in rows else newer).add(sample_id)
-        for start in range(0, len(unsure), _CHUNK):
-            self._compare(dataset, name, unsure[start : start + _CHUNK], changed, newer)
-        return replace(
-            self,
-            cleared=self.cleared.difference(suspects) | cleared,
-            changed=self.changed.difference(suspects) | changed,
-            newer=(self.newer.difference(suspects) | newer) & self.known,
-        )
-
-    def _compare(
-        self, dataset: fo.Dataset, name: str, ids: list[str], changed: set[str], newer: set[str]
-    ) -> None:
-        """Add to ``changed`` and ``newer`` those of ``ids`` that are, by the vectors themselves."""
-        rows, forest = self.built.row_of, self.built.forest
-        read = gather(everything(dataset).select(ids), name, forest.facts.dimension or None)
-        vectors = dict(zip(read.ids, read.matrix, strict=True))
-        for sample_id in ids:
-            vector = vectors.get(sample_id)
-            if sample_id in rows:
-                if vector is None or not np.array_equal(vector, forest.vectors[rows[sample_id]]):
-                    changed.add(sample_id)
-            elif vector is not None:
-                newer.add(sample_id)
+            changes |= freshness.stamps(dataset, name, among=returned) if returned else {}
+        changes = {i: stamp for i, stamp in changes.items() if stamp != stamps.get(i)}
+        return State(self.built, changes, now)
 
     @cached_property
     def _rows(self) -> NDArray[np.int64]:
         """The valid rows, by position; none where the field holds another model's vectors."""
         if self.seen and self.seen.made_with != self.built.made_with:
             return np.empty(0, dtype=np.int64)
-        stale = self.cleared | self.changed
-        valid = [sample_id in self.known and sample_id not in stale for sample_id in self.built.row_of]
-        return np.flatnonzero(valid)
+        stale = [self.built.row_of[i] for i in self.changes if i in self.built.row_of]
+        return np.delete(np.arange(len(self.built.ids)), stale)
 
     @cached_property
     def ids(self) -> NDArray[np.str_]:
@@ -166,18 +107,15 @@ class State:
     @property
     def status(self) -> IndexStatus:
         """How the index relates to its field."""
-        grown = self.built.forest
-        present = len(self.known.intersection(self.built.row_of).difference(self.cleared))
+        rows, built = self.built.row_of, len(self.built.ids)
+        removed = sum(i in rows and not stamp for i, stamp in self.changes.items())
         return IndexStatus(
-            built=len(grown),
-            newer=len(self.newer),
-            changed=present - len(self._rows),
-            removed=len(grown) - present,
+            built=built,
+            newer=sum(i not in rows and bool(stamp) for i, stamp in self.changes.items()),
+            changed=built - removed - len(self._rows),
+            removed=removed,
             skipped=self.built.skipped,
-            exact=grown.exact,
-            reason=grown.facts.reason,
-            recall=grown.facts.recall,
-            search_k=grown.facts.search_k,
+            exact=self.built.forest.exact,
         )
 
     def vectors(self, positions: NDArray[np.int64] | None = None) -> np.ndarray:
@@ -212,10 +150,10 @@ class State:
 
 
 @lru_cache(maxsize=4)
-def _latest(version: Version) -> list[State]:
-    """A place for the latest state of an index, its only item."""
-    built = load(version)
-    return [State(built, frozenset(built.stamps))]
+def _latest(folder: IndexFolder, settings: IndexSettings, version: Version) -> list[State]:
+    """The latest state of an index is its only item; nothing where the index must be built."""
+    built = folder.read(settings)
+    return [] if built is None else [State(built)]
 
 
 def current(folder: IndexFolder, dataset: fo.Dataset, settings: IndexSettings) -> State:
@@ -225,10 +163,7 @@ def current(folder: IndexFolder, dataset: fo.Dataset, settings: IndexSettings) -
         IndexDamaged: if the files are not as they were written
         HomeError: if they cannot be read or written
     """
-    version = folder.version(settings)
-    while version is None:
-        folder.build(settings, again=False)
-        version = folder.version(settings)
-    latest = _latest(version)
+    while not (latest := _latest(folder, settings, folder.version())):
+        folder.build(dataset, settings, again=False)
     latest[0] = latest[0].refreshed(dataset, settings.embeddings_field)
     return latest[0]

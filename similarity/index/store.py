@@ -1,16 +1,16 @@
 """The files of a similarity index: a forest, and which sample each of its rows is.
 
-An index has a folder, ``$ONLYONE_HOME/indexes/<database>/<dataset id>/<brain key>``. Its ``index.json`` names the other
-files, which are named after their content. All are made in a folder beside and moved, ``index.json`` last, so that
-several processes may read and build at once and nobody sees half an index. Files that are missing are built again from
-the field; files that are not as they were written are refused.
+An index has a folder, ``$ONLYONE_HOME/indexes/<database>/<dataset id>/<brain key>``. Its ``index.json``, a checksum in the
+first line and JSON in the second, names the files of the forest, which are named after their content. All are made in a
+folder beside and moved, ``index.json`` last, so that several processes may read and build at once and nobody sees half an
+index. Files that are missing are built again from the field; files that are not as they were written are refused.
 """
 
 import contextlib
-import hashlib
 import json
 import shutil
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,24 +18,25 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import BadZipFile
 
 import fiftyone as fo
 import numpy as np
 
 from ..data import caches, freshness, locks
 from ..data.files import written_beside
-from ..data.home import HomeError, in_home, make_folder, share
+from ..data.home import Missing, in_home, make_folder, share
 from ..data.locks import Busy, lock
 from ..data.samples import everything
 from ..data.vectors import gather
 from ..engine import forest
-from ..engine.forest_files import ForestFacts, check_file, file_digest, file_version
+from ..engine.forest_files import ForestFacts, file_version
 from ..result import NeedsOperator, Skipped
 
-_VERSION = 1
 _MANIFEST = "index.json"
 _WAIT_SECONDS = 0.2
+
+Version = tuple[tuple[str, tuple[int, int, int]], ...]
+"""Name, and inode, size and modification time, of each file of an index."""
 
 
 class IndexDamaged(NeedsOperator):
@@ -92,59 +93,66 @@ class BuiltIndex:
 
 
 @dataclass(frozen=True)
-class Version:
-    """An index that is there, and its files as they are now.
+class IndexFolder:
+    """The folder of one index; it need not exist.
 
     Args:
-        path: its folder
-        manifest: the text of ``index.json``
-        files: name, inode, size and modification time of each of the others
+        path: the folder
+        dataset_id: whose index it is
     """
 
     path: Path
-    manifest: str
-    files: tuple[tuple[str, int, int, int], ...]
-
-
-class IndexFolder:
-    """The folder of one index.
-
-    Args:
-        path: the folder; it need not exist
-        dataset: whose index it is
-        shared (True): whether another process may know the folder
-    """
-
-    def __init__(self, path: Path, dataset: fo.Dataset, *, shared: bool = True):
-        self.path = path
-        self._dataset = dataset
-        self._shared = shared
+    dataset_id: str
 
     @classmethod
     def of(cls, dataset: fo.Dataset, brain_key: str) -> "IndexFolder":
         """The folder of a brain key of a dataset."""
-        return cls(caches.folder(caches.INDEXES, dataset) / brain_key, dataset)
+        return cls(caches.folder(caches.INDEXES, dataset) / brain_key, caches.identity(dataset))
 
-    def version(self, settings: IndexSettings) -> Version | None:
-        """Return the index that is there; None if a file is missing, or it was built with other settings.
+    def version(self) -> Version:
+        """Tell quickly whether the files are the same; nothing where there are none.
 
         Raises:
-            IndexDamaged: if ``index.json`` is not as it was written, or of another dataset
-            HomeError: if it cannot be read
+            HomeError: if they cannot be read
         """
         try:
             with in_home(self.path):
-                text = (self.path / _MANIFEST).read_text(encoding="utf-8", errors="replace")
-                told = self._told(text)
-                files = tuple((name, *file_version(self.path / name)) for name in _files(told))
-        except HomeError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
-        return Version(self.path, text, files) if told["settings"] == asdict(settings) else None
+                files = sorted(path for path in self.path.iterdir() if path.is_file())
+                return tuple((path.name, file_version(path)) for path in files)
+        except Missing:
+            return ()
+
+    def read(self, settings: IndexSettings) -> BuiltIndex | None:
+        """Open the index; None if a file is missing, or it was built with other settings.
+
+        Raises:
+            IndexDamaged: if a file is not as it was written, or of another dataset
+            HomeError: if a file cannot be read
+        """
+        try:
+            with in_home(self.path):
+                told = self._told()
+                if told["settings"] != asdict(settings):
+                    return None
+                grown = self._forest(ForestFacts(**told["forest"]))
+        except Missing:
+            return None
+        return BuiltIndex(
+            grown,
+            np.array(told["ids"], dtype=np.str_),
+            told["skipped"],
+            told["stamps"],
+            [datetime.fromisoformat(mark) for mark in told["settled"]],
+            told["made_with"],
+        )
 
     def build(
-        self, settings: IndexSettings, progress: forest.Progress | None = None, *, again: bool = True
+        self,
+        dataset: fo.Dataset,
+        settings: IndexSettings,
+        progress: forest.Progress | None = None,
+        *,
+        again: bool = True,
     ) -> None:
         """Build the index from the field, and delete the files of the last one.
 
@@ -155,10 +163,10 @@ class IndexFolder:
         Raises:
             HomeError: if the files cannot be written
         """
-        with self._exclusive():
-            if again or self.version(settings) is None:
-                self._build(settings, progress)
-        caches.discard_orphans(self._dataset)
+        with self._exclusive(dataset):
+            if again or self.read(settings) is None:
+                self._build(dataset, settings, progress)
+        caches.discard_orphans(dataset)
 
     def delete(self) -> None:
         """Delete the folder; readers keep what they have opened."""
@@ -174,31 +182,20 @@ class IndexFolder:
                 shutil.rmtree(target, ignore_errors=True)
                 self.path.rename(target)
 
-    def _told(self, text: str) -> dict[str, Any]:
-        """Parse ``index.json``."""
-        try:
-            told = json.loads(text)
-            sound = told.pop("digest") == _seal(told) and told["dataset"] == caches.identity(self._dataset)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            sound = False
-        if not sound:
-            raise IndexDamaged(self.path, f"{_MANIFEST} is not as it was written")
-        return told
-
     @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def _exclusive(self, dataset: fo.Dataset) -> Iterator[None]:
         """Wait until nobody else builds this index."""
         with contextlib.ExitStack() as held:
-            while self._shared:
+            while True:
                 try:
-                    held.enter_context(lock(self._dataset, f"index-{self.path.name}"))
+                    held.enter_context(lock(dataset, f"index-{self.path.name}"))
                     break
                 except Busy:
                     time.sleep(_WAIT_SECONDS)
             yield
 
-    def _build(self, settings: IndexSettings, progress: forest.Progress | None) -> None:
-        dataset, name = self._dataset, settings.embeddings_field
+    def _build(self, dataset: fo.Dataset, settings: IndexSettings, progress: forest.Progress | None) -> None:
+        name = settings.embeddings_field
         # Marks and stamps first: of a vector that is written meanwhile they are the old ones, which shows afterwards.
         marks, stamps = freshness.marks(dataset), freshness.stamps(dataset, name)
         vectors = gather(everything(dataset), name)
@@ -213,85 +210,49 @@ class IndexFolder:
                     seed=settings.seed,
                     progress=progress,
                 )
-                settled = freshness.settled(dataset, marks)
                 told = {
-                    "version": _VERSION,
-                    "dataset": caches.identity(dataset),
-                    "metric": "cosine",
+                    "dataset": self.dataset_id,
                     "settings": asdict(settings),
                     "forest": asdict(grown.facts),
                     "made_with": freshness.made_with(dataset, name),
-                    "samples": _write_samples(Path(beside), vectors.ids, vectors.skipped, stamps, settled),
+                    "settled": [mark.isoformat() for mark in freshness.settled(dataset, marks)],
+                    "skipped": vectors.skipped,
+                    "ids": vectors.ids,
+                    "stamps": stamps,
                 }
-                self._publish(Path(beside), told)
+                self._publish(Path(beside), told, grown.facts.files)
 
-    def _publish(self, beside: Path, told: dict[str, Any]) -> None:
+    def _publish(self, beside: Path, told: dict[str, Any], files: list[str]) -> None:
         """Move the files to their places, then name them; delete what is not named."""
         locks.check()
-        for file in beside.iterdir():
-            share(file.replace(self.path / file.name))
+        for name in files:
+            share((beside / name).replace(self.path / name))
         with written_beside(self.path / _MANIFEST) as temporary:
-            sealed = {**told, "digest": _seal(told)}
-            temporary.write_text(json.dumps(sealed, indent=1, sort_keys=True), encoding="utf-8")
-        named = {_MANIFEST, beside.name, *_files(told)}
+            body = json.dumps(told).encode()
+            temporary.write_bytes(_checksum(body) + b"\n" + body)
         for path in self.path.iterdir():
-            if path.is_dir() and path.name not in named:
+            if path.is_dir() and path != beside:
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name not in named:
+            elif path.name not in {_MANIFEST, beside.name, *files}:
                 with contextlib.suppress(OSError):  # Windows, where a reader has it open
                     path.unlink()
 
+    def _told(self) -> dict[str, Any]:
+        """Read ``index.json``."""
+        checksum, _, body = (self.path / _MANIFEST).read_bytes().partition(b"\n")
+        if checksum != _checksum(body):
+            raise IndexDamaged(self.path, f"{_MANIFEST} is not as it was written")
+        told = json.loads(body)
+        if told["dataset"] != self.dataset_id:
+            raise IndexDamaged(self.path, f"{_MANIFEST} is of another dataset")
+        return told
 
-def load(version: Version) -> BuiltIndex:
-    """Open an index.
-
-    Raises:
-        IndexDamaged: if a file is not as it was written
-        HomeError: if a file cannot be read
-    """
-    told = json.loads(version.manifest)
-    samples = version.path / told["samples"]
-    with in_home(version.path):
+    def _forest(self, facts: ForestFacts) -> forest.Forest:
         try:
-            check_file(samples, samples.stem)
-            with np.load(samples, allow_pickle=False) as columns:
-                ids, known, stamps, skipped, reasons = (
-                    np.char.decode(columns[name], "utf-8") for name in _TEXTS
-                )
-                settled = columns["settled"]
-            grown = forest.load(version.path, ForestFacts(**told["forest"]))
-        except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
-            raise IndexDamaged(version.path, str(error)) from error
-    return BuiltIndex(
-        grown,
-        ids,
-        dict(zip(skipped.tolist(), reasons.tolist(), strict=True)),
-        dict(zip(known.tolist(), stamps.tolist(), strict=True)),
-        settled.tolist(),
-        told["made_with"],
-    )
+            return forest.load(self.path, facts)
+        except ValueError as error:
+            raise IndexDamaged(self.path, str(error)) from error
 
 
-_TEXTS = ("ids", "known", "stamps", "skipped", "reasons")
-
-
-def _write_samples(
-    folder: Path, ids: list[str], skipped: Skipped, stamps: dict[str, str], settled: list[datetime]
-) -> str:
-    """Write the ids of the rows, and what is known of all samples; return the file's name."""
-    columns = (ids, list(stamps), list(stamps.values()), list(skipped), list(skipped.values()))
-    texts = {
-        name: np.char.encode(np.array(column, dtype=np.str_), "utf-8")
-        for name, column in zip(_TEXTS, columns, strict=True)
-    }
-    path = folder / "samples.npz"
-    np.savez(path, settled=np.array(settled, dtype="datetime64[ms]"), **texts)
-    return path.replace(folder / f"{file_digest(path)}.npz").name
-
-
-def _files(told: dict[str, Any]) -> list[str]:
-    return [told["samples"], *ForestFacts(**told["forest"]).files]
-
-
-def _seal(told: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _checksum(content: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(content)

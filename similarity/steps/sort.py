@@ -1,7 +1,8 @@
 """The view sorted by similarity to selected samples, or to a picture that is not in the dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import fiftyone as fo
 import fiftyone.core.stages as fos
@@ -32,37 +33,27 @@ _NARROWING = (
 LISTED = 25  # of the found samples, in the table
 
 
-@dataclass(frozen=True)
-class Neighbor:
-    """One found sample and its similarity in percent."""
-
-    id: str
-    similarity: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class SortResult(Result):
     """What ``sort_by_similarity`` found.
 
     Attributes:
         brain_key: the index that was searched
-        query: what was searched for: sample ids, or the picture's path
         similarity_field: the field with the percentages
         newer: number of samples that have got a vector since the index was built, and are not found
         changed: number of samples whose vector has changed since, and which are not found
         advice: what to do about these; ``""`` where there are none
-        neighbors: the found samples, the most similar first
+        neighbors: sample id -> similarity in percent, of the found samples, the most similar first
         files: sample id -> file, of the first of them
         view: the same as a view, in that order
     """
 
     brain_key: str
-    query: list[str]
     similarity_field: str
     newer: int
     changed: int
     advice: str
-    neighbors: list[Neighbor]
+    neighbors: dict[str, float]
     files: dict[str, str]
     view: fo.DatasetView | None = view_field()
 
@@ -70,20 +61,17 @@ class SortResult(Result):
         """The result in words."""
         if not self.neighbors:
             return " ".join(["No sample of the view is in the index.", self.advice]).strip()
-        best, last = self.neighbors[0].similarity, self.neighbors[-1].similarity
+        near = list(self.neighbors.values())
         found = (
-            f"{count(len(self.neighbors), 'sample')} by similarity, from {best:.1f} % to {last:.1f} %; the percentages are "
+            f"{count(len(near), 'sample')} by similarity, from {near[0]:.1f} % to {near[-1]:.1f} %; the percentages are "
             f"in the field {self.similarity_field!r}."
         )
         return f"{found} {self.advice}".strip()
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The nearest samples."""
-        names = short_names(self.files)
-        rows = [
-            {"picture": names[n.id], "similarity": f"{n.similarity:.2f} %"} for n in self.neighbors[:LISTED]
-        ]
-        return {"nearest": rows}
+        names, listed = short_names(self.files), islice(self.neighbors.items(), LISTED)
+        return {"nearest": [{"picture": names[i], "similarity": f"{near:.2f} %"} for i, near in listed]}
 
 
 def sort(
@@ -105,46 +93,33 @@ def sort(
             somebody else's
         Busy: if another search is writing the same field
     """
-    picture = content if content is not None else options.picture
+    dataset, picture = samples._dataset, content if content is not None else options.picture
     if not selected and picture is None:
         raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
-    with lock(samples._dataset, f"field-{options.similarity_field}"):
-        return _sort(sm.flat(samples), options, report, selected, picture)
-
-
-def _sort(
-    samples: fo.core.collections.SampleCollection,
-    options: SortOptions,
-    report: Report,
-    selected: Sequence[str],
-    picture: str | bytes | None,
-) -> SortResult:
-    dataset = samples._dataset
-    _refuse_foreign(dataset, options.similarity_field)
-    found_index = load_index(dataset, options.brain_key)
-    report("Searching", 0, 2)
-    if picture is None:
-        query, asked = list(selected), list(selected)
-    else:
-        query = embed_like(dataset, found_index.config.embeddings_field, picture)
-        asked = [picture if isinstance(picture, str) else "uploaded picture"]
-    within = None if isinstance(samples, fo.Dataset) else sm.read(samples)[0]
-    nearest = found_index.nearest(query, options.k, within_ids=within)
-    status = found_index.status
-    neighbors = [Neighbor(sample_id, float(similarity_percent(distance))) for sample_id, distance in nearest]
-    report("Writing the similarities", 1, 2)
-    _write(dataset, options.similarity_field, neighbors)
-    return SortResult(
-        brain_key=options.brain_key,
-        query=asked,
-        similarity_field=options.similarity_field,
-        newer=status.newer,
-        changed=status.changed,
-        advice=status.advice(),
-        neighbors=neighbors,
-        files=files(dataset, [neighbor.id for neighbor in neighbors[:LISTED]]),
-        view=samples.select([neighbor.id for neighbor in neighbors], ordered=True),
-    )
+    with lock(dataset, f"field-{options.similarity_field}"):
+        samples = sm.flat(samples)
+        _refuse_foreign(dataset, options.similarity_field)
+        found_index = load_index(dataset, options.brain_key)
+        report("Searching", 0, 2)
+        query = list(selected)
+        if picture is not None:
+            query = embed_like(dataset, found_index.config.embeddings_field, picture)
+        within = None if isinstance(samples, fo.Dataset) else sm.read(samples)[0]
+        nearest = found_index.nearest(query, options.k, within_ids=within)
+        status = found_index.status
+        neighbors = {sample_id: similarity_percent(distance) for sample_id, distance in nearest}
+        report("Writing the similarities", 1, 2)
+        _write(dataset, options.similarity_field, neighbors)
+        return SortResult(
+            brain_key=options.brain_key,
+            similarity_field=options.similarity_field,
+            newer=status.newer,
+            changed=status.changed,
+            advice=status.advice(),
+            neighbors=neighbors,
+            files=files(dataset, list(neighbors)[:LISTED]),
+            view=samples.select(list(neighbors), ordered=True),
+        )
 
 
 def searched(view: fo.DatasetView) -> fo.DatasetView:
@@ -210,7 +185,7 @@ def _refuse_foreign(dataset: fo.Dataset, field: str) -> None:
         )
 
 
-def _write(dataset: fo.Dataset, field: str, neighbors: Sequence[Neighbor]) -> None:
+def _write(dataset: fo.Dataset, field: str, neighbors: Mapping[str, float]) -> None:
     """Write this search's percentages and clear those of the last one."""
     if dataset.has_sample_field(field):
         earlier = sm.everything(dataset).exists(field).values("id")
@@ -223,5 +198,4 @@ def _write(dataset: fo.Dataset, field: str, neighbors: Sequence[Neighbor]) -> No
             {"search": True},
         )
         earlier = []
-    found = {neighbor.id: neighbor.similarity for neighbor in neighbors}
-    sm.write(dataset, {field: {**dict.fromkeys(earlier), **found}})
+    sm.write(dataset, {field: {**dict.fromkeys(earlier), **neighbors}})

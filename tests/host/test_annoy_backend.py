@@ -28,6 +28,11 @@ def cosine(matrix, query):
     return 1.0 - matrix @ query / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(query))
 
 
+def ranked(matrix, query, k):
+    """The rows nearest to a query, by the textbook formula."""
+    return np.argsort(cosine(matrix, query))[:k]
+
+
 def compute(dataset, **options):
     return fob.compute_similarity(dataset, embeddings="vgg16", brain_key=KEY, backend="annoy", **options)
 
@@ -122,7 +127,7 @@ def test_registering_twice_keeps_one_backend_and_what_a_person_set(plugin):
 def test_distances_and_order_equal_brute_force(indexed, data):
     _, index, ids = indexed
     found, labels, distances = index._kneighbors(query=ids[7], k=9, return_dists=True)
-    order = np.argsort(cosine(data, data[7]))[:9]
+    order = ranked(data, data[7], 9)
     assert found == [ids[row] for row in order]
     assert labels is None
     np.testing.assert_allclose(distances, np.sort(cosine(data, data[7]))[:9], atol=1e-7)
@@ -132,26 +137,16 @@ def test_distances_and_order_equal_brute_force(indexed, data):
 def test_fiftyones_own_sort_by_similarity_works(indexed, data):
     dataset, _, ids = indexed
     view = dataset.sort_by_similarity(ids[3], k=5, brain_key=KEY, dist_field="distance")
-    order = np.argsort(cosine(data, data[3]))[:5]
-    assert view.values("id") == [ids[row] for row in order]
+    assert view.values("id") == [ids[row] for row in ranked(data, data[3], 5)]
     np.testing.assert_allclose(view.values("distance"), np.sort(cosine(data, data[3]))[:5], atol=1e-7)
     assert dataset.exists("distance").count() == 5
-
-
-def test_a_view_restricts_the_result_but_not_the_query(indexed, data):
-    dataset, _, ids = indexed
-    view = dataset.select(ids[20:50])
-    found = view.sort_by_similarity(ids[3], k=6, brain_key=KEY).values("id")
-    order = 20 + np.argsort(cosine(data[20:50], data[3]))[:6]
-    assert found == [ids[row] for row in order]
-
-
-def test_several_samples_are_asked_for_by_the_mean_of_their_directions(indexed, data):
-    dataset, _, ids = indexed
-    found = dataset.sort_by_similarity(ids[:3], k=8, brain_key=KEY).values("id")
+    inside = dataset.select(ids[20:50]).sort_by_similarity(
+        ids[3], k=6, brain_key=KEY
+    )  # the query is not in it
+    assert inside.values("id") == [ids[20 + row] for row in ranked(data[20:50], data[3], 6)]
     units = data[:3] / np.linalg.norm(data[:3], axis=1, keepdims=True)
-    order = np.argsort(cosine(data, units.mean(axis=0)))[:8]
-    assert found == [ids[row] for row in order]
+    several = dataset.sort_by_similarity(ids[:3], k=8, brain_key=KEY)
+    assert several.values("id") == [ids[row] for row in ranked(data, units.mean(axis=0), 8)]
 
 
 def test_vectors_and_lists_of_queries_are_answered_in_their_shapes(indexed, data):
@@ -261,7 +256,7 @@ def test_nearest_puts_the_query_first_and_keeps_to_the_ids_given(indexed, data):
     _, index, ids = indexed
     found = index.nearest(ids[5], 4, within_ids=ids[:30])
     assert found[0] == (ids[5], 0.0)
-    assert names_of(found) == [ids[row] for row in np.argsort(cosine(data[:30], data[5]))[:4]]
+    assert names_of(found) == [ids[row] for row in ranked(data[:30], data[5], 4)]
     assert ids[5] not in names_of(index.nearest(ids[5], 4, within_ids=ids[:5]))
     assert index.nearest(ids[5], 4, within_ids=[]) == []
     assert len(index.nearest(ids[5])) == 60
@@ -298,7 +293,7 @@ def test_a_query_that_cannot_be_answered_says_why(indexed, query, message):
 @pytest.mark.parametrize("options", [{"n_trees": 0}, {"search_k": 0}, {"seed": -1}, {"metric": "euclidean"}])
 def test_bad_options_are_refused_and_leave_no_key(vector_dataset, data, options):
     dataset = vector_dataset(data)
-    with pytest.raises(ValueError, match=next(iter(map(str, options.values())))):
+    with pytest.raises(ValueError, match="|".join(map(repr, options.values()))):
         compute(dataset, **options)
     assert dataset.list_brain_runs() == []
 
@@ -354,9 +349,8 @@ def test_tags_labels_and_similarities_read_no_vector_and_rebuild_nothing(
     dataset.tag_samples("dedup:cluster:0001")
     dataset.set_values("dedup_cluster", [1] * 60)
     dataset.sort_by_similarity(ids[0], k=5, brain_key=KEY, dist_field="similarity")
-    monkeypatch.setattr(
-        plugin("similarity.index.state"), "gather", lambda *_: pytest.fail("a vector was read")
-    )
+    freshness = plugin("similarity.data.freshness")
+    monkeypatch.setattr(freshness, "_hash", lambda stored: pytest.fail("a vector was read"))
     assert names_of(fresh(dataset).nearest(ids[0], 1)) == [ids[0]]
     assert counts(fresh(dataset)) == (0, 0, 0)
     assert files(folder(dataset)) == before
@@ -492,39 +486,27 @@ def test_a_rebuild_that_is_stopped_leaves_the_old_index(indexed, folder):
 # --- files
 
 
-@pytest.mark.parametrize("suffix", [".json", ".npz", ".f32", ".ann", ""])
+@pytest.mark.parametrize("suffix", [".json", ".f32", ".ann", ""])
 def test_any_file_may_be_deleted_at_any_time(indexed, folder, suffix):
     dataset, index, ids = indexed
     expected = index.nearest(ids[4], 5)
-    assert sorted(path.suffix for path in folder(dataset).iterdir()) == [".ann", ".f32", ".json", ".npz"]
+    assert sorted(path.suffix for path in folder(dataset).iterdir()) == [".ann", ".f32", ".json"]
     for path in folder(dataset).iterdir():
         if path.name.endswith(suffix):
             path.unlink()
     assert index.nearest(ids[4], 5) == expected
     assert fresh(dataset).nearest(ids[4], 5) == expected
-    assert len(files(folder(dataset))) == 4
+    assert len(files(folder(dataset))) == 3
 
 
-def zeros(content):
-    return bytes(len(content))
-
-
-def half(content):
-    return content[: len(content) // 2]
-
-
-def one_changed(content):
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-@pytest.mark.parametrize("harm", [zeros, half, one_changed])
-@pytest.mark.parametrize("suffix", [".json", ".npz", ".f32", ".ann"])
-def test_a_changed_file_is_refused_until_the_index_is_built_again(indexed, folder, suffix, harm, run):
+@pytest.mark.parametrize("suffix", [".json", ".f32", ".ann"])
+def test_a_file_with_one_byte_changed_is_refused_until_the_index_is_built_again(indexed, folder, suffix, run):
     dataset, index, ids = indexed
     expected = index.nearest(ids[4], 5)
     (path,) = folder(dataset).glob(f"*{suffix}")
-    path.write_bytes(harm(path.read_bytes()))  # in place: a reader has it mapped
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)  # in place: a reader has it mapped
     for search in (index.nearest, lambda *query: fresh(dataset).nearest(*query)):
         with pytest.raises(ValueError, match="build_similarity_index") as refused:
             search(ids[4], 5)
@@ -593,16 +575,15 @@ def test_a_home_that_cannot_be_written_is_named_with_the_remedy(indexed, tmp_pat
         fresh(indexed[0])
 
 
-def test_home_inside_the_plugin_is_refused(plugin, monkeypatch):
-    monkeypatch.setenv("ONLYONE_HOME", str(ROOT / "similarity" / "cache"))
-    with pytest.raises(ValueError, match="serves"):
-        plugin("similarity.data.home").home()
-
-
-def test_home_is_beside_fiftyones_configuration_unless_named(plugin, monkeypatch, tmp_path):
+def test_home_is_beside_fiftyones_configuration_unless_named_and_never_where_files_are_served(
+    plugin, monkeypatch, tmp_path
+):
     home = plugin("similarity.data.home").home
     monkeypatch.setenv("ONLYONE_HOME", str(tmp_path / "named"))
     assert home() == tmp_path / "named"
+    monkeypatch.setenv("ONLYONE_HOME", str(ROOT / "similarity" / "cache"))
+    with pytest.raises(ValueError, match="serves"):
+        home()
     monkeypatch.delenv("ONLYONE_HOME")
     monkeypatch.setenv("FIFTYONE_CONFIG_PATH", str(tmp_path / "config.json"))
     assert home() == tmp_path / "onlyone"

@@ -41,5 +41,5 @@ def test_a_field_that_fiftyones_compute_embeddings_wrote_is_taken_everywhere(dat
     swept = call("sweep_thresholds", made, embeddings_field="zoo")
 
     assert (built.indexed, clustered.clusters, swept.samples) == (6, 3, 6)
-    assert [neighbor.id for neighbor in nearest.neighbors] == [first, twin]
+    assert list(nearest.neighbors) == [first, twin]
     assert max(compared.pairs, key=lambda pair: pair.similarity).other_id == twin
