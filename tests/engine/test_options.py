@@ -69,7 +69,7 @@ def test_every_option_has_a_help_a_kind_and_a_default_within_its_bounds(found):
         ({"metric": "manhattan"}, "metric must be one of cosine, euclidean; got 'manhattan'"),
         ({"tag_clusters": "yes"}, "tag_clusters must be True or False, got 'yes'"),
         ({"embeddings_field": 5}, "embeddings_field must be .*5"),
-        ({"embeddings_field": "a.b"}, "embeddings_field must be a field name .* got 'a.b'"),
+        ({"embeddings_field": "a.b"}, "embeddings_field must be a name .* got 'a.b'"),
         ({"embeddings_field": " "}, "embeddings_field must be a text"),
         *(
             ({"run_key": key}, "run_key must be a lower-case identifier")
