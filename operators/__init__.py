@@ -3,24 +3,8 @@
 
 def register(plugin):
     """Register every operator and panel with FiftyOne."""
-    from . import clusters, embeddings, exports, removal, runs, search, thresholds
-    from .panel import panel
+    from .catalog import OPERATORS
+    from .panel.panel import DeduplicationPanel
 
-    for operator in (
-        clusters.FindUniqueSamples,
-        embeddings.ComputeEmbeddings,
-        search.BuildSimilarityIndex,
-        search.SortBySimilarity,
-        search.CompareSamples,
-        thresholds.SweepThresholds,
-        clusters.ClusterDuplicates,
-        clusters.KeepFirstPerCluster,
-        exports.ExportDeduplicated,
-        exports.GroupIntoFolders,
-        exports.WriteReport,
-        removal.RemoveDuplicates,
-        removal.RestoreRemoved,
-        runs.DeleteRun,
-    ):
+    for operator in (*OPERATORS, DeduplicationPanel):
         plugin.register(operator)
-    plugin.register(panel.DeduplicationPanel)

@@ -1,35 +1,35 @@
 """The base of every operator: form, target, execution mode, progress, output, and the call from Python."""
 
-import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..similarity.data.locks import Busy
+from ..similarity.declare import plain, title
 from ..similarity.engine.vgg16 import WeightsUnavailable
-from ..similarity.options import Options
-from ..similarity.progress import Report, throttled
+from ..similarity.options import OptionError, Options
+from ..similarity.progress import Report
 from ..similarity.result import Result
-from . import form, output
-from .stream import stream
-from .terminal import TerminalProgress
+from . import form, output, request
+from . import progress as op
 
-RECORD_INTERVAL = 2.0  # seconds between two progress writes of a delegated run
 EXPECTED = (ValueError, Busy, WeightsUnavailable)  # errors that explain themselves
 
 
 class StepOperator(foo.Operator):
     """A step that a person can click, and call.
 
-    A concrete operator declares what it is; its docstring is its description.
+    A concrete operator's name is its class's, its description the docstring; the attributes are the class's arguments.
 
     Attributes:
-        label: what the App lists it as
+        step: ``step(samples, options, progress) -> result``
+        options: the options class of the step, by its annotation
         icon: a Material icon's name
-        options: the options class of the step
-        step: ``step(samples, options, report) -> result``
+        label: what the App lists it as; by default its name with spaces
         risk: ``"low"``, ``"medium"``, ``"high"``: FiftyOne's risk level
         targets: whether the form offers dataset, view and selection; False for steps that search in the current view
         selects: whether the step takes the selected samples as ``selected=``
@@ -41,11 +41,10 @@ class StepOperator(foo.Operator):
             depends on the selection is decided when the operator is executed
     """
 
-    name: ClassVar[str]
-    label: ClassVar[str]
-    icon: ClassVar[str]
-    options: ClassVar[type[Options]]
     step: ClassVar[Callable[..., Result]]
+    options: ClassVar[type[Options]]
+    icon: ClassVar[str]
+    label: ClassVar[str] = ""
     risk: ClassVar[str] = "low"
     targets: ClassVar[bool] = True
     selects: ClassVar[bool] = False
@@ -55,12 +54,20 @@ class StepOperator(foo.Operator):
     button: ClassVar[str | None] = None
     button_asks: ClassVar[bool] = True
 
+    def __init_subclass__(cls, step: Callable[..., Result] | None = None, **shown: Any) -> None:
+        super().__init_subclass__()
+        if step is not None:
+            cls.step, cls.options = staticmethod(step), step.__annotations__["options"]
+        for name, value in shown.items():
+            setattr(cls, name, value)
+
     @property
     def config(self) -> foo.OperatorConfig:
         """What FiftyOne needs to know about the operator."""
+        name = re.sub(r"\B(?=[A-Z])", "_", type(self).__name__).lower()
         return foo.OperatorConfig(
-            name=self.name,
-            label=self.label,
+            name=name,
+            label=self.label or title(name),
             description=(self.__doc__ or "").strip().splitlines()[0],
             icon=self.icon,
             dynamic=True,
@@ -80,49 +87,70 @@ class StepOperator(foo.Operator):
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def resolve_input(self, ctx) -> types.Property:
-        """The form, from the options."""
+        """The form, from the options; FiftyOne asks for it before every execution too, and refuses what it blocks."""
         inputs = types.Object()
+        ctx.params.update({name: plain(value) for name, value in ctx.params.items()})
         if self.targets:
             ctx.target_view()  # opts the form into FiftyOne's choice of dataset, view and selection
         self.add_to_form(inputs, ctx)
         form.add_options(inputs, self.options, ctx, self.asks)
-        form.add_problem(inputs, self.options, ctx.params)
-        return types.Property(inputs, view=types.View(label=self.label))
+        if form.is_complete(self.options, ctx.params):
+            try:
+                self.add_plan(inputs, ctx, self.read(ctx))
+            except OptionError as error:
+                form.add_problem(inputs, str(error))
+        return types.Property(inputs, view=types.View(label=self.config.label))
 
     def add_to_form(self, inputs: types.Object, ctx) -> None:
         """Add what is not an option; nothing by default."""
 
-    def execute(self, ctx) -> Any:
-        """Run the step: streamed with progress, or in a delegated worker with its result as the run's record."""
+    def add_plan(self, inputs: types.Object, ctx, options: Options) -> None:
+        """Add what would be done, and the box that confirms it, for the operators that ask; nothing by default."""
+
+    def read(self, ctx) -> Options:
+        """The options that a request gives.
+
+        Raises:
+            OptionError: if one lies outside its bounds, or is not to be asked for in the App
+        """
         options = form.read_options(self.options, ctx.params)
-        arguments = self.arguments(ctx)
+        if request.in_app():
+            request.check(options)
+        return options
+
+    def execute(self, ctx) -> Any:
+        """Run the step: streamed to the App; from Python, or in a delegated worker, with its result as plain values."""
+        options = self.read(ctx)
+
+        def work(progress: Report) -> Result:
+            return type(self).step(self.samples(ctx), options, progress, **self.arguments(ctx))
+
         if ctx.delegated:
-            result = type(self).step(self.samples(ctx), options, _to_run_record(ctx), **arguments)
-            return output.values(result)
-        return self._streamed(
-            ctx, lambda report: type(self).step(self.samples(ctx), options, report, **arguments)
-        )
+            return output.values(work(op.record(ctx)))
+        if request.in_app():
+            return self._streamed(ctx, work)
+        with op.terminal() as progress:
+            result = work(progress)
+        list(self._finish(ctx, result))  # what an App would be asked to show
+        return result.to_dict()
 
     def samples(self, ctx) -> Any:
         """The samples that the step works on."""
         return ctx.target_view() if self.targets else ctx.view
 
     def arguments(self, ctx) -> dict[str, Any]:
-        """Arguments of the step beside samples, options and report."""
+        """Arguments of the step beside samples, options and progress."""
         return {"selected": list(ctx.selected)} if self.selects else {}
 
     def _streamed(self, ctx, work: Callable[[Report], Result]) -> Iterator[Any]:
         try:
-            for kind, value in stream(work):
+            for kind, value in op.stream(work):
                 if kind == "result":
                     yield from self._finish(ctx, value)
                 elif not self.in_passing:  # the App closes a progress bar only for an output
                     what, done, total = value
                     yield ctx.ops.set_progress(label=what, progress=done / max(total, 1))
-        except EXPECTED as error:
-            if not in_app():
-                raise
-            # an error would only break the stream: the App has its headers already
+        except EXPECTED as error:  # raised, it would only break the stream: the App has its headers already
             yield ctx.ops.show_output(*output.failure(error))
 
     def _finish(self, ctx, result: Result) -> Iterator[Any]:
@@ -133,46 +161,45 @@ class StepOperator(foo.Operator):
             yield ctx.ops.set_view(view=view)
         if self.in_passing:
             yield from self.show_in_grid(ctx, result)
-            yield ctx.ops.notify(
-                result.summary(), variant="warning" if getattr(result, "advice", "") else "success"
-            )
+            warned = getattr(result, "advice", "")
+            yield ctx.ops.notify(result.summary(), variant="warning" if warned else "success")
         else:
-            yield ctx.ops.show_output(output.schema(result).to_json(), output.values(result))
+            shown = output.values(result)
+            yield ctx.ops.show_output(output.schema(shown).to_json(), shown)
 
     def show_in_grid(self, ctx, result: Result) -> Iterator[Any]:
-        """What makes the grid show the result, beside the view; nothing by default."""
+        """Show the result in the grid, beside the view; nothing by default."""
         yield from ()
 
     def resolve_output(self, ctx) -> types.Property:
         """What a delegated run shows of its result."""
-        return output.schema_of_values(ctx.results)
+        return output.schema(ctx.results)
 
     def __call__(self, samples: Any, *, selected: Any = None, **options: Any) -> Result:
         """Run the step in this process, with a progress bar.
 
         Args:
-            samples: a dataset or view
-            selected (None): ids of samples, for the operators that take selected samples
+            samples: a dataset or view, or a dataset's name
+            selected (None): samples, or their ids, for the operators that take selected samples
             **options: the step's options
 
         Returns:
             the step's result, a frozen dataclass with ``.to_dict()``, and ``.view`` where the step makes a view
         """
-        checked = self.options.of(options)
-        arguments = {"selected": list(selected or ())} if self.selects else {}
-        with TerminalProgress() as report:
-            return type(self).step(samples, checked, report, **arguments)
+        checked, arguments = self.options.of(options), {}
+        if self.selects:
+            several = [selected] if isinstance(selected, str | fo.Sample) else selected or ()
+            arguments["selected"] = [getattr(sample, "id", sample) for sample in several]
+        with op.terminal() as progress:
+            return type(self).step(_collection(samples), checked, progress, **arguments)
 
 
-def in_app() -> bool:
-    """Whether this process is the App's server."""
-    return "FIFTYONE_SERVER" in os.environ
-
-
-def _to_run_record(ctx) -> Report:
-    """Progress of a delegated run into its record, which ``fiftyone delegated info`` shows; the open-source App does not."""
-
-    def report(what: str, done: int, total: int) -> None:
-        ctx.set_progress(progress=done / max(total, 1), label=what)
-
-    return throttled(report, RECORD_INTERVAL)
+def _collection(samples: Any) -> fo.core.collections.SampleCollection:
+    if isinstance(samples, str):
+        return fo.load_dataset(samples)
+    if not isinstance(samples, fo.core.collections.SampleCollection):
+        raise TypeError(
+            f"samples must be a dataset, a view or a dataset's name, got {type(samples).__name__}; for some samples of a "
+            "dataset give the view dataset.select(ids)"
+        )
+    return samples

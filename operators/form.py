@@ -9,10 +9,11 @@ import fiftyone.operators.types as types
 
 from ..similarity.data import runs
 from ..similarity.data.vectors import vector_fields
-from ..similarity.declare import REQUIRED, Option, OptionError, Options
+from ..similarity.declare import REQUIRED, Option, Options
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
 
 MORE = "more_options"
+_CONFIRMED = ("confirm", "plan")  # a form asks for both with one box, whose name is the plan's
 
 
 def add_options(
@@ -23,8 +24,8 @@ def add_options(
     Args:
         asks (None): names of the options to show at once; by default those that are not marked advanced
     """
-    declared = list(options.declared())
-    first = [o for o in declared if (o.name in asks if asks is not None else not o.spec.advanced)]
+    declared = [option for option in options.declared() if option.name not in _CONFIRMED]
+    first = [option for option in declared if (option.name in asks if asks else not option.advanced)]
     rest = [option for option in declared if option not in first]
     for option in first:
         _add(inputs, option, ctx)
@@ -35,42 +36,57 @@ def add_options(
             _add(inputs, option, ctx)
 
 
+def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:
+    """Show a plan, and the box that confirms this one: another plan has another box, which is not ticked."""
+    label = next(option.label for option in options.declared() if option.name == "confirm")
+    inputs.view("plan_words", types.Notice(label=words))
+    inputs.bool(f"{_box(options.run_key)}{plan}", default=False, label=label)
+
+
 def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
     """The options that a form's parameters give.
 
     Raises:
         OptionError: if a value lies outside its bounds
     """
-    return options.of({name: params[name] for name in options.names() if params.get(name) is not None})
+    given = {name: params[name] for name in options.names() if params.get(name) is not None}
+    read = options.of(given)
+    if "confirm" not in given and "confirm" in options.names():
+        box = _box(read.run_key)
+        for plan in (name.removeprefix(box) for name, on in params.items() if name.startswith(box) and on):
+            read = options.of(given | {"confirm": True, "plan": plan})
+    return read
 
 
-def add_problem(inputs: types.Object, options: type[Options], params: Mapping[str, Any]) -> None:
-    """Show what is wrong with the parameters, if anything, and block the form.
+def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
+    """Whether every required option is filled in; the App itself waits for it."""
+    return all(params.get(option.name) for option in options.declared() if option.default == REQUIRED)
 
-    Nothing is wrong yet where a required one is not filled in: the App itself waits for it.
-    """
-    if any(option.default == REQUIRED and not params.get(option.name) for option in options.declared()):
-        return
-    try:
-        read_options(options, params)
-    except OptionError as error:
-        problem = inputs.view("problem", types.Error(label=str(error)))
-        problem.invalid = True
-        problem.error_message = str(error)
+
+def add_problem(inputs: types.Object, words: str) -> None:
+    """Show what is wrong with the parameters, and block the form."""
+    problem = inputs.view("problem", types.Error(label=words))
+    problem.invalid = True
+    problem.error_message = words
+
+
+def _box(run_key: str) -> str:
+    """The beginning of the names of the boxes that confirm a plan for a run; no run key has two underscores in a row."""
+    return f"confirm__{run_key}__"
 
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
-    shown = {"label": option.label, "description": option.spec.help, "required": option.default == REQUIRED}
+    shown = {"label": option.label, "description": option.help, "required": option.default == REQUIRED}
     if option.default not in (None, REQUIRED):
         shown["default"] = option.default
-    if option.spec.choices:
-        inputs.enum(option.name, option.spec.choices, view=types.DropdownView(), **shown)
+    if option.choices:
+        inputs.enum(option.name, option.choices, view=types.DropdownView(), **shown)
     elif option.kind is bool:
         inputs.bool(option.name, **shown)
     elif option.kind is int:
-        inputs.int(option.name, min=option.spec.minimum, max=option.spec.maximum, **shown)
+        inputs.int(option.name, min=option.minimum, max=option.maximum, **shown)
     elif option.kind is tuple:
-        _add_texts(inputs, option, shown, ctx)
+        inputs.list(option.name, types.String(), view=_proposing(option, ctx), **shown)
     else:
         _add_text(inputs, option, shown, ctx)
 
@@ -84,23 +100,16 @@ def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) 
     # The App's text field shows the default, not the value that the form was opened with.
     if value or shown.get("default") is not None:
         shown["default"] = str(value or shown["default"])
-    propose = _PROPOSALS.get(option.spec.picks)
-    proposals = propose(ctx.dataset) if propose else []
-    if not proposals:
-        inputs.str(option.name, view=types.LazyFieldView(), **shown)
-        return
-    view = types.AutocompleteView(allow_user_input=True)
-    for value in proposals:
-        view.add_choice(value, label=value)
-    inputs.str(option.name, view=view, **shown)
+    view = _proposing(option, ctx)
+    inputs.str(option.name, view=view if view.choices else types.LazyFieldView(), **shown)
 
 
-def _add_texts(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:
-    propose = _PROPOSALS.get(option.spec.picks)
+def _proposing(option: Option, ctx) -> types.AutocompleteView:
+    """A text field that offers what the dataset has, and takes other texts too."""
     view = types.AutocompleteView(allow_user_input=True)
-    for value in propose(ctx.dataset) if propose else []:
+    for value in _PROPOSALS.get(option.picks, lambda dataset: [])(ctx.dataset):
         view.add_choice(value, label=value)
-    inputs.list(option.name, types.String(), view=view, **shown)
+    return view
 
 
 def _numbers(dataset) -> list[str]:
@@ -110,18 +119,15 @@ def _numbers(dataset) -> list[str]:
 
 
 def _brain_keys(dataset) -> list[str]:
-    return [
-        key
-        for key in dataset.list_brain_runs(type="similarity")
-        if dataset.get_brain_info(key).config.method == "annoy"
-    ]
+    keys = dataset.list_brain_runs(type="similarity")
+    return [key for key in keys if dataset.get_brain_info(key).config.method == "annoy"]
 
 
 def _label_fields(dataset) -> list[str]:
     return list(dataset.get_field_schema(embedded_doc_type=fol.Label))
 
 
-_PROPOSALS: dict[str, Callable[[Any], list[str]]] = {
+_PROPOSALS: dict[str | None, Callable[[Any], list[str]]] = {
     "weights": lambda dataset: ["imagenet", "untrained"],
     "vectors": vector_fields,
     "run": runs.keys,

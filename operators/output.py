@@ -4,6 +4,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from ..similarity.declare import title
 from ..similarity.result import NeedsOperator, Result
 
 
@@ -12,28 +13,21 @@ def values(result: Result) -> dict[str, Any]:
     return {"summary": markdown(result.summary()), **result.numbers(), "tables": result.tables()}
 
 
-def schema(result: Result) -> types.Property:
-    """How :func:`values` of a result are shown."""
-    return schema_of_values(values(result))
-
-
-def schema_of_values(shown: dict[str, Any] | None) -> types.Property:
+def schema(shown: dict[str, Any] | None) -> types.Property:
     """How values made by :func:`values` are shown."""
     outputs = types.Object()
     if not shown:
         return types.Property(outputs)
     outputs.str("summary", view=types.MarkdownView())
     tables = types.Object()
-    for title, rows in shown.get("tables", {}).items():
+    for name, rows in shown.get("tables", {}).items():
         if not rows:
             continue
-        table = types.TableView()
+        table, row = types.TableView(), types.Object()
         for column in rows[0]:
             table.add_column(column, label=column)
-        row = types.Object()
-        for column in rows[0]:
             row.str(column)
-        tables.list(title, row, view=table, label=title.replace("_", " ").capitalize())
+        tables.list(name, row, view=table, label=title(name))
     outputs.define_property("tables", tables)
     return types.Property(outputs)
 
@@ -44,8 +38,7 @@ def failure(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
     outputs.view("problem", types.Error(label="Stopped; what was saved before stays", description=str(error)))
     if isinstance(error, NeedsOperator):
         uri = f"@onlyone/dedup/{error.operator}"
-        label = error.operator.replace("_", " ").capitalize()
-        button = types.Button(label=label, operator=uri, params=error.options, prompt=True)
+        button = types.Button(label=title(error.operator), operator=uri, params=error.options, prompt=True)
         outputs.view("remedy", button)
     return types.Property(outputs).to_json(), {}
 

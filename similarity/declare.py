@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+import os
 import re
+import types
+import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,12 +21,15 @@ class OptionError(ValueError):
 
 
 @dataclass(frozen=True)
-class Spec:
-    """What is known about one option beside its default.
+class Option:
+    """One option.
 
     Args:
+        default: its default; None where it may be left empty
         help: what the option means, with its unit, as forms and the README show it
-        label (None): the option's name in forms; by default its name with spaces
+        name (""), kind (str): its name, and ``bool``, ``int``, ``float``, ``str`` or ``tuple`` (a list of texts): filled
+            in from the dataclass's field
+        label (""): its name in forms; by default its name with spaces
         minimum (None): smallest allowed number
         above (None): the number must be larger than this
         maximum (None): largest allowed number
@@ -32,12 +38,15 @@ class Spec:
         pattern_help (None): the same in words
         auto (False): whether the word "auto" stands beside a number
         picks (None): what forms offer for free text: ``"vectors"``, ``"numbers"``, ``"labels"``, ``"brain"``,
-            ``"run"``, ``"folder"``, ``"picture"`` or ``"tags"``
+            ``"run"``, ``"folder"``, ``"picture"``, ``"weights"`` or ``"tags"``
         advanced (False): whether forms show it under "more options"
     """
 
+    default: Any
     help: str
-    label: str | None = None
+    name: str = ""
+    kind: type = str
+    label: str = ""
     minimum: float | None = None
     above: float | None = None
     maximum: float | None = None
@@ -49,40 +58,23 @@ class Spec:
     advanced: bool = False
 
 
-def option(default: Any, help: str, **spec: Any) -> Any:
-    """Declare one option as a dataclass field; see :class:`Spec`."""
-    return dataclasses.field(default=default, metadata={"spec": Spec(help=help, **spec)})
+def option(default: Any, help: str, **more: Any) -> Any:
+    """Declare one option as a dataclass field; see :class:`Option`."""
+    return dataclasses.field(default=default, metadata={"option": Option(default, help, **more)})
 
 
-@dataclass(frozen=True)
-class Option:
-    """One declared option: name, type, default and :class:`Spec`."""
+def title(name: str) -> str:
+    """A name of the code as people read it."""
+    return name.replace("_", " ").capitalize()
 
-    name: str
-    type: Any
-    default: Any
-    spec: Spec
 
-    @property
-    def label(self) -> str:
-        """The option's name in forms."""
-        return self.spec.label or self.name.replace("_", " ").capitalize()
-
-    @property
-    def optional(self) -> bool:
-        """Whether the option may be left empty (None)."""
-        return self.default is None
-
-    @property
-    def kind(self) -> type:
-        """``bool``, ``int``, ``float``, ``str`` or ``tuple`` (a list of texts)."""
-        for kind in (bool, int, float, tuple, str):
-            if (
-                self.type is kind
-                or kind.__name__ in str(self.type).replace("[", " ").replace("|", " ").split()
-            ):
-                return kind
-        raise TypeError(f"option {self.name!r} has an unsupported type {self.type!r}")
+def plain(value: Any) -> Any:
+    """A path, a class or a NumPy number, which Python's callers give, as the text or number that an option takes."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, type):
+        return value.__name__
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,14 +87,16 @@ class Options:
 
     def __post_init__(self) -> None:
         for declared in self.declared():
-            value = _checked(declared, getattr(self, declared.name))
+            value = _checked(declared, plain(getattr(self, declared.name)))
             object.__setattr__(self, declared.name, value)
 
     @classmethod
     def declared(cls) -> Iterator[Option]:
         """Yield every option in the order of declaration."""
         for field in dataclasses.fields(cls):
-            yield Option(field.name, field.type, field.default, field.metadata["spec"])
+            found = field.metadata["option"]
+            label = found.label or title(field.name)
+            yield dataclasses.replace(found, name=field.name, kind=_kind(field.type), label=label)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -131,15 +125,20 @@ class Options:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
 
+def _kind(annotation: Any) -> type:
+    """The first type of a union; of ``tuple[str, ...]``, the ``tuple``."""
+    if isinstance(annotation, types.UnionType):
+        annotation = annotation.__args__[0]
+    return typing.get_origin(annotation) or annotation
+
+
 def _checked(option: Option, value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
     if value is None or (isinstance(value, str | tuple | list) and not value):
-        if option.optional:
+        if option.default is None:
             return None
         fix = "give one" if option.default == REQUIRED else f"its default is {option.default!r}"
-        raise OptionError(f"{option.name} must not be empty: {fix} ({option.spec.help})")
-    if option.spec.auto and isinstance(value, str) and value.strip().lower() == AUTO:
+        raise OptionError(f"{option.name} must not be empty: {fix} ({option.help})")
+    if option.auto and isinstance(value, str) and value.strip().lower() == AUTO:
         return AUTO
     value = _COERCE[option.kind](option, value)
     _check_bounds(option, value)
@@ -153,12 +152,10 @@ def _to_bool(option: Option, value: Any) -> bool:
 
 
 def _to_number(option: Option, value: Any) -> float:
-    words = "a number" + (' or "auto"' if option.spec.auto else "")
-    if isinstance(value, bool):
-        raise OptionError(f"{option.name} must be {words}, got {value!r}")
     try:
-        number = float(value)
+        number = float("" if isinstance(value, bool) else value)
     except (TypeError, ValueError):
+        words = "a number" + (' or "auto"' if option.auto else "")
         raise OptionError(f"{option.name} must be {words}, got {value!r}") from None
     if not math.isfinite(number):
         raise OptionError(f"{option.name} must be finite, got {value!r}")
@@ -173,7 +170,7 @@ def _to_int(option: Option, value: Any) -> int:
 
 
 def _to_text(option: Option, value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and option.spec.pattern is not None:
+    if isinstance(value, int) and not isinstance(value, bool) and option.pattern is not None:
         value = str(value)  # a number where a text like "200" or "10 %" is asked for
     if not isinstance(value, str) or not value.strip():
         raise OptionError(f"{option.name} must be a text, got {value!r}")
@@ -192,14 +189,13 @@ _COERCE = {bool: _to_bool, int: _to_int, float: _to_number, str: _to_text, tuple
 
 
 def _check_bounds(option: Option, value: Any) -> None:
-    spec, name = option.spec, option.name
-    if spec.choices is not None and value not in spec.choices:
-        raise OptionError(f"{name} must be one of {', '.join(spec.choices)}; got {value!r}")
-    if spec.pattern is not None and not re.fullmatch(spec.pattern, value):
-        raise OptionError(f"{name} must be {spec.pattern_help}; got {value!r}")
-    if spec.minimum is not None and value < spec.minimum:
-        raise OptionError(f"{name} must be at least {spec.minimum:g}, got {value!r}")
-    if spec.above is not None and value <= spec.above:
-        raise OptionError(f"{name} must be greater than {spec.above:g}, got {value!r}")
-    if spec.maximum is not None and value > spec.maximum:
-        raise OptionError(f"{name} must be at most {spec.maximum:g}, got {value!r}")
+    bounds = {
+        "one of " + ", ".join(option.choices or ()): option.choices is None or value in option.choices,
+        str(option.pattern_help): option.pattern is None or re.fullmatch(option.pattern, value),
+        f"at least {option.minimum}": option.minimum is None or value >= option.minimum,
+        f"greater than {option.above}": option.above is None or value > option.above,
+        f"at most {option.maximum}": option.maximum is None or value <= option.maximum,
+    }
+    for bound, holds in bounds.items():
+        if not holds:
+            raise OptionError(f"{option.name} must be {bound}; got {value!r}")

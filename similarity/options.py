@@ -18,7 +18,7 @@ KEEP_FILES, TRASH = "keep", "trash"
 
 _FIELD = {
     "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
-    "pattern_help": "a field name (letters, digits and underscores, not beginning with a digit)",
+    "pattern_help": "a name (letters, digits and underscores, not beginning with a digit)",
 }
 
 
@@ -86,10 +86,7 @@ class IndexOptions(VectorsOptions):
         "vgg16_annoy",
         "Name of the similarity index, as the App's similarity search lists it",
         picks="brain",
-        **{
-            **_FIELD,
-            "pattern_help": "an identifier (letters, digits and underscores, not beginning with a digit)",
-        },
+        **_FIELD,
     )
     n_trees: int = option(
         50, "Trees in the Annoy forest; more are more exact", minimum=1, maximum=1000, advanced=True

@@ -1,6 +1,7 @@
 """What every step returns: a frozen dataclass of plain Python values, with a summary in words."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,10 +93,7 @@ def skipped_table(skipped: Skipped, files: Mapping[str, str]) -> dict[str, list[
 
 def skipped_lines(skipped: Skipped, most: int = 5, thing: str = "sample") -> list[str]:
     """Why samples, or other things, were skipped, the most common reasons first."""
-    reasons: dict[str, int] = {}
-    for reason in skipped.values():
-        reasons[reason] = reasons.get(reason, 0) + 1
-    ordered = sorted(reasons.items(), key=lambda item: -item[1])
+    ordered = Counter(skipped.values()).most_common()
     lines = [f"- {count(number, thing)}: {reason}" for reason, number in ordered[:most]]
     rest = len(ordered) - most
     return [*lines, f"- and {count(rest, 'more reason')}"] if rest > 0 else lines

@@ -19,11 +19,6 @@ class Step:
     needs: "Step | None" = None
     optional: bool = False
 
-    @property
-    def label(self) -> str:
-        """The operator's name as people read it."""
-        return self.operator.replace("_", " ").capitalize()
-
 
 EMBED = Step("embed", "compute_embeddings")
 INDEX = Step("index", "build_similarity_index", EMBED, optional=True)

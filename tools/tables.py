@@ -31,9 +31,9 @@ def options_table() -> str:
     rows: dict[tuple[str, str], str] = {}
     for operator, options in STEPS:
         for option in options.declared():
-            key = (option.name, option.spec.help)
+            key = (option.name, option.help)
             users.setdefault(key, []).append(operator)
-            rows[key] = f"{_default(option.default)} | {option.spec.help}"
+            rows[key] = f"{_default(option.default)} | {option.help}"
     lines = ["| option | default | what it means | used by |", "|---|---|---|---|"]
     for (name, help_text), row in rows.items():
         lines.append(f"| `{name}` | {row} | {', '.join(f'`{user}`' for user in users[name, help_text])} |")

@@ -6,7 +6,7 @@ from typing import Any
 import fiftyone.operators.types as types
 import numpy as np
 
-from ...similarity.steps.sweep import SweepResult, Threshold
+from ...similarity.steps.sweep import SweepResult
 from .state import Scale
 
 LEFT, RIGHT = 52, 16  # pixels beside a chart
@@ -17,13 +17,19 @@ _MOST_TICKS = 8
 
 
 def curve(
-    panel: types.Object, swept: SweepResult, marks: list[tuple[str, float, str, str]], on_click: Any
+    panel: types.Object,
+    swept: SweepResult,
+    scale: Scale,
+    marks: list[tuple[str, float, str, str]],
+    on_click: Any,
 ) -> None:
     """Add the number kept over eps, with cover too, and an upright line for each mark ``(name, eps, color, dash)``."""
-    scale = Scale.of(swept.curve())
-    line = _kept(swept, scale)
-    top = 1.04 * max(line["y"])
-    lines = [_mark(name, scale.clip(eps), top, color, dash) for name, eps, color, dash in marks]
+    kept = _kept(swept, scale)
+    top = 1.04 * max(kept["y"])
+    lines = [
+        _line(name, [scale.clip(eps)] * 2, [0, top], {"dash": dash, "width": 1.5, "color": color})
+        for name, eps, color, dash in marks
+    ]
     ticks = _ticks(scale)
     across = {
         "type": "log",
@@ -31,15 +37,14 @@ def curve(
         "tickvals": ticks,
         "ticktext": [f"{tick:.6g}" for tick in ticks],
     }
-    more = {
+    layout = _layout(across, "samples kept", {"t": 26, "b": 22}) | {
         "annotations": [_corner(f"eps ({swept.metric} distance)")],
         "legend": {"orientation": "h", "x": 0, "y": 1.13, "bgcolor": _CLEAR},
         "showlegend": True,
         "hovermode": "x",
         "hoverdistance": -1,  # a click anywhere is a click on the curve
     }
-    layout = _layout(across, "samples kept", {"t": 26, "b": 22}) | more
-    _plot(panel, "curve", [line, *_covered(swept, scale), *lines], layout, "260px", on_click)
+    _plot(panel, "curve", [kept, *_covered(swept, scale), *lines], layout, "260px", on_click)
 
 
 def sizes(panel: types.Object, clusters: list[tuple[int, int]], on_click: Any) -> None:
@@ -54,6 +59,11 @@ def sizes(panel: types.Object, clusters: list[tuple[int, int]], on_click: Any) -
     }
     layout = _layout({"type": "category", "nticks": 20}, "samples", {"t": 8, "b": 22}) | {"bargap": 0.25}
     _plot(panel, "sizes", [bars], layout, "170px", on_click)
+
+
+def similar(eps: float, metric: str) -> str:
+    """A threshold as a similarity, to stand behind it; nothing where the metric has none."""
+    return f" ({100 * (1 - eps):.4g} % similar)" if metric == "cosine" else ""
 
 
 def _plot(
@@ -73,14 +83,10 @@ def _plot(
 def _layout(across: dict[str, Any], upwards: str, margin: dict[str, int]) -> dict[str, Any]:
     """A layout without a background of its own, for the dark theme and the light one."""
     axis = {"fixedrange": True, "automargin": False, "tickfont": {"size": 12}}
+    title = {"text": upwards, "font": {"size": 12}}
     return {
         "xaxis": {**axis, "showgrid": False, **across},
-        "yaxis": {
-            **axis,
-            "rangemode": "tozero",
-            "nticks": 6,
-            "title": {"text": upwards, "font": {"size": 12}},
-        },
+        "yaxis": {**axis, "rangemode": "tozero", "nticks": 6, "title": title},
         "margin": {"l": LEFT, "r": RIGHT, **margin},
         "paper_bgcolor": _CLEAR,
         "plot_bgcolor": _CLEAR,
@@ -88,60 +94,39 @@ def _layout(across: dict[str, Any], upwards: str, margin: dict[str, int]) -> dic
     }
 
 
+def _line(name: str, x: list[float], y: list[float], look: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A line that tells nothing under the mouse, unless ``more`` has it tell something."""
+    trace = {"type": "scatter", "mode": "lines", "name": name, "line": look, "x": x, "y": y}
+    return trace | (more or {"hoverinfo": "skip"})
+
+
 def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
     """The step function, with points close enough to be clicked anywhere."""
     grid = np.geomspace(scale.low, scale.high, _POINTS)
     steps = [t.eps for t in (*swept.curve(), *swept.covered()) if scale.low < t.eps < scale.high]
     shown = [swept.at(eps) for eps in np.unique(np.concatenate([grid, steps])).tolist()]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "kept",
-        "line": {"shape": "hv", "width": 2, "color": CHOSEN},
-        "showlegend": False,
-        "x": [threshold.eps for threshold in shown],
-        "y": [threshold.kept for threshold in shown],
-        "text": [similar(threshold.eps, swept.metric) for threshold in shown],
-        "customdata": [_with_cover(threshold) for threshold in shown],
-        "hovertemplate": "eps %{x:.4g}%{text}<br>keeps %{y:,}%{customdata}<extra></extra>",
-    }
+    covered = [t.kept_with_cover for t in shown]
+    return _line(
+        "kept",
+        [threshold.eps for threshold in shown],
+        [threshold.kept for threshold in shown],
+        {"shape": "hv", "width": 2, "color": CHOSEN},
+        showlegend=False,
+        text=[similar(threshold.eps, swept.metric) for threshold in shown],
+        customdata=["" if number is None else f", with cover {number:,}" for number in covered],
+        hovertemplate="eps %{x:.4g}%{text}<br>keeps %{y:,}%{customdata}<extra></extra>",
+    )
 
 
 def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
-    """The number kept with cover, where it was counted: nothing is claimed between the points."""
+    """The number kept with cover, where it was counted: nothing is claimed between the points.
+
+    It tells nothing under the mouse, so that a click is always a click on the line of what is kept.
+    """
     shown = [threshold for threshold in swept.covered() if scale.low < threshold.eps < scale.high]
-    line = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": "kept with cover",
-        "line": {"shape": "hv", "dash": "dash", "width": 1.5, "color": CHOSEN},
-        "marker": {"size": 4},
-        "hoverinfo": "skip",  # told at the line of what is kept, so that a click is always a click on that
-        "x": [threshold.eps for threshold in shown],
-        "y": [threshold.kept_with_cover for threshold in shown],
-    }
-    return [line] if shown else []
-
-
-def similar(eps: float, metric: str) -> str:
-    """A threshold as a similarity, to stand behind it; nothing where the metric has none."""
-    return f" ({100 * (1 - eps):.4g} % similar)" if metric == "cosine" else ""
-
-
-def _with_cover(threshold: Threshold) -> str:
-    return "" if threshold.kept_with_cover is None else f", with cover {threshold.kept_with_cover:,}"
-
-
-def _mark(name: str, eps: float, top: float, color: str, dash: str) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "line": {"dash": dash, "width": 1.5, "color": color},
-        "hoverinfo": "skip",
-        "x": [eps, eps],
-        "y": [0, top],
-    }
+    x, y = [threshold.eps for threshold in shown], [threshold.kept_with_cover for threshold in shown]
+    line = _line("kept with cover", x, y, {"shape": "hv", "dash": "dash", "width": 1.5, "color": CHOSEN})
+    return [line | {"mode": "lines+markers", "marker": {"size": 4}}] if shown else []
 
 
 def _corner(words: str) -> dict[str, Any]:
@@ -154,12 +139,8 @@ def _ticks(scale: Scale) -> list[float]:
     """Round numbers on the scale, few enough to be read."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
     for digits in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [
-            digit * 10.0**decade
-            for decade in decades
-            for digit in digits
-            if scale.low <= digit * 10.0**decade <= scale.high
-        ]
+        every = [digit * 10.0**decade for decade in decades for digit in digits]
+        ticks = [tick for tick in every if scale.low <= tick <= scale.high]
         if len(ticks) <= _MOST_TICKS:
-            return ticks
+            break
     return ticks

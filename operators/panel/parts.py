@@ -1,29 +1,33 @@
 """The panel's building blocks: stacks that fit the panel's width, words, numbers, badges and pictures."""
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import fiftyone.operators.types as types
 
+from ...similarity.data.embeddings import file_mark
 from ...similarity.data.files import short_names
 from ...similarity.exports.thumbnails import thumbnails
 
-Style = dict[str, Any]
-
-_HEIGHT, _WIDEST = 92, 150  # pixels of a picture
 _LONGEST = 22  # characters of a name below it
 _MOST_PICTURES = 512
-_pictures: dict[tuple[str, int], str] = {}
+_pictures: dict[tuple[str, str | None], str] = {}
 
 # A grid column is as wide as its widest child unless told otherwise, and a plot takes what it gets.
 _COLUMN = {"gridTemplateColumns": "minmax(0, 1fr)"}
 # FiftyOne stretches every child of a row to the full width; the doubled class wins over that.
 _ROW = {"flexWrap": "wrap", "& > .MuiBox-root": {"width": "auto"}}
+_PICTURE = {
+    "height": "92px",
+    "maxWidth": "150px",
+    "objectFit": "cover",
+    "borderRadius": "4px",
+    "display": "block",
+}
 _CARD = {"border": "1px solid", "borderColor": "divider", "borderRadius": "8px", "padding": "16px"}
 
 
-def styled(**styles: Style) -> dict[str, Any]:
+def styled(**styles: dict[str, Any]) -> dict[str, Any]:
     """The view argument that gives parts of a component a style."""
     return {"componentsProps": {part: {"sx": style} for part, style in styles.items()}}
 
@@ -91,25 +95,27 @@ def badge(panel: types.Object, name: str, words: str, color: str) -> None:
     )
 
 
-def pairs(panel: types.Object, name: str, shown: Iterable[tuple[str | None, str | None, str]]) -> None:
+def pairs(panel: types.Object, name: str, shown: list[tuple[str | None, str | None, float]]) -> None:
     """Add pairs of pictures, as many beside each other as there is room for.
 
     Args:
-        shown: ``(file, other file, words below)``; None for a file that is not known
+        shown: ``(file, other file, similarity in percent)``; None for a file that is not known
     """
-    shown = list(shown)
     known = [file for pair in shown for file in pair[:2] if file]
     urls, names = _thumbnails(known), short_names(dict(zip(known, known, strict=True)))
     line = row(panel, name, gap=2, align_y="top")
-    for number, (left, right, words) in enumerate(shown):
+    for number, (left, right, similarity) in enumerate(shown):
         pair = line.v_stack(f"pair_{number}", gap=0.5, **styled(grid={"gridTemplateColumns": "max-content"}))
         both = pair.grid("pictures", orientation="2d", gap=0.5, **styled(grid={**_ROW, "flexWrap": "nowrap"}))
         for side, file in (("left", left), ("right", right)):
             one = both.v_stack(side, gap=0.25, **styled(grid={"gridTemplateColumns": "max-content"}))
             called = names.get(file or "", "this file is not known")
-            _picture(one, "picture", urls.get(file or "", ""), called)
+            view = types.ImageView(
+                alt=called, componentsProps={"image": {"style": _PICTURE, "title": called}}
+            )
+            one.str("picture", default=urls.get(file or "", ""), view=view)
             text(one, "name", shortened(called, _LONGEST), color="text.secondary", size="0.75rem")
-        text(pair, "words", words, color="text.secondary", size="0.8125rem")
+        text(pair, "words", f"{similarity:.2f} % similar", color="text.secondary", size="0.8125rem")
 
 
 def shortened(name: str, longest: int) -> str:
@@ -117,20 +123,9 @@ def shortened(name: str, longest: int) -> str:
     return name if len(name) <= longest else f"…{name[1 - longest :]}"
 
 
-def _picture(panel: types.Object, name: str, url: str, alt: str) -> None:
-    frame = {
-        "height": f"{_HEIGHT}px",
-        "maxWidth": f"{_WIDEST}px",
-        "objectFit": "cover",
-        "borderRadius": "4px",
-    }
-    props = {"image": {"style": {**frame, "display": "block"}, "title": alt}}
-    panel.str(name, default=url, view=types.ImageView(alt=alt, componentsProps=props))
-
-
 def _thumbnails(files: list[str]) -> Mapping[str, str]:
     """Small pictures as URLs; remembered as long as a file is not written again."""
-    marks = {file: (file, _changed(file)) for file in dict.fromkeys(files)}
+    marks = {file: (file, file_mark(file)) for file in files}
     missing = [file for file, mark in marks.items() if mark not in _pictures]
     for file, url in thumbnails(missing).items():
         _pictures[marks[file]] = url
@@ -138,10 +133,3 @@ def _thumbnails(files: list[str]) -> Mapping[str, str]:
     while len(_pictures) > _MOST_PICTURES:
         _pictures.pop(next(iter(_pictures)))
     return found
-
-
-def _changed(file: str) -> int:
-    try:
-        return Path(file).stat().st_mtime_ns
-    except OSError:
-        return 0

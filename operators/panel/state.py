@@ -1,75 +1,30 @@
 """What a person has brought the panel to, as its browser tab remembers it and sends it with every event."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ...similarity.steps.overview import Overview
-from ...similarity.steps.sweep import SweepResult, Threshold
+from ...similarity.steps.sweep import SweepResult, recall
 
 RUN, FIELD, PRICE = "choices.run", "choices.field", "numbers.below.price"
 FOUND, SWEPT, EPS, MOVES = "found", "swept", "eps", "moves"
 
 
-@dataclass(frozen=True)
-class PanelState:
-    """The state, read once an event.
-
-    Attributes:
-        run_key, field: chosen; None before the first look
-        price: of a picture; 0 if none is given
-        eps: the chosen threshold; None = the measured one
-        moves: how often the threshold was moved otherwise than by the slider
-        swept: key of the sweep that is shown; None if there is none
-        found: what was seen at the last look
-    """
-
-    run_key: str | None
-    field: str | None
-    price: float
-    eps: float | None
-    moves: int
-    swept: str | None
-    found: Overview | None
-
-    @classmethod
-    def of(cls, panel: Any) -> "PanelState":
-        """Read it from ``ctx.panel``."""
-        get = panel.state.get
-        found = get(FOUND)
-        return cls(
-            run_key=get(RUN),
-            field=get(FIELD),
-            price=float(get(PRICE) or 0),
-            eps=get(EPS),
-            moves=get(MOVES) or 0,
-            swept=get(SWEPT),
-            found=Overview.of(found) if found else None,
-        )
-
-
-def slider(moves: int) -> str:
-    """Name of the slider, a new one after each move: a slider keeps the place that it was first drawn at."""
-    return f"slider_{moves}"
-
-
-@dataclass(frozen=True)
 class Scale:
     """The axis of thresholds, logarithmic, from just below the first merge to just above the last.
+
+    Args:
+        swept: the sweep whose merges they are
 
     Attributes:
         low, high: eps at its ends
     """
 
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, curve: list[Threshold]) -> "Scale":
-        """The scale for a sweep's curve."""
+    def __init__(self, swept: SweepResult):
+        curve = swept.curve()
         merges = [threshold.eps for threshold in curve[1:]] or [curve[0].eps]
-        return cls(merges[0] / 1.6, merges[-1] * 1.25)
+        self.low, self.high = merges[0] / 1.6, merges[-1] * 1.25
 
     def clip(self, eps: float) -> float:
         """The nearest eps on the scale."""
@@ -84,30 +39,53 @@ class Scale:
         return self.low * (self.high / self.low) ** (min(max(place, 0.0), 100.0) / 100)
 
 
-def start(swept: SweepResult) -> float:
-    """Return the threshold to begin with: the measured one; where none is known, the middle of the scale."""
-    return Scale.of(swept.curve()).at(50) if swept.eps is None else swept.eps
+class State:
+    """The state, read once an event.
 
-
-@dataclass(frozen=True)
-class Shown:
-    """All that the panel draws.
+    Args:
+        ctx: FiftyOne's context of the event
 
     Attributes:
-        events: the panel, whose methods are what buttons call
-        state: what a person has brought it to
-        found: what was seen at the last look
-        swept: what every threshold gives; None if nobody looked yet
-        files_of: sample ids -> ``{id: file}``
+        run_key, field: chosen; None before the first look
+        price: of a picture; 0 if none is given
+        chosen: the chosen threshold; None = the measured one
+        moves: how often the threshold was moved otherwise than by the slider
     """
 
-    events: Any
-    state: PanelState
-    found: Overview
-    swept: SweepResult | None
-    files_of: Callable[[list[str]], dict[str, str]]
+    def __init__(self, ctx: Any):
+        self._ctx, self._get = ctx, ctx.panel.state.get
+        self.run_key, self.field = self._get(RUN), self._get(FIELD)
+        self.price = float(self._get(PRICE) or 0)
+        self.chosen, self.moves = self._get(EPS), self._get(MOVES) or 0
+
+    @cached_property
+    def found(self) -> Overview | None:
+        """What was seen at the last look."""
+        found = self._get(FOUND)
+        return Overview.of(found) if found else None
+
+    @cached_property
+    def swept(self) -> SweepResult | None:
+        """What every threshold gives; None if nobody looked yet."""
+        key = self._get(SWEPT)
+        return recall(self._ctx.dataset, self.found.sweep_options, key) if self.found and key else None
+
+    @cached_property
+    def scale(self) -> Scale:
+        """The axis of thresholds; there must be a sweep."""
+        return Scale(self.swept)
 
     @property
     def eps(self) -> float:
-        """The threshold that the panel talks about; there must be a sweep."""
-        return start(self.swept) if self.state.eps is None else self.state.eps
+        """The threshold that the panel talks about: chosen, or measured, or the middle of the scale; with a sweep only."""
+        eps = self.swept.eps if self.chosen is None else self.chosen
+        return self.scale.at(50) if eps is None else eps
+
+    def set(self, key: str, value: Any) -> None:
+        """Remember a value, for the events after this one."""
+        self._ctx.panel.state.set(key, value)
+
+    def move(self, eps: float | None) -> None:
+        """Move the threshold, None to the measured one, and the slider with it."""
+        self.set(EPS, self.scale.clip(eps) if self.swept and eps is not None else None)
+        self.set(MOVES, self.moves + 1)

@@ -49,27 +49,27 @@ def test_every_option_has_a_help_a_kind_and_a_default_within_its_bounds(found):
     required = {one.name: "x" for one in declared if one.default == options.REQUIRED}
     assert found(**required).to_dict().keys() == set(found.names())
     for one in declared:
-        assert one.spec.help
+        assert one.help
         assert one.kind in (bool, int, float, str, tuple)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"eps": 0}, "eps must be greater than 0, got 0"),
-        ({"eps": -0.1}, "eps must be greater than 0, got -0.1"),
+        ({"eps": 0}, "eps must be greater than 0.*0"),
+        ({"eps": -0.1}, "eps must be greater than 0.*-0.1"),
         ({"eps": float("nan")}, "eps must be finite"),
         ({"eps": float("inf")}, "eps must be finite"),
         ({"eps": "near"}, "eps must be a number or \"auto\", got 'near'"),
         ({"eps": True}, 'eps must be a number or "auto", got True'),
         ({"eps": [0.1]}, "eps must be a number"),
         ({"eps": None}, "eps must not be empty: its default is 'auto'"),
-        ({"min_samples": 0}, "min_samples must be at least 1, got 0"),
+        ({"min_samples": 0}, "min_samples must be at least 1.*0"),
         ({"min_samples": 2.5}, "min_samples must be a whole number, got 2.5"),
         ({"metric": "manhattan"}, "metric must be one of cosine, euclidean; got 'manhattan'"),
         ({"tag_clusters": "yes"}, "tag_clusters must be True or False, got 'yes'"),
         ({"embeddings_field": 5}, "embeddings_field must be .*5"),
-        ({"embeddings_field": "a.b"}, "embeddings_field must be a field name .* got 'a.b'"),
+        ({"embeddings_field": "a.b"}, "embeddings_field must be a name .* got 'a.b'"),
         ({"embeddings_field": " "}, "embeddings_field must be a text"),
         *(
             ({"run_key": key}, "run_key must be a lower-case identifier")
@@ -126,7 +126,7 @@ def test_options_cannot_be_changed():
 
 def test_the_steps_that_write_vectors_say_so():
     helps = {
-        declared: next(o for o in declared.declared() if o.name == "embeddings_field").spec.help
+        declared: next(o for o in declared.declared() if o.name == "embeddings_field").help
         for declared in (options.EmbedOptions, options.UniqueOptions, options.ClusterOptions)
     }
     assert helps[options.EmbedOptions] == helps[options.UniqueOptions] != helps[options.ClusterOptions]

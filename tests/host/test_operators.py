@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,29 @@ def prepared(name, dataset, folder):
     given = {key: str(folder) if value == "(folder)" else value for key, value in given.items()}
     selected = dataset.values("id")[:2] if given.pop("selected", None) else ()
     return given, list(selected)
+
+
+@pytest.fixture
+def in_app(monkeypatch):
+    """This process is the App's server, as far as operators can tell."""
+    monkeypatch.setenv("FIFTYONE_SERVER", "1")
+
+
+@pytest.fixture
+def clustered(vector_dataset):
+    """Three samples with files, of which the first two are equal, after clustering and keeping."""
+    made = vector_dataset(directions(0, 0, 40))
+    for number, path in enumerate(made.values("filepath")):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    call("cluster_duplicates", made, eps=0.01)
+    call("keep_first_per_cluster", made)
+    return made
+
+
+def form_of(name, dataset, **params):
+    """The properties of an operator's form."""
+    context = foo.executor.ExecutionContext({"dataset_name": dataset.name, "params": params})
+    return foo.get_operator(support.uri(name)).resolve_input(context).type.properties
 
 
 def shown(values, dataset, folder):
@@ -239,14 +263,99 @@ def test_a_number_may_be_given_where_the_form_asks_for_a_text(vector_dataset):
 
 
 def test_a_text_field_shows_what_the_form_is_opened_with(vector_dataset):
-    made = vector_dataset(directions(0, 1))
-    operator, params = (
-        foo.get_operator(support.uri("cluster_duplicates")),
-        {"eps": "0.02", "run_key": "night"},
-    )
-    context = foo.executor.ExecutionContext({"dataset_name": made.name, "params": params})
-    shown = operator.resolve_input(context).type.properties
-    assert {name: shown[name].default for name in ("eps", "run_key", "embeddings_field")} == {
-        **params,
-        "embeddings_field": "vgg16",
+    params = {"eps": "0.02", "run_key": "night"}
+    properties = form_of("cluster_duplicates", vector_dataset(directions(0, 1)), **params)
+    found = {name: properties[name].default for name in ("eps", "run_key", "embeddings_field")}
+    assert found == {**params, "embeddings_field": "vgg16"}
+
+
+def test_executing_from_python_returns_what_the_call_returns_as_plain_values(vector_dataset):
+    made = vector_dataset(directions(0, 1, 40))
+    executed = support.run("cluster_duplicates", made, eps=0.01, run_key="night").result
+    assert executed == call("cluster_duplicates", made, eps=0.01).to_dict() | {
+        key: executed[key] for key in ("run_key", "seconds") if key in executed
     }
+    assert json.loads(json.dumps(executed)) == executed
+
+
+def test_in_the_app_progress_comes_first_and_an_error_that_explains_itself_is_shown(vector_dataset, in_app):
+    made = vector_dataset(directions(0, 1, 40))
+    asked = [name for name, _ in support.requests(support.run("cluster_duplicates", made, eps=0.01))]
+    assert asked[0] == "set_progress"
+    assert asked[-2:] == ["reload_dataset", "show_output"]
+    failed = support.requests(support.run("keep_first_per_cluster", made, run_key="other"))
+    assert "'other'" in json.dumps(dict(failed)["show_output"])
+
+
+def test_paths_and_classes_of_fiftyone_are_taken_as_options(clustered, tmp_path):
+    given = {
+        "dataset_type": fo.types.COCODetectionDataset,
+        "export_dir": tmp_path / "called",
+        "media": "none",
+    }
+    called = call("export_deduplicated", clustered, **given)
+    given["export_dir"] = tmp_path / "executed"
+    executed = support.run("export_deduplicated", clustered, **given).result
+    assert called.dataset_type == executed["dataset_type"] == "COCODetectionDataset"
+    assert (called.export_dir, executed["export_dir"]) == (
+        str(tmp_path / "called"),
+        str(tmp_path / "executed"),
+    )
+
+
+def test_a_datasets_name_and_samples_as_the_selection_do_and_a_list_of_samples_is_refused(vector_dataset):
+    made = vector_dataset(directions(0, 1))
+    assert call("cluster_duplicates", made.name, eps=0.01).samples == 2
+    compared = call("compare_samples", made, selected=list(made))
+    assert compared.to_dict() == call("compare_samples", made, selected=made.values("id")).to_dict()
+    with pytest.raises(TypeError, match=r"list.*select"):
+        call("cluster_duplicates", list(made))
+
+
+@pytest.mark.parametrize("name", ["remove_duplicates", "delete_run"])
+def test_in_the_app_only_the_plan_that_the_form_shows_can_be_confirmed(clustered, in_app, name):
+    def box():
+        return next(field for field in form_of(name, clustered) if field.startswith("confirm"))
+
+    def is_done():
+        clustered.reload()
+        return clustered.count() == 2 or not clustered.has_sample_field("dedup_kept")
+
+    for delegate in (False, True):
+        with pytest.raises(foo.executor.ExecutionError, match="plan"):
+            support.run(name, clustered, delegate=delegate, confirm=True)
+    outdated = box()
+    call("keep_first_per_cluster", clustered)
+    support.run(name, clustered, **{outdated: True})
+    support.run(name, clustered, run_key="other", **{box(): True})
+    assert not is_done()
+    support.run(name, clustered, **{box(): True})
+    assert is_done()
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("export_deduplicated", "export_dir"),
+        ("group_into_folders", "export_dir"),
+        ("write_report", "export_dir"),
+        ("compute_embeddings", "weights"),
+        ("find_unique_samples", "weights"),
+        ("sort_by_similarity", "picture"),
+    ],
+)
+def test_the_folders_setting_confines_paths_that_the_app_asks_for(
+    vector_dataset, in_app, monkeypatch, tmp_path, name, option
+):
+    made, folder = vector_dataset(directions(0, 1)), tmp_path / "shared"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    monkeypatch.setenv("ONLYONE_FOLDERS", f"{tmp_path / 'other'}:{folder}")
+    for path in (tmp_path / "x", folder / ".." / "x", folder / "link" / "x", "/"):
+        with pytest.raises(foo.executor.ExecutionError, match="ONLYONE_FOLDERS"):
+            support.run(name, made, **{option: str(path)})
+    assert "problem" not in form_of(name, made, **{option: str(folder / "x")})
+    if option == "weights":
+        assert "problem" not in form_of(name, made, weights="untrained")
+    monkeypatch.delenv("FIFTYONE_SERVER")
+    assert "problem" not in form_of(name, made, **{option: str(tmp_path / "x")})

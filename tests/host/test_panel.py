@@ -116,7 +116,7 @@ def find_traces(shown) -> list[dict]:
 def test_the_place_a_slider_is_drawn_at_is_no_choice(tab):
     scale = support.plugin("operators.panel.state").Scale
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
-    tab.send("on_slider", value=scale.of(swept.curve()).place(swept.eps))
+    tab.send("on_slider", value=scale(swept).place(swept.eps))
     assert tab.state["eps"] is None
 
 
@@ -184,6 +184,13 @@ def test_it_clusters_with_the_chosen_threshold_on_the_whole_dataset(tab):
     assert asked["params"]["eps"] == "0.05"
     assert asked["params"]["view_target"] == "DATASET"
     assert asked["on_success"].endswith("#refresh")
+
+
+def test_it_opens_the_form_that_deletes_the_run_that_is_shown(tab):
+    assert '"Delete run"' in tab.text
+    asked = tab.send("open_operator", operator="delete_run").asked("prompt_user_for_operation")
+    assert asked["operator_uri"] == support.uri("delete_run")
+    assert asked["params"] == {"run_key": "dedup", "view_target": "DATASET"}
 
 
 def test_a_row_and_a_bar_show_their_cluster_in_the_grid(tab):

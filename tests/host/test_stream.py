@@ -9,7 +9,7 @@ from tests import support
 
 @pytest.fixture
 def streams():
-    return support.plugin("operators.stream")
+    return support.plugin("operators.progress")
 
 
 def endless(started: threading.Event, ended: threading.Event):

@@ -1,0 +1,191 @@
+"""Every operator: the step that it runs, and how the App shows it."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..similarity.data import plan as removal
+from ..similarity.data import remains, runs
+from ..similarity.data import samples as sm
+from ..similarity.options import RunOptions
+from ..similarity.result import count
+from ..similarity.steps.cluster import cluster
+from ..similarity.steps.compare import compare
+from ..similarity.steps.delete_run import delete_run
+from ..similarity.steps.embed import embed
+from ..similarity.steps.export import export
+from ..similarity.steps.folders import folders
+from ..similarity.steps.index import index
+from ..similarity.steps.keep import keep
+from ..similarity.steps.remove import remove
+from ..similarity.steps.report import report
+from ..similarity.steps.restore import restore
+from ..similarity.steps.sort import SortResult, searched, sort
+from ..similarity.steps.sweep import sweep
+from ..similarity.steps.unique import find_unique
+from ..similarity.workflow import KEEP
+from . import form
+from .base import StepOperator
+from .request import in_app
+
+UPLOAD = "upload"
+
+
+class FindUniqueSamples(
+    StepOperator,
+    step=find_unique,
+    label="Find unique samples (deletes nothing)",
+    icon="filter_none",
+    asks=("weights", "eps"),
+    opens_view=True,
+    button="Find unique samples (OnlyOne)",
+):
+    """Embed, cluster and keep in one go; deletes nothing."""
+
+
+class ComputeEmbeddings(StepOperator, step=embed, icon="memory"):
+    """VGG16 embeddings into a field; skips what is up to date, and lists what it could not read."""
+
+
+class BuildSimilarityIndex(StepOperator, step=index, icon="account_tree", targets=False):
+    """An Annoy index that the App's own similarity search uses."""
+
+
+class SortBySimilarity(
+    StepOperator,
+    step=sort,
+    icon="image_search",
+    targets=False,
+    selects=True,
+    opens_view=True,
+    in_passing=True,
+    button="Sort by similarity to the selected samples (OnlyOne)",
+    button_asks=False,
+):
+    """Sort the grid by similarity to the selected samples, or to a picture that is not in the dataset."""
+
+    def add_to_form(self, inputs: types.Object, ctx) -> None:
+        """Say what is searched for, and take an uploaded picture."""
+        asked = f"Searching for {len(ctx.selected)} selected sample(s)"
+        nothing = "No sample is selected: give a picture to search for"
+        inputs.view("query", types.Notice(label=asked if ctx.selected else nothing))
+        inputs.uploaded_file(UPLOAD, view=types.FileView(label="Upload a picture to search for"), lite=True)
+
+    def execute(self, ctx) -> Any:
+        """Search; where the button was pressed with nothing selected, open the form."""
+        pressed = not ctx.params and in_app()
+        return self._ask(ctx) if pressed and not ctx.selected else super().execute(ctx)
+
+    def _ask(self, ctx) -> Iterator[Any]:
+        yield ctx.prompt(self.uri)
+
+    def samples(self, ctx) -> Any:
+        """The current view; where it shows what a search found, what was searched."""
+        return searched(super().samples(ctx))
+
+    def show_in_grid(self, ctx, result: SortResult) -> Iterator[Any]:
+        """The percentages, on the pictures."""
+        yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, result.similarity_field])))
+
+    def arguments(self, ctx) -> dict[str, Any]:
+        """The selected samples, and the uploaded picture's bytes."""
+        upload = ctx.params.get(UPLOAD)
+        content = upload.get("content") if isinstance(upload, dict) else upload
+        return {**super().arguments(ctx), "content": base64.b64decode(content) if content else None}
+
+
+class CompareSamples(StepOperator, step=compare, icon="compare", targets=False, selects=True):
+    """The similarity, in percent, of the selected samples, pair by pair."""
+
+
+class SweepThresholds(StepOperator, step=sweep, icon="show_chart"):
+    """What every threshold would keep; changes nothing in the dataset."""
+
+
+class ClusterDuplicates(StepOperator, step=cluster, icon="bubble_chart"):
+    """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
+
+
+class KeepFirstPerCluster(StepOperator, step=keep, icon="filter_1", opens_view=True):
+    """Which sample is kept for which: the deduplicated view, saved."""
+
+
+class ExportDeduplicated(StepOperator, step=export, icon="file_download", risk="medium"):
+    """Write the kept samples in a format that annotation tools read, with a manifest of what was left out."""
+
+
+class GroupIntoFolders(StepOperator, step=folders, icon="create_new_folder", risk="medium"):
+    """Write one folder per cluster, with copies or links of its pictures."""
+
+
+class WriteReport(StepOperator, step=report, icon="summarize", risk="medium"):
+    """Write a report to hand on: one page with numbers, clusters and the worst pairs, beside its manifest."""
+
+
+class _PlannedOperator(StepOperator):
+    """An operator that changes nothing before a person has seen its plan.
+
+    The form looks at records and counts alone, without a lock, so it is quick; the step checks every sample.
+    """
+
+    def add_plan(self, inputs: types.Object, ctx, options: RunOptions) -> None:
+        """Add the plan and the box that confirms it; where there is none, the reason."""
+        ctx.dataset.reload()  # another process may have done the run again
+        try:
+            form.add_confirmation(inputs, options, *self.plan(ctx, options.run_key))
+        except ValueError as error:
+            inputs.view("plan_words", types.Warning(label=str(error)))
+
+    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+        """The plan's name, as the step knows it, and its numbers."""
+        raise NotImplementedError
+
+
+class RemoveDuplicates(_PlannedOperator, step=remove, icon="layers_clear", risk="high", opens_view=True):
+    """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
+
+    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+        """How many samples the run leaves out."""
+        runs.require(ctx.dataset, run_key, KEEP)
+        number = len(removal.left_out(sm.flat(ctx.target_view()), run_key))
+        words = f"{count(number, 'sample')} of {sm.exact_count(ctx.dataset):,} would be removed; each is checked once more."
+        return removal.run_states(ctx.dataset)[run_key], words
+
+
+class RestoreRemoved(
+    StepOperator, step=restore, icon="restore", risk="medium", targets=False, selects=True, opens_view=True
+):
+    """Bring removed samples back as they were: all of them, or those selected in the archive dataset."""
+
+
+class DeleteRun(_PlannedOperator, step=delete_run, icon="delete_sweep", risk="medium", targets=False):
+    """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
+
+    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+        """How many names the run wrote."""
+        found = remains.find(ctx.dataset, run_key)
+        fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
+        words = (
+            f"{fields}, {views} and {count(len(found.tags), 'tag')} would be deleted; samples and files stay."
+        )
+        return found.digest(ctx.dataset), words
+
+
+OPERATORS = (
+    FindUniqueSamples,
+    ComputeEmbeddings,
+    BuildSimilarityIndex,
+    SortBySimilarity,
+    CompareSamples,
+    SweepThresholds,
+    ClusterDuplicates,
+    KeepFirstPerCluster,
+    ExportDeduplicated,
+    GroupIntoFolders,
+    WriteReport,
+    RemoveDuplicates,
+    RestoreRemoved,
+    DeleteRun,
+)

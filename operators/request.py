@@ -1,0 +1,43 @@
+"""What a request of the App may ask for: another site's page can send one, and the App may be shared."""
+
+import os
+from pathlib import Path
+
+from ..similarity.engine.weights import IMAGENET, UNTRAINED
+from ..similarity.options import OptionError, Options
+
+FOLDERS = "ONLYONE_FOLDERS"
+_PATHS = ("folder", "picture", "weights")  # options that pick one of these are paths on the server
+_NO_PATHS = (None, IMAGENET, UNTRAINED)
+
+
+def in_app() -> bool:
+    """Whether this process is the App's server."""
+    return "FIFTYONE_SERVER" in os.environ
+
+
+def check(options: Options) -> None:
+    """Refuse a confirmation that does not name a plan, and paths outside of the folders in ``$ONLYONE_FOLDERS``.
+
+    Raises:
+        OptionError: naming the option, and the setting
+    """
+    if getattr(options, "confirm", False) and options.plan is None:
+        raise OptionError(
+            "confirm needs plan here, the name of the plan that was looked at: open the form, read the plan, and tick it"
+        )
+    for declared in options.declared():
+        value = getattr(options, declared.name)
+        if declared.picks in _PATHS and value not in _NO_PATHS:
+            _check_path(declared.name, value)
+
+
+def _check_path(name: str, value: str) -> None:
+    setting = os.environ.get(FOLDERS)
+    if setting is None:
+        return
+    folders = [Path(folder).expanduser().resolve() for folder in setting.split(os.pathsep) if folder]
+    path = Path(value).expanduser().resolve()
+    if not any(path.is_relative_to(folder) for folder in folders):
+        allowed = ", ".join(map(str, folders)) or "no folder"
+        raise OptionError(f"{name} must be inside of {FOLDERS} ({allowed}), got {value!r}")
