@@ -41,11 +41,11 @@ def load(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
 
 def _missing(dataset: fo.Dataset, run_key: str) -> str:
     """Why a run has no record, and the remedy."""
-    renamed = [key for key in keys(dataset) if written_as(dataset, key) == run_key]
-    if renamed:
+    others = renamed(dataset, run_key)
+    if others:
         return (
-            f"The run {run_key!r} was renamed to {renamed[0]!r}, while its fields, tags and views have kept their names: "
-            f"rename it back (dataset.rename_run({renamed[0]!r}, {run_key!r})), or run {CLUSTER.operator} again"
+            f"The run {run_key!r} was renamed to {others[0]!r}, while its fields, tags and views have kept their names: "
+            f"rename it back (dataset.rename_run({others[0]!r}, {run_key!r})), or run {CLUSTER.operator} again"
         )
     if any(owns_field(dataset, run_key, name) for name in Names(run_key).fields):
         return (
@@ -59,6 +59,11 @@ def _missing(dataset: fo.Dataset, run_key: str) -> str:
 def written_as(dataset: fo.Dataset, run_key: str) -> str:
     """The key that a run was written under, by which its fields, tags and views are named; FiftyOne can rename a run."""
     return load(dataset, run_key).get("run_key", run_key)
+
+
+def renamed(dataset: fo.Dataset, run_key: str) -> list[str]:
+    """List the runs that were written under a key and have another one now."""
+    return [key for key in keys(dataset) if key != run_key and written_as(dataset, key) == run_key]
 
 
 def keys(dataset: fo.Dataset) -> list[str]:
@@ -144,31 +149,21 @@ def begin(
     steps = record["steps"]
     earlier = list(steps)[: list(steps).index(step.name)] if step.name in steps else list(steps)
     record["steps"] = {name: steps[name] for name in earlier}
-    record["steps"][step.name] = {
-        "state": WRITING,
-        "options": options.to_dict(),
-        "fields": owned["fields"],
-        "started": _now(),
-    }
-    _save(dataset, run_key, _owning(record, owned))
-
-
-def _owning(record: dict[str, Any], owned: dict[str, list[str]]) -> dict[str, Any]:
-    names = {kind: sorted({*record.get(kind, []), *more}) for kind, more in owned.items()}
-    return record | names
+    started = {"state": WRITING, "options": options.to_dict(), "started": _now()}
+    record["steps"][step.name] = started | owned
+    _save(dataset, run_key, record)
 
 
 def finish(
     dataset: fo.Dataset, run_key: str, step: Step, facts: dict[str, Any], results: dict[str, Any]
 ) -> None:
     """Record that ``step`` has written everything, with its counts (short) and its results (long)."""
-    record = load(dataset, run_key)
-    record["steps"][step.name].update(facts, state=DONE, finished=_now(), versions=versions())
-    record["version"] = VERSION
+    record = load(dataset, run_key) | {"version": VERSION}
+    done = record["steps"][step.name]
+    done.update(facts, state=DONE, finished=_now(), versions=versions())
+    done["views"] = [name for name in done["views"] if dataset.has_saved_view(name)]
     everything = {k: v for k, v in load_results(dataset, run_key).items() if k in record["steps"]}
     everything[step.name] = results
-    record["fields"] = [name for name in record["fields"] if dataset.has_sample_field(name)]
-    record["views"] = [name for name in record["views"] if dataset.has_saved_view(name)]
     locks.check()
     stored = dataset.init_run_results(run_key)
     stored.steps = everything

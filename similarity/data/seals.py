@@ -1,4 +1,4 @@
-"""The base of a decision, sealed when it is made, so that it can be told later whether it still holds.
+"""Digests of the state that a decision or an archived sample rests on, to tell later whether it still holds.
 
 Sample by sample rather than for the run as a whole: a change costs the samples concerned, not the others.
 """
@@ -15,21 +15,33 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import numpy as np
 
+from ..workflow import RECORDED
 from . import runs
 from . import samples as sm
 from .embeddings import FieldNames, file_mark
 from .raw import documents
+from .vectors import vector_fields
 
 _NOT_WRITTEN_BY_PEOPLE = {"id", "filepath", "metadata", "created_at", "last_modified_at"}
 
 
+def key(name: str, field: fof.Field | None) -> str:
+    """Return the name by which the database knows a field."""
+    return (field and field.db_field) or name
+
+
+def our_tags(run_keys: Iterable[str]) -> re.Pattern[str]:
+    """Compile the pattern of the tags that these runs write; it matches nothing where there are none."""
+    return re.compile("|".join(runs.Names(run_key).tags for run_key in run_keys) or r"(?!)")
+
+
 @dataclass(frozen=True)
 class Own:
-    """What on a sample is a person's, as far as it can be told: what OnlyOne did not write, vectors apart.
+    """The part of a sample that is a person's, as far as it can be told: OnlyOne did not write it, and it is no vector.
 
     Attributes:
-        keys: keys of the raw document, by which the database knows the fields
-        our_tags: a regular expression of the tags that OnlyOne writes
+        keys: keys of the raw document
+        our_tags: the pattern of the tags that are not a person's
     """
 
     keys: tuple[str, ...]
@@ -37,34 +49,21 @@ class Own:
 
     @classmethod
     def of(cls, dataset: fo.Dataset) -> "Own":
-        """What is a person's in a dataset."""
-        fields = {
-            name: field
+        """Read from a dataset's fields and runs which part is a person's."""
+        keys = (
+            key(name, field)
             for name, field in dataset.get_field_schema().items()
             if name not in _NOT_WRITTEN_BY_PEOPLE
             and not isinstance(field, fof.VectorField)
             and not sm.provenance(dataset, name)
-        }
-        keys = sorted(key(name, field) for name, field in fields.items())
-        return cls(tuple(keys), our_tags(runs.keys(dataset)))
+        )
+        return cls(tuple(sorted(keys)), our_tags(runs.keys(dataset)))
 
     def digest(self, document: Mapping[str, Any]) -> str:
-        """A digest of a raw document's part that is a person's."""
+        """Digest a raw document's part that is a person's."""
         found = {name: document[name] for name in self.keys if document.get(name) is not None}
         found["tags"] = sorted(tag for tag in found.get("tags", ()) if not self.our_tags.fullmatch(tag))
         return _hex(bson.encode(found))
-
-
-def key(name: str, field: fof.Field) -> str:
-    """What the database calls a field."""
-    return field.db_field or name
-
-
-def our_tags(run_keys: Iterable[str]) -> re.Pattern[str]:
-    """The tags that these runs write; a pattern that matches nothing where there are none."""
-    names = [runs.Names(run_key) for run_key in run_keys]
-    patterns = [pattern for name in names for pattern in (name.cluster_tags, name.keep_tags)]
-    return re.compile("|".join(patterns) or r"(?!)")
 
 
 def take(
@@ -80,35 +79,47 @@ def take(
         dropped: the ids of those that are left out
 
     Returns:
-        plain JSON values: digests of what is a person's on the dropped samples, digests of all vectors, and, where the
+        plain JSON values: digests of a person's part of the dropped samples, digests of all vectors, and, where the
         embeddings have no digests of their files beside them, size and time of all files
     """
-    own, dropped_ids = Own.of(dataset), list(dropped)
+    own = Own.of(dataset)
+    files = () if dataset.has_sample_field(FieldNames(field).digest) else ids
     return {
-        "content": {
-            str(document["_id"]): own.digest(document)
-            for document in documents(dataset, dropped_ids, (*own.keys, "tags"))
-        },
-        "vectors": {
-            sample_id: vector_digest(row) for sample_id, row in zip(ids, np.asarray(matrix), strict=True)
-        },
-        "files": {} if dataset.has_sample_field(FieldNames(field).digest) else _files(dataset, ids),
+        "content": {str(d["_id"]): own.digest(d) for d in documents(dataset, dropped, (*own.keys, "tags"))},
+        "vectors": {i: vector_digest(row) for i, row in zip(ids, np.asarray(matrix), strict=True)},
+        "files": {str(d["_id"]): file_mark(d["filepath"]) for d in documents(dataset, files, ("filepath",))},
     }
 
 
-def _files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str | None]:
-    return {str(d["_id"]): file_mark(d["filepath"]) for d in documents(dataset, ids, ("filepath",))}
+def run_state(record: Mapping[str, Any]) -> str:
+    """Digest a run's record, to tell the run from itself done again."""
+    return json_digest({step.name: record["steps"].get(step.name) for step in RECORDED})
+
+
+def states(dataset: fo.Dataset) -> dict[str, dict[str, str]]:
+    """Digest every run of OnlyOne, and the provenance of the vectors in each of its embeddings fields.
+
+    Returns:
+        ``{"runs": {run key: digest}, "vectors": {field: digest}}``
+    """
+    fields = {name: sm.provenance(dataset, name) for name in vector_fields(dataset)}
+    for made_with in fields.values():
+        made_with.pop("onlyone_version", None)
+    return {
+        "runs": {run_key: run_state(runs.load(dataset, run_key)) for run_key in runs.keys(dataset)},
+        "vectors": {name: json_digest(made_with) for name, made_with in fields.items() if made_with},
+    }
 
 
 def vector_digest(vector: Any) -> str | None:
-    """A digest of a vector's float32 values; None where there is none."""
+    """Digest a vector's float32 values; None where there is none."""
     return None if vector is None else _hex(np.ascontiguousarray(vector, dtype=np.float32).tobytes())
+
+
+def json_digest(value: Any) -> str:
+    """Digest plain JSON values."""
+    return _hex(json.dumps(value, sort_keys=True).encode())
 
 
 def _hex(content: bytes) -> str:
     return blake2b(content, digest_size=8).hexdigest()
-
-
-def json_digest(value: Any) -> str:
-    """A digest of plain JSON values."""
-    return _hex(json.dumps(value, sort_keys=True).encode())

@@ -1,11 +1,16 @@
 """Take a run off a dataset: its fields, tags, saved views and record."""
 
+import contextlib
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import fiftyone as fo
 
-from ..data import archive, remains
+from ..data import archive, locks, runs, saved_views
+from ..data import samples as sm
 from ..data.locks import lock
+from ..data.seals import json_digest
 from ..options import DeleteRunOptions
 from ..progress import Report, silent
 from ..result import Result, count
@@ -73,44 +78,66 @@ def delete_run(
 ) -> DeleteRunResult:
     """Plan the deletion of a run or, if confirmed, carry it out.
 
-    The archive of its removed samples is never touched.
+    FiftyOne can delete or rename the record of a run, so its parts are recognised by themselves. The archive of its removed
+    samples is never touched.
 
     Raises:
         ValueError: if there is no such run, it is not one of ours, or it was done again since the plan
         Busy: if another operator is at work on the run
     """
-    dataset = samples._dataset
-    with lock(dataset, f"run-{options.run_key}"):
+    dataset, run_key = samples._dataset, options.run_key
+    with contextlib.ExitStack() as held:
+        held.enter_context(lock(dataset, f"run-{run_key}"))
         report("Looking at the run", 0, 2)
-        found = remains.find(dataset, options.run_key)
-        if found.written_as == options.run_key:
-            return _delete(dataset, options, found, report)
-        with lock(dataset, f"run-{found.written_as}"):
-            return _delete(dataset, options, found, report)
+        written_as = runs.written_as(dataset, run_key) if dataset.has_run(run_key) else run_key
+        if written_as != run_key:
+            held.enter_context(lock(dataset, f"run-{written_as}"))
+        result = _find(dataset, options, written_as)
+        if options.plan not in (None, result.plan):
+            raise ValueError(
+                f"The run {run_key!r} has changed since the plan {options.plan} was shown, so nothing was deleted: look at "
+                "the new plan first"
+            )
+        if options.confirm:
+            report("Deleting the run", 1, 2)
+            _delete(dataset, result)
+        return result
 
 
-def _delete(
-    dataset: fo.Dataset, options: DeleteRunOptions, found: remains.Remains, report: Report
-) -> DeleteRunResult:
-    plan = found.digest(dataset)
-    if options.plan is not None and options.plan != plan:
-        raise ValueError(
-            f"The run {options.run_key!r} has changed since the plan {options.plan} was shown, so nothing was deleted: look "
-            "at the new plan first"
-        )
-    archived = archive.find(dataset, found.written_as)
-    if options.confirm:
-        report("Deleting the run", 1, 2)
-        remains.delete(dataset, found)
+def _find(dataset: fo.Dataset, options: DeleteRunOptions, written_as: str) -> DeleteRunResult:
+    """Find everything in a dataset that a run wrote."""
+    run_key = options.run_key
+    records = [run_key] if dataset.has_run(run_key) else runs.renamed(dataset, run_key)
+    done_anew = written_as != run_key and dataset.has_run(written_as)  # what is named so is the new one's
+    parts = _parts(dataset, written_as) if not done_anew else {"fields": [], "views": [], "tags": {}}
+    if not records and not any(parts.values()):
+        runs.load(dataset, run_key)  # says what is missing
+    found = archive.find(dataset, written_as)
     return DeleteRunResult(
-        run_key=options.run_key,
-        plan=plan,
+        run_key=run_key,
+        plan=json_digest([written_as, parts, {key: runs.load(dataset, key) for key in records}]),
         confirmed=options.confirm,
-        written_as=found.written_as,
-        records=found.records,
-        fields=found.fields,
-        views=found.views,
-        tags=found.tags,
-        archived=len(archived.ids()) if archived else 0,
-        archive=archived.name if archived else None,
+        written_as=written_as,
+        records=records,
+        **parts,
+        archived=len(found.ids()) if found else 0,
+        archive=found.name if found else None,
     )
+
+
+def _parts(dataset: fo.Dataset, written_as: str) -> dict[str, Any]:
+    names, tags = runs.Names(written_as), sm.everything(dataset).count_sample_tags()
+    return {
+        "fields": [name for name in names.fields if runs.owns_field(dataset, written_as, name)],
+        "views": [name for name in saved_views.marked(dataset, names.mark) if name in names.views],
+        "tags": {tag: number for tag, number in sorted(tags.items()) if re.fullmatch(names.tags, tag)},
+    }
+
+
+def _delete(dataset: fo.Dataset, found: DeleteRunResult) -> None:
+    """Take it off the dataset; the record last, so that a killed deletion can be done again."""
+    tags = runs.Names(found.written_as).tags
+    runs.clear(dataset, found.written_as, found.fields, tags, found.views)
+    for key in found.records:
+        locks.check()
+        dataset.delete_run(key)

@@ -1,20 +1,22 @@
 """Take the samples that a run left out of the dataset, into an archive that they can be brought back from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.labels as fol
 from bson import ObjectId
 
 from ..data import archive as ar
-from ..data import plan as removal
-from ..data import runs, trash
+from ..data import runs, seals, trash
 from ..data import samples as sm
+from ..data.checks import EDITED, Checks
+from ..data.embeddings import file_mark
 from ..data.files import files
+from ..data.labels import labels_path
 from ..data.locks import lock
-from ..data.raw import Document
-from ..data.seals import json_digest
 from ..data.vectors import check_vector_field
 from ..exports.targets import size
 from ..options import TRASH, RemoveOptions
@@ -45,7 +47,6 @@ class RemoveResult(Result):
         dataset: name of the dataset
         samples: number of samples in the dataset, before
         removed: how many of them were removed, or would be
-        removed_ids: their ids
         remain: how many are in the dataset afterwards, or would be
         left: sample id -> why it stays although the run leaves it out
         files: sample id -> file, of the first of them
@@ -66,7 +67,6 @@ class RemoveResult(Result):
     dataset: str
     samples: int
     removed: int
-    removed_ids: list[str]
     remain: int
     left: Skipped
     files: dict[str, str]
@@ -153,40 +153,44 @@ def remove(
     dataset, run_key = samples._dataset, options.run_key
     # The second lock is for two runs of which each keeps what the other drops.
     with lock(dataset, f"run-{run_key}"), lock(dataset, "removal"):
-        plan, checks = _require(dataset, options)
+        plan, checks, files_compared = _require(dataset, options)
         before = sm.exact_count(dataset)
         archive = ar.find(dataset, run_key)
         strangers = archive.settle() if archive else set()
         gone, left = _each_batch(samples, checks, strangers, options, progress)
+        size_of_files = sum(map(_bytes, set(gone.values())))
         archive = ar.find(dataset, run_key)
+        labels = _labels(archive.store if archive and options.confirm else dataset, gone)
         trashing = options.files == TRASH
         trashed = _trash(dataset, archive, strangers, gone, options, progress) if trashing else {}
         if archive and archive.close():
             archive = None
-        removed = [sample.id for sample in gone]
         return RemoveResult(
             run_key=run_key,
             plan=plan,
             confirmed=options.confirm,
             dataset=dataset.name,
             samples=before,
-            removed=len(removed),
-            removed_ids=removed,
-            remain=sm.exact_count(dataset) - (0 if options.confirm else len(removed)),
+            removed=len(gone),
+            remain=sm.exact_count(dataset) - (0 if options.confirm else len(gone)),
             left=left,
             files=files(dataset, listed(left)),
-            labels=sum(sample.labels for sample in gone),
-            bytes=sum({sample.path: sample.bytes for sample in gone}.values()),
+            labels=labels,
+            bytes=size_of_files,
             **trashed,
             archived=len(archive.ids()) if archive else 0,
             archive=archive.name if archive else None,
-            files_compared=not checks.sealed["files"],
-            view=_view(dataset, options, removed),
+            files_compared=files_compared,
+            view=_view(dataset, options, gone),
         )
 
 
-def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, removal.Checks]:
-    """The name of the plan, and the checks, of a run that is finished and the one that was looked at."""
+def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, bool]:
+    """Refuse a run that is not finished, or is not the one that was looked at.
+
+    Returns:
+        the name of the plan, the checks, and whether files are compared with those that were embedded
+    """
     if ar.opened(dataset) is not None:
         raise ValueError(
             f"{dataset.name!r} is an archive of removed samples: run remove_duplicates on the dataset they are from"
@@ -194,72 +198,81 @@ def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, removal.
     if options.files == TRASH:
         trash.require()
     run_key, wanted = options.run_key, options.plan
-    clustering = runs.require(dataset, run_key, CLUSTER)
-    keeping = runs.require(dataset, run_key, KEEP)
-    plan = json_digest({"cluster": clustering, "keep": keeping})
+    runs.require(dataset, run_key, KEEP)
+    record = runs.load(dataset, run_key)
+    plan = seals.run_state(record)
     if wanted is not None and wanted != plan:
         raise ValueError(
             f"The run {run_key!r} was done again since the plan {wanted} was shown, so nothing was removed: look at the "
             "new plan first"
         )
     sealed = runs.step_results(dataset, run_key, KEEP)["seals"]
-    field = clustering["options"]["embeddings_field"]
+    field = record["steps"][CLUSTER.name]["options"]["embeddings_field"]
     check_vector_field(dataset, field)
-    return plan, removal.Checks(dataset, run_key, sealed, field, thorough=options.confirm)
+    return plan, Checks(dataset, run_key, sealed, field, thorough=options.confirm), not sealed["files"]
 
 
 def _each_batch(
     samples: fo.core.collections.SampleCollection,
-    checks: removal.Checks,
+    checks: Checks,
     strangers: set[str],
     options: RemoveOptions,
     progress: Report,
-) -> tuple[list[removal.Removed], Skipped]:
+) -> tuple[dict[str, str], Skipped]:
     """Check the samples that the run leaves out and, if confirmed, move them, batch by batch.
 
     Args:
         strangers: ids of samples that are not touched, because the archive has another version of them
 
     Returns:
-        the samples that were removed, or would be, and, for each of the others, its id and why it stays
+        id -> file of the samples that were removed, or would be, and, for each of the others, its id and why it stays
     """
-    dataset = samples._dataset
-    # An empty view, say of duplicates that are removed already, is no mistake.
-    empty = not samples.limit(1).values("id")
-    samples = samples if empty else sm.flat(samples)
-    wanted = [] if empty else removal.left_out(samples, options.run_key)
-    gone: list[removal.Removed] = []
+    wanted: list[str] = []
+    if samples.limit(1).values(
+        "id"
+    ):  # an empty view, say of duplicates that are removed already, is no mistake
+        samples = sm.flat(samples)
+        kept = fo.ViewField(runs.Names(options.run_key).kept)
+        wanted = sorted(samples.match(kept == False).values("id"))  # noqa: E712
+    gone: dict[str, str] = {}
     left = {i: _BY_HAND for i in wanted if i in strangers}
     for batch in ar.batches([i for i in wanted if i not in strangers]):
         progress("Removing" if options.confirm else "Checking", len(gone), len(wanted))
         fit, reasons = checks.check(batch)
         left |= reasons
         if options.confirm and fit:
-            moved = _move(samples, options.run_key, fit)
-            left |= {str(d["_id"]): removal.EDITED for d in fit if str(d["_id"]) not in moved}
+            moved = ar.ready(samples, options.run_key).take(fit)
+            left |= {str(d["_id"]): EDITED for d in fit if str(d["_id"]) not in moved}
             fit = [d for d in fit if str(d["_id"]) in moved]
-        gone += removal.removed(dataset, fit)
+        gone |= {str(d["_id"]): d["filepath"] for d in fit}
     return gone, left
 
 
-def _move(samples: fo.core.collections.SampleCollection, run_key: str, found: Sequence[Document]) -> set[str]:
-    dataset = samples._dataset
-    archive = ar.find(dataset, run_key) or ar.create(samples, run_key)
-    archive.merge_schema()
-    return set(archive.take(found, removal.removal_notes(dataset, found)))
+def _labels(dataset: fo.Dataset, ids: Iterable[str]) -> int:
+    """Count the labels of samples."""
+    samples = sm.everything(dataset).select(list(ids))
+    fields = samples.get_field_schema(embedded_doc_type=fol.Label)
+    return sum(samples.count(labels_path(samples, name)) for name in fields)
+
+
+def _bytes(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def _trash(
     dataset: fo.Dataset,
     archive: ar.Archive | None,
     strangers: set[str],
-    gone: Sequence[removal.Removed],
+    gone: Mapping[str, str],
     options: RemoveOptions,
     progress: Report,
 ) -> dict[str, Any]:
     """Move the files of all removed samples of the run to the trash, or find out which would be; part of the result."""
-    leaving = {dataset._doc.id: {ObjectId(sample.id) for sample in gone}}
-    marks = {} if options.confirm else {sample.path: sample.mark for sample in gone}
+    leaving = {dataset._doc.id: set(map(ObjectId, gone))}
+    marks = {} if options.confirm else {path: file_mark(path) for path in gone.values()}
     if archive:
         archived = set(archive.ids()) - strangers
         marks |= {note["path"]: note["file"] for i, note in archive.notes().items() if i in archived}
@@ -272,9 +285,9 @@ def _trash(
 
 
 def _view(
-    dataset: fo.Dataset, options: RemoveOptions, removed: Sequence[str]
+    dataset: fo.Dataset, options: RemoveOptions, gone: Iterable[str]
 ) -> fo.core.collections.SampleCollection | None:
     if not options.confirm:
-        return sm.everything(dataset).select(removed)
+        return sm.everything(dataset).select(list(gone))
     kept = runs.Names(options.run_key).view("kept")
     return dataset.load_saved_view(kept) if dataset.has_saved_view(kept) else None

@@ -1,28 +1,23 @@
 """Bring removed samples back into the dataset, as they were."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import fiftyone as fo
 
 from ..data import archive as ar
-from ..data import plan as removal
-from ..data import runs, seals
+from ..data import archive_fields, runs, seals
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.files import files
 from ..data.locks import lock
-from ..data.raw import Document
 from ..options import RestoreOptions
 from ..progress import Report, silent
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table, view_field
 
 _TWICE = "the dataset has a sample of this id, brought back by hand; this one stays in the archive"
 _CHANGED = "it changed while it was copied; run restore_removed again"
-_BASIC = ("id", "filepath", "tags", "metadata", "created_at", "last_modified_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +27,6 @@ class RestoreResult(Result):
     Attributes:
         run_key: the run that had left the samples out
         restored: how many samples came back
-        restored_ids: their ids
         left: sample id -> why it did not come back
         files: sample id -> file, of the first of them
         missing_files: files of restored samples that are not at their place
@@ -44,7 +38,6 @@ class RestoreResult(Result):
 
     run_key: str
     restored: int
-    restored_ids: list[str]
     left: Skipped
     files: dict[str, str]
     missing_files: list[str]
@@ -76,6 +69,35 @@ class RestoreResult(Result):
             "missing_files": [{"file": path} for path in self.missing_files[:20]],
         }
         return {title: rows for title, rows in found.items() if rows}
+
+
+@dataclass(frozen=True)
+class _Stale:
+    """The runs, and the fields of vectors, that were made again while samples were away, whose part does not come back."""
+
+    runs: tuple[str, ...]
+    vectors: tuple[str, ...]
+
+    @property
+    def fields(self) -> set[str]:
+        """Names of all fields that do not come back."""
+        of_runs = {field for key in self.runs for field in runs.Names(key).fields}
+        return of_runs | {field for name in self.vectors for field in (name, *FieldNames(name).beside)}
+
+    def notes(self) -> list[str]:
+        """Tell a person which they are."""
+        notes = []
+        if self.runs:
+            notes.append(
+                "These runs were done again without them, so they are not in them now: "
+                f"{', '.join(self.runs)}. Run cluster_duplicates again"
+            )
+        if self.vectors:
+            notes.append(
+                "These fields have vectors of another model now, so theirs stayed away: "
+                f"{', '.join(self.vectors)}. Run compute_embeddings"
+            )
+        return notes
 
 
 def restore(
@@ -112,19 +134,20 @@ def restore(
             )
         wanted, left = _wanted(archive, samples.values("id") if opened else (), selected)
         groups = _by_staleness(archive, wanted)
-        missing = _merge_schema(archive, wanted, list(groups))
+        everywhere = set.intersection(*(stale.fields for stale in groups)) if groups else set()
+        missing = archive_fields.add_to_source(dataset, archive.store, archive.record, wanted, everywhere)
         restored: list[str] = []
         for stale, ids in groups.items():
             for batch in ar.batches(ids):
                 progress("Restoring", len(restored), len(wanted))
-                back = archive.give_back(batch, *_not_coming(archive, stale, missing))
+                back = archive.give_back(batch, missing | stale.fields, stale.runs)
                 restored += back
                 left |= dict.fromkeys(set(batch) - set(back), _CHANGED)
-        return _result(archive, restored, left, list(groups))
+        return _result(archive, restored, left, groups)
 
 
 def _wanted(archive: ar.Archive, viewed: Iterable[str], selected: Sequence[str]) -> tuple[list[str], Skipped]:
-    """The samples to bring back, and, for each of the others that were asked for, its id and why it does not."""
+    """Find the samples to bring back, and, of the others that were asked for, why they do not come."""
     strangers = archive.settle()
     known = archive.inventory() | dict.fromkeys(strangers, _TWICE)
     asked = set(viewed) or set(known)
@@ -140,67 +163,19 @@ def _wanted(archive: ar.Archive, viewed: Iterable[str], selected: Sequence[str])
     return wanted, {i: known[i] for i in sorted(known) if known[i] and (i in asked or known[i] == ar.LOST)}
 
 
-@dataclass(frozen=True)
-class _Stale:
-    """The runs, and the fields, that archived samples do not bring back: they were done again without them."""
-
-    runs: tuple[str, ...]
-    vectors: tuple[str, ...]
-
-    @property
-    def fields(self) -> list[str]:
-        """Names of all fields that do not come back."""
-        names = [runs.Names(key) for key in self.runs]
-        of_runs = [field for n in names for field in (n.cluster, n.kept, n.kept_id, n.similarity)]
-        return of_runs + [field for name in self.vectors for field in (name, *FieldNames(name).beside)]
-
-
 def _by_staleness(archive: ar.Archive, ids: Iterable[str]) -> dict[_Stale, list[str]]:
-    """The samples, by what of them does not hold any more."""
-    dataset, notes = archive.source, archive.notes()
-    now = removal.run_states(dataset), removal.vector_states(dataset)
-    groups: dict[_Stale, list[str]] = {}
-    known: dict[str, _Stale] = {}
+    """Group samples by the part of them that does not hold any more."""
+    notes, now, groups = archive.notes(), seals.states(archive.source), {}
+    there = archive.source.get_field_schema()
     for sample_id in ids:
         then = notes[sample_id]
-        state = json.dumps([then["runs"], then["vectors"]], sort_keys=True)
-        if state not in known:
-            known[state] = _stale(dataset, then, *now)
-        groups.setdefault(known[state], []).append(sample_id)
+        done_again, of_another_model = (
+            sorted(name for name, state in then[kind].items() if now[kind].get(name) != state)
+            for kind in ("runs", "vectors")
+        )
+        stale = _Stale(tuple(done_again), tuple(name for name in of_another_model if name in there))
+        groups.setdefault(stale, []).append(sample_id)
     return groups
-
-
-def _stale(
-    dataset: fo.Dataset, then: Document, runs_now: Mapping[str, str], vectors_now: Mapping[str, str]
-) -> _Stale:
-    there = [name for name in then["vectors"] if dataset.has_sample_field(name)]
-    return _Stale(
-        tuple(key for key, state in then["runs"].items() if runs_now.get(key) != state),
-        tuple(name for name in there if vectors_now.get(name) != then["vectors"][name]),
-    )
-
-
-def _merge_schema(archive: ar.Archive, ids: list[str], stales: list[_Stale]) -> list[str]:
-    """Add the fields that the dataset lacks; those that none of the samples has a value in stay away.
-
-    Returns:
-        the fields that stay away
-    """
-    dataset, store = archive.source, archive.store
-    everywhere = set.intersection(*(set(stale.fields) for stale in stales)) if stales else set()
-    schema = {name: kind for name, kind in store.get_field_schema().items() if name not in _BASIC}
-    filled = archive.filled({name: seals.key(name, kind) for name, kind in schema.items()}, ids)
-    wanted = {name: kind for name, kind in schema.items() if name in filled and name not in everywhere}
-    archive.check(wanted)
-    ar.merge_schema(dataset, store, wanted, "take back")
-    return [name for name in schema if not dataset.has_sample_field(name)]
-
-
-def _not_coming(archive: ar.Archive, stale: _Stale, missing: Iterable[str]) -> tuple[set[str], Any]:
-    """Keys and tags that do not come back."""
-    schema = archive.store.get_field_schema()
-    unset = {seals.key(name, schema[name]) for name in (*stale.fields, *missing) if name in schema}
-    return unset, seals.our_tags(stale.runs)
 
 
 def _result(
@@ -213,27 +188,11 @@ def _result(
     return RestoreResult(
         run_key=archive.run_key,
         restored=len(restored),
-        restored_ids=restored,
         left=left,
         files=named,
         missing_files=[path for path in paths if not Path(path).exists()],
         archived=archived,
         archive=None if closed else archive.name,
-        notes=_notes(stales) if restored else [],
+        notes=list(dict.fromkeys(note for stale in stales for note in stale.notes())) if restored else [],
         view=sm.everything(dataset).select(restored),
     )
-
-
-def _notes(stales: Iterable[_Stale]) -> list[str]:
-    notes = []
-    keys = ", ".join(sorted({key for stale in stales for key in stale.runs}))
-    names = ", ".join(sorted({name for stale in stales for name in stale.vectors}))
-    if keys:
-        notes.append(
-            f"These runs were done again without them, so they are not in them now: {keys}. Run cluster_duplicates again"
-        )
-    if names:
-        notes.append(
-            f"These fields have vectors of another model now, so theirs stayed away: {names}. Run compute_embeddings"
-        )
-    return notes

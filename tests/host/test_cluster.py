@@ -282,7 +282,8 @@ def test_two_run_keys_live_side_by_side(vector_dataset):
         fields = [name for name in made.get_field_schema() if name.startswith("dedup_night")]
         found = [[tag for tag in tags if tag.startswith("dedup_night:")] for tags in made.values("tags")]
         record, results = runs.load(made, "dedup_night"), runs.load_results(made, "dedup_night")
-        views = [(name, made.load_saved_view(name).values("id")) for name in record["views"]]
+        names = [name for step in record["steps"].values() for name in step["views"]]
+        views = [(name, made.load_saved_view(name).values("id")) for name in names]
         return {name: made.values(name) for name in fields}, found, record, results, views
 
     before = night()

@@ -88,7 +88,7 @@ def test_a_selection_comes_back_and_the_rest_stays(removable):
     wanted = dropped(made)
     remove(made)
     result = call("restore_removed", made, selected=wanted[:2])
-    assert sorted(result.restored_ids) == wanted[:2]
+    assert sorted(result.view.values("id")) == wanted[:2]
     assert (result.archived, result.archive) == (DROPPED - 2, f"{made.name}-dedup-removed")
     assert sorted(fo.load_dataset(result.archive).values("id")) == wanted[2:]
     assert call("restore_removed", made).restored == DROPPED - 2

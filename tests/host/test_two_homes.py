@@ -28,7 +28,7 @@ FORGET, RENAME_RUN = (
     ["rename_run", {"key": "dedup", "new": "better"}],
 )
 RENAME_BACK = ["rename_run", {"key": "better", "new": "dedup"}]
-OURS = ["onlyone_removal", "dedup_cluster", "dedup_kept", "dedup_kept_id", "dedup_similarity"]
+OURS = ["dedup_cluster", "dedup_kept", "dedup_kept_id", "dedup_similarity"]
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,9 @@ def a_persons(found: dict) -> dict:
 
 def stores(dataset_id) -> list[fo.Dataset]:
     """Every archive of a dataset."""
-    query = {"info.onlyone_archive.dataset_id": str(dataset_id)}
-    return [fo.load_dataset(found["name"]) for found in foo.get_db_conn().datasets.find(query)]
+    database = foo.get_db_conn()
+    ids = database["onlyone.archives"].distinct("store_id", {"dataset_id": dataset_id})
+    return [fo.load_dataset(found["name"]) for found in database.datasets.find({"_id": {"$in": ids}})]
 
 
 def current(dataset_id) -> fo.Dataset:

@@ -1,0 +1,132 @@
+"""Which samples may be removed at this moment: those that a run left out, checked one by one against the live dataset."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from ..engine import images
+from . import runs, seals
+from .embeddings import FieldNames, file_mark
+from .raw import Document, documents
+
+_READERS = 8  # files read at once: enough to keep a disk busy
+_ITS, _KEPTS = "its {}", "the {} of the sample that is kept for it"
+
+EDITED = "its labels, tags or fields were changed after keep_first_per_cluster ran"
+
+
+class Checks:
+    """The checks of one removal.
+
+    Args:
+        dataset: the live dataset
+        run_key: the run
+        sealed: the base of the decision, as :func:`seals.take` made it
+        field: the field with the vectors
+        thorough: whether every file is read whole; else only those whose size or time has changed
+    """
+
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        run_key: str,
+        sealed: Mapping[str, Mapping[str, Any]],
+        field: str,
+        *,
+        thorough: bool,
+    ):
+        names, beside = runs.Names(run_key), FieldNames(field)
+        self._dataset, self._sealed, self._thorough = dataset, sealed, thorough
+        self._kept, self._kept_id = names.kept, names.kept_id
+        self._vector_field = dataset.get_field(field)
+        self._vector, self._digest, self._file = (
+            seals.key(name, dataset.get_field(name)) for name in (field, beside.digest, beside.file)
+        )
+        self._own = seals.Own.of(dataset)
+        self._digests: dict[str, str | None] = {}
+
+    def check(self, ids: Sequence[str]) -> tuple[list[Document], dict[str, str]]:
+        """Look at samples that the run left out.
+
+        Returns:
+            the raw documents of those that may be removed, and, for each of the others that is still there, its id and
+            the reason why not
+        """
+        found = [d for d in documents(self._dataset, ids) if d.get(self._kept) is False]
+        kept = self._kept_samples(found)
+        if self._thorough:
+            self._read_files([*found, *kept.values()])
+        fit, left = [], {}
+        for document in sorted(found, key=lambda d: d["_id"]):
+            reason = self._reason(document, kept.get(str(document.get(self._kept_id))))
+            if reason is None:
+                fit.append(document)
+            else:
+                left[str(document["_id"])] = reason
+        return fit, left
+
+    def _kept_samples(self, found: Iterable[Document]) -> dict[str, Document]:
+        ids = {str(d[self._kept_id]) for d in found if d.get(self._kept_id)}
+        keys = (self._kept, self._vector, self._digest, self._file, "filepath")
+        return {str(d["_id"]): d for d in documents(self._dataset, ids, keys)}
+
+    def _reason(self, document: Document, kept: Document | None) -> str | None:
+        """Say why a sample stays; None if it may go."""
+        sample_id = str(document["_id"])
+        if sample_id not in self._sealed["vectors"]:
+            return "it is not in the run: it was added after keep_first_per_cluster ran"
+        if kept is None:
+            return "the sample that is kept for it is not in the dataset any more"
+        if kept.get(self._kept) is not True:
+            return "the sample that is kept for it is not kept any more"
+        content = self._sealed["content"].get(sample_id)
+        if content is None:
+            return "it is not among the samples that keep_first_per_cluster left out"
+        if content != self._own.digest(document):
+            return EDITED
+        for whose, one in ((_ITS, document), (_KEPTS, kept)):
+            if not self._same_vector(one):
+                return f"{whose.format('embedding')} was computed again after keep_first_per_cluster ran"
+        for whose, one in ((_KEPTS, kept), (_ITS, document)):
+            changed = self._file_reason(one)
+            if changed:
+                return f"{whose.format('file')} {changed}"
+        return None
+
+    def _same_vector(self, document: Document) -> bool:
+        stored = document.get(self._vector)
+        vector = None if stored is None else self._vector_field.to_python(stored)
+        return seals.vector_digest(vector) == self._sealed["vectors"].get(str(document["_id"]))
+
+    def _file_reason(self, document: Document) -> str | None:
+        """Say how a sample's file is another one than that which was embedded; None if it is the same."""
+        path, embedded = document["filepath"], document.get(self._digest)
+        if not Path(path).is_file():
+            return "is gone"
+        mark = file_mark(path)
+        if embedded is None:  # vectors from elsewhere: the file is compared with the one of that time
+            same = self._sealed["files"].get(str(document["_id"])) == mark
+        elif not self._thorough and document.get(self._file) == mark:
+            same = True
+        else:
+            if path not in self._digests:
+                self._digests[path] = _digest(path)
+            same = self._digests[path] == embedded
+        return None if same else "has changed since it was embedded"
+
+    def _read_files(self, found: Iterable[Document]) -> None:
+        """Digest files ahead of their use, several at a time."""
+        wanted = {d["filepath"] for d in found if d.get(self._digest) is not None}
+        paths = sorted(wanted - set(self._digests))
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="onlyone-digest") as pool:
+            self._digests |= zip(paths, pool.map(_digest, paths), strict=True)
+
+
+def _digest(path: str) -> str | None:
+    try:
+        return images.digest(path)
+    except images.UnreadableImage:
+        return None
