@@ -23,7 +23,7 @@ def kept(sentence: str) -> int:
 def test_the_threshold_is_moved_and_the_pairs_change_with_it(app, embedded):
     panel = Panel(app(embedded)).ready()
     first, pairs = panel.threshold, panel.pictures
-    assert first.startswith("Suggested")
+    assert first.startswith("Measured")
     assert pairs
 
     left = panel.drag(0.1)
