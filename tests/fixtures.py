@@ -20,6 +20,14 @@ def the_plugin_loads():
     assert not errors, "\n".join(errors)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def small_batches(the_plugin_loads):
+    """The network takes two pictures at a time: it fills up every batch, and most tests embed one to four."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setitem(support.plugin("similarity.engine.vgg16").load.__kwdefaults__, "batch_size", 2)
+        yield
+
+
 @pytest.fixture(scope="session")
 def plugin():
     """``plugin("similarity.data.runs")``: a module of the plugin under its real name."""

@@ -98,7 +98,8 @@ def mark_embedded(made: fo.Dataset, ids) -> None:
         support.plugin("similarity.engine.images").digest,
         support.plugin("similarity.data.embeddings").file_mark,
     )
-    paths = {i: made[i].filepath for i in ids}
+    every = dict(zip(*made.values(["id", "filepath"]), strict=True))
+    paths = {i: every[i] for i in ids}
     made.set_values(f"{FIELD}_digest", {i: digest(path) for i, path in paths.items()}, key_field="id")
     made.set_values(f"{FIELD}_file", {i: mark(path) for i, path in paths.items()}, key_field="id")
 

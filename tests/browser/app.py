@@ -27,13 +27,11 @@ class App:
     Args:
         page: the tab
         address: of the App's server, e.g. ``http://127.0.0.1:5151``
-        pictures: a folder for screenshots, used unless ``UPDATE_SCREENSHOTS=1``
     """
 
-    def __init__(self, page: Page, address: str, pictures: Path):
+    def __init__(self, page: Page, address: str):
         self.page = page
         self.address = address
-        self._pictures = IMAGES if os.environ.get("UPDATE_SCREENSHOTS") == "1" else pictures
 
     def open(self, dataset, view: str | None = None) -> "App":
         """Open a dataset, or one of its saved views by its slug, and wait for the grid."""
@@ -215,14 +213,13 @@ class App:
         self.grid.locator('canvas[canvas-loaded="true"]').first.wait_for(timeout=OPEN_MS)
         self.page.wait_for_timeout(SETTLE_MS)
 
-    def screenshot(self, name: str) -> Path:
-        """Save a picture of the tab, in docs/images where ``UPDATE_SCREENSHOTS=1``."""
-        self._pictures.mkdir(parents=True, exist_ok=True)
+    def screenshot(self, name: str) -> None:
+        """Save a picture of the tab in docs/images, where ``UPDATE_SCREENSHOTS=1`` asks for it."""
+        if os.environ.get("UPDATE_SCREENSHOTS") != "1":
+            return
         self.page.wait_for_timeout(SETTLE_MS)
-        file = self._pictures / f"{name}.png"
         with Image.open(io.BytesIO(self.page.screenshot())) as picture:
-            picture.convert("RGB").quantize(COLORS).save(file, optimize=True)
-        return file
+            picture.convert("RGB").quantize(COLORS).save(IMAGES / f"{name}.png", optimize=True)
 
     def _search(self, text: str) -> Locator:
         self.page.keyboard.press("`")

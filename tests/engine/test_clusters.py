@@ -27,7 +27,7 @@ def datasets(draw):
 
 
 @given(datasets(), st.floats(-4, -0.5), st.sampled_from([1, 2, 3, 4, 8]), st.sampled_from(vec.METRICS))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_labels_equal_scikit_learns_stored_and_streamed(vectors, exponent, min_samples, metric):
     eps = 10**exponent
     distances = vec.between(vectors, *np.triu_indices(len(vectors), 1), metric=metric)

@@ -37,36 +37,32 @@ def exact_model():
 
 
 @pytest.fixture(scope="module")
-def keras_vgg16():
-    """Keras's own VGG16 with top, filled with the untrained weights."""
+def keras_outputs():
+    """What Keras's own VGG16 with top, filled with the untrained weights, puts out of two pictures, by layer."""
     import keras
 
     network = keras.applications.VGG16(weights=None)
     filled = [layer for layer in network.layers if layer.name.startswith(("block", "fc")) and layer.weights]
     for layer, arrays in zip(filled, untrained.generate(dense=2), strict=True):
         layer.set_weights(arrays)
-    return network
+    stops = ("block4_pool", "block5_conv1", "block5_pool", "fc1", "fc2")
+    outputs = {name: network.get_layer(name).output for name in stops}
+    images = keras.applications.vgg16.preprocess_input(pictures(2).astype(np.float32))
+    return keras.Model(network.input, outputs).predict(images, verbose=0)
 
 
 @pytest.mark.parametrize("layer", vgg16.LAYERS)
-def test_each_layer_equals_kerass_own_network(layer, keras_vgg16):
-    import keras
-
-    images = pictures(2)
+def test_each_layer_equals_kerass_own_network(layer, keras_outputs):
     stops = {"block4": "block4_pool", "block5_conv1": "block5_conv1", "fc1": "fc1", "fc2": "fc2"}
-    output = keras_vgg16.get_layer(stops.get(layer, "block5_pool")).output
-    reference = keras.Model(keras_vgg16.input, output)
-    expected = reference.predict(
-        keras.applications.vgg16.preprocess_input(images.astype(np.float32)), verbose=0
-    )
+    expected = keras_outputs[stops.get(layer, "block5_pool")]
     if layer in ("block4", "block5_conv1", "block5"):
-        expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
+        expected = expected / np.linalg.norm(expected, axis=-1, keepdims=True)
     if layer.startswith("block"):
         expected = expected.max((1, 2)) if layer == "block5_max" else expected.mean((1, 2))
     if layer == "block5":
         expected = np.sqrt(expected)
     ours = vgg16.Vgg16(layer=layer, weights="untrained", precision="float32", batch_size=2)
-    vectors = ours.embed(images)
+    vectors = ours.embed(pictures(2))
     assert vectors.dtype == np.float32
     assert vectors.shape == (2, ours.dimension) == (2, vgg16.LAYERS[layer])
     np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())

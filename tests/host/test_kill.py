@@ -1,6 +1,6 @@
 """Every step, killed at every kind of moment: running it again ends where an undisturbed run ends, and nothing is gone.
 
-Five moments a step; ``MOMENTS=50`` (``make torture``) takes more, and more slowly.
+Two moments a step; ``MOMENTS=50`` (``make torture``) takes more moments, and more steps.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.removable import FIELD, copy_of, delete, trashed
 
 import fiftyone as fo  # isort: skip
 
-MOMENTS = int(os.environ.get("MOMENTS", "5"))
+MOMENTS = int(os.environ.get("MOMENTS", "2"))
 
 EMBED = ["compute_embeddings", {"weights": "untrained"}]
 CLUSTER, KEEP = ["cluster_duplicates", {"eps": 0.05}], ["keep_first_per_cluster", {}]
@@ -31,15 +31,15 @@ STEPS = {
     "embedding": ("pictures", [], [EMBED]),
     "labels": ("vectors", [], [CLUSTER, KEEP]),
     "index": ("precious", [], [INDEX]),
-    "removal": ("precious", [], [REMOVE]),
     "restoration": ("precious", [REMOVE], [RESTORE]),
     "removal with files": ("precious", [], [TRASH]),
 }
 MORE_STEPS = {
+    "removal": ("precious", [], [REMOVE]),
     "labels again": ("precious", [], [CLUSTER, KEEP]),
     "index again": ("precious", [INDEX], [INDEX]),
 }
-if MOMENTS > 5:
+if MOMENTS > 2:
     STEPS |= MORE_STEPS
 
 OURS = ("dedup_", "vgg16", "onlyone_")
@@ -165,4 +165,4 @@ def test_killed_at_any_moment_a_step_run_again_ends_where_an_undisturbed_one_doe
         delete([trial.dataset.name for trial in made])
     print(f"{step}: {outcome.writes} writes, {outcome.seconds:.2f} s, {deaths} of {MOMENTS} killed")
     assert failures == []
-    assert deaths >= MOMENTS // 3
+    assert deaths >= max(1, MOMENTS // 3)

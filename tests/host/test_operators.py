@@ -5,6 +5,7 @@ import sys
 import uuid
 from pathlib import Path
 
+import bson
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,7 +52,7 @@ OPERATORS = {
     "restore_removed": ({}, [CLUSTER, KEEP, REMOVE]),
 }
 OURS = sorted({one.name for one in foo.list_operators(type="operator") if one.uri == support.uri(one.name)})
-ON_REMOVED_SAMPLES = ("restore_removed",)  # which are in no view
+BOTH = ("cluster_duplicates", "sort_by_similarity")  # one that is the base alone, and the one that is more
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +163,20 @@ def test_every_operator_loads_and_is_tested_here():
     assert set(OURS) <= set(OPERATORS)
 
 
+def test_every_operator_but_the_search_runs_by_the_lines_of_the_base():
+    base = support.plugin("operators.base").StepOperator
+    lines = ("__call__", "execute", "samples", "arguments")
+    operators = {name: type(foo.get_operator(support.uri(name))) for name in OURS}
+    own = {
+        name
+        for name, operator in operators.items()
+        if [getattr(operator, line) for line in lines] != [getattr(base, line) for line in lines]
+    }
+    assert own == {"sort_by_similarity"}
+
+
 @pytest.mark.parametrize(
-    ("name", "on"),
-    [(name, on) for name in OURS for on in ("dataset", "view")[: 1 if name in ON_REMOVED_SAMPLES else 2]],
+    ("name", "on"), [*((name, "dataset") for name in OURS), *((name, "view") for name in BOTH)]
 )
 def test_the_form_does_what_the_call_does(copy, tmp_path, name, on):
     results = {}
@@ -175,6 +187,7 @@ def test_the_form_does_what_the_call_does(copy, tmp_path, name, on):
         if way == "call":
             its = {"selected": selected} if selected else {}
             values = output.values(call(name, target, **its, **given))
+            assert bson.decode(bson.encode(values)) == values  # a delegated run keeps them in its record
         else:
             requests = dict(support.requests(support.run(name, target, selected=selected, **given)))
             values = requests["show_output"]["results"] if "show_output" in requests else None
@@ -184,7 +197,7 @@ def test_the_form_does_what_the_call_does(copy, tmp_path, name, on):
         assert results["form"][0] == results["call"][0]
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", BOTH)
 def test_a_delegated_run_does_the_same_and_its_record_keeps_what_is_shown(copy, tmp_path, name):
     results = {}
     for way in ("call", "queue"):

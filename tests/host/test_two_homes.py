@@ -44,7 +44,7 @@ def deeds(rng: random.Random, name: str, mostly: list) -> list:
     rename = ["rename", {"name": f"{name}-{rng.randrange(100)}"}]
     rare = [[DELETE], [CLUSTER, KEEP], [KEEP], [FORGET], [RENAME_RUN], [RENAME_BACK], [rename]]
     chosen = [[mostly]] * 8 + [[REMOVE], [RESTORE]] + rare
-    return [step for _ in range(6) for step in rng.choice(chosen)]
+    return [step for _ in range(4) for step in rng.choice(chosen)]
 
 
 def a_persons(found: dict) -> dict:

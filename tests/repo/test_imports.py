@@ -1,6 +1,7 @@
 """Imports go one way, as the table in docs/architecture.md says."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -9,40 +10,49 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = (
-    *(f"similarity/{shelf}" for shelf in ("data", "engine", "exports", "index", "steps")),
+FOLDERS = (
+    *(f"similarity/{name}" for name in ("data", "engine", "exports", "index", "steps")),
     "similarity",
     "operators",
 )
 SOURCES = sorted(
     path
-    for room in ("operators", "similarity")
-    for path in (ROOT / room).rglob("*.py")
+    for top in ("operators", "similarity")
+    for path in (ROOT / top).rglob("*.py")
     if "__pycache__" not in path.parts
 )
 
 
-def room(path: Path) -> str:
-    """The room a file or package stands in."""
+def folder(path: Path) -> str:
+    """The row of the table that a file or package belongs to."""
     text = path.relative_to(ROOT).as_posix()
-    return next(room for room in ROOMS if text == room or text.startswith(room + "/"))
+    return next(row for row in FOLDERS if text == row or text.startswith(row + "/"))
 
 
-def imports(path: Path) -> list[tuple[str | None, str]]:
-    """``(room, name)`` of each import; room is None for other packages."""
-    found: list[tuple[str | None, str]] = []
+def imports(path: Path) -> tuple[set[Path], set[str]]:
+    """The files of ours that a file imports, in functions too, and the names of other packages."""
+    ours: set[Path] = set()
+    others: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [(None, alias.name.split(".")[0]) for alias in node.names]
+            others |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.append((None, node.module.split(".")[0]))
+            others.add(node.module.split(".")[0])
         elif isinstance(node, ast.ImportFrom):
             base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            targets = (
-                [base] if node.module and not base.is_dir() else [base / alias.name for alias in node.names]
-            )
-            found += [(room(target), target.name) for target in targets]
-    return found
+            ours |= {file(base, alias.name) for alias in node.names}
+    return ours, others
+
+
+def file(base: Path, name: str) -> Path:
+    """The file that ``from base import name`` reads."""
+    candidates = (
+        base / name / "__init__.py",
+        base / f"{name}.py",
+        base / "__init__.py",
+        base.with_suffix(".py"),
+    )
+    return next(found for found in candidates if found.exists())
 
 
 def table(heading: str) -> dict[str, set[str]]:
@@ -56,19 +66,22 @@ def table(heading: str) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_room_imports_only_rooms_below_it(path):
-    allowed = table("Rooms")[room(path)] | {room(path)}
-    used = {target for target, _ in imports(path) if target is not None}
-    assert used <= allowed
+def test_a_file_imports_only_from_its_own_folder_and_those_below(path):
+    allowed = table("Rooms")[folder(path)] | {folder(path)}
+    assert {folder(target) for target in imports(path)[0]} <= allowed
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graphlib.TopologicalSorter({path: imports(path)[0] - {path} for path in SOURCES}).prepare()
 
 
 def test_each_engine_module_uses_only_the_libraries_the_table_gives_it():
-    ours = set(sys.stdlib_module_names) | {"__future__"}
-    used = {}
-    for path in SOURCES:
-        if room(path) == "similarity/engine" and path.name != "__init__.py":
-            names = {name for target, name in imports(path) if target is None} - ours - {"numpy", "scipy"}
-            used[path.name] = names
+    ours = set(sys.stdlib_module_names) | {"__future__", "numpy", "scipy"}
+    used = {
+        path.name: imports(path)[1] - ours
+        for path in SOURCES
+        if folder(path) == "similarity/engine" and path.name != "__init__.py"
+    }
     expected = table("Libraries of the engine")
     assert {name: libraries for name, libraries in used.items() if libraries} == expected
 
@@ -82,7 +95,7 @@ def test_the_engine_and_the_options_import_without_fiftyone():
     modules = [
         f"similarity.engine.{path.stem}"
         for path in SOURCES
-        if room(path) == "similarity/engine" and path.stem != "__init__"
+        if folder(path) == "similarity/engine" and path.stem != "__init__"
     ]
     code = "import importlib, sys\n" + "\n".join(
         f"importlib.import_module({name!r})" for name in [*modules, "similarity.options"]
@@ -92,5 +105,5 @@ def test_the_engine_and_the_options_import_without_fiftyone():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_file_is_one_room(path):
+def test_a_file_has_at_most_300_lines(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
