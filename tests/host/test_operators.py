@@ -338,7 +338,7 @@ def test_in_the_app_only_the_plan_that_the_form_shows_can_be_confirmed(clustered
         with pytest.raises(foo.executor.ExecutionError, match="plan"):
             support.run(name, clustered, delegate=delegate, confirm=True)
     outdated = box()
-    call("keep_first_per_cluster", clustered)
+    call("keep_first_per_cluster", clustered, descending=True)
     support.run(name, clustered, **{outdated: True})
     support.run(name, clustered, run_key="other", **{box(): True})
     assert not is_done()
