@@ -164,7 +164,7 @@ class ClusterOptions(RunOptions, SweepOptions):
     )
     plan: str | None = option(
         None,
-        "Name of the loss that was looked at: if it is another one by now, nothing is changed",
+        "Name of the loss that was shown: if it is another one by now, nothing is changed",
         advanced=True,
     )
 

@@ -41,14 +41,6 @@ class WouldShrink(ValueError):
         self.lost = lost
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The eps that is used, and why."""
-
-    eps: float
-    reason: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class ClusterResult(Result):
     """What ``cluster_duplicates`` found.
@@ -134,15 +126,15 @@ def cluster(
         refuse_shrinking(samples, options)
         progress("Reading the vectors", 0, 1)
         vectors = read_vectors(samples, options.embeddings_field)
-        choice = _choose_eps(samples, vectors, options, progress)
+        eps, reason = _choose_eps(samples, vectors, options, progress)
         labels = engine_clusters.dbscan(
             vectors.matrix,
-            eps=choice.eps,
+            eps=eps,
             min_samples=options.min_samples,
             metric=options.metric,
             progress=about(progress, "Comparing the vectors"),
         )
-        result = _result(dataset, options, vectors, labels, choice)
+        result = _result(dataset, options, vectors, labels, (eps, reason))
         runs.begin(dataset, options.run_key, CLUSTER, options, _owned(options.run_key))
         _write(dataset, options, vectors.ids, labels, result, progress)
         view = views.save_clusters(dataset, runs.Names(options.run_key))
@@ -192,21 +184,22 @@ def _choose_eps(
     vectors: Vectors,
     options: ClusterOptions,
     progress: Report,
-) -> Choice:
+) -> tuple[float, str]:
+    """The eps to use, and why."""
     if options.target is not None:
         swept = sweeps.stored(samples._dataset, vectors, options, progress).sweep
         wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
-        return Choice(eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}")
+        return eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}"
     if options.eps != AUTO:
-        return Choice(float(options.eps), "as given")
+        return float(options.eps), "as given"
     found = thresholds.require(samples, options.embeddings_field, options.metric)
     measured = "measured for these weights and this layer"
-    return Choice(found.eps, measured if found.measured else "measured for ImageNet's weights, not for these")
+    return found.eps, measured if found.measured else "measured for ImageNet's weights, not for these"
 
 
 def _result(
-    dataset: fo.Dataset, options: ClusterOptions, vectors: Vectors, labels: np.ndarray, choice: Choice
+    dataset: fo.Dataset, options: ClusterOptions, vectors: Vectors, labels: np.ndarray, eps: tuple[float, str]
 ) -> ClusterResult:
     numbers, counts = np.unique(labels[labels != NOISE], return_counts=True)
     order = np.argsort(-counts, kind="stable")
@@ -221,13 +214,13 @@ def _result(
         noise=noise,
         skipped=vectors.skipped,
         files=files(dataset, listed(vectors.skipped)),
-        eps=choice.eps,
-        eps_reason=choice.reason,
+        eps=eps[0],
+        eps_reason=eps[1],
         metric=options.metric,
         min_samples=options.min_samples,
         unique=len(sizes) + noise,
         largest_share=largest,
-        warnings=_warnings(vectors.matrix, options.metric, choice.eps, largest),
+        warnings=_warnings(vectors.matrix, options.metric, eps[0], largest),
     )
 
 

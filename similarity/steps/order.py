@@ -125,13 +125,20 @@ def protected(
             labels = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
             raise ValueError(f"protect_fields: the field {field!r} does not exist ({_alike(field, labels)})")
         guarded.update(_with_labels(samples, field))
-    tags = samples.distinct("tags") if options.protect_tags else []
-    for tag in options.protect_tags or ():
-        if tag not in tags:
-            raise ValueError(f"protect_tags: no sample has the tag {tag!r} ({_alike(tag, tags)})")
     if options.protect_tags:
-        guarded.update(samples.match_tags(list(options.protect_tags)).values("id"))
+        guarded.update(samples.match_tags(_tags(samples, options.protect_tags)).values("id"))
     return np.array([sample_id in guarded for sample_id in ids], dtype=bool)
+
+
+def _tags(samples: fo.core.collections.SampleCollection, wanted: Sequence[str]) -> list[str]:
+    """The tags that are meant: a text was split at its commas, and a tag may have one."""
+    known = samples.distinct("tags")
+    parts = {tag: {part.strip() for part in tag.split(",")} for tag in known if "," in tag}
+    whole = [tag for tag in parts if parts[tag] <= set(wanted)]
+    for tag in wanted:
+        if tag not in known and not any(tag in parts[of] for of in whole):
+            raise ValueError(f"protect_tags: no sample has the tag {tag!r} ({_alike(tag, known)})")
+    return [tag for tag in known if tag in wanted or tag in whole]
 
 
 def _with_labels(samples: fo.core.collections.SampleCollection, field: str) -> list[str]:

@@ -34,6 +34,8 @@ def test_the_defaults_people_rely_on():
         "metric": "cosine",
         "min_samples": 2,
         "tag_clusters": True,
+        "confirm": False,
+        "plan": None,
         "order_by": "view",
         "descending": False,
         "protect_fields": None,

@@ -240,17 +240,18 @@ def test_a_protecting_field_that_does_not_exist_is_an_error(clustered):
         keep(made, protect_fields=["wether"])
 
 
-@pytest.mark.parametrize("given", [["goldn"], ["golden, reviewed"], "Golden, reviewed", ["silver", "golden"]])
+@pytest.mark.parametrize("given", [["goldn"], ["golden, reviewed"], "golden, reviewed", ["silver", "golden"]])
 def test_a_tag_that_would_protect_nothing_is_refused_with_those_that_may_be_meant(clustered, given):
     made = clustered(COPIES)
     made.limit(1).tag_samples("Golden, reviewed")
     made.limit(1).tag_samples("silver")
     before = documents(made)
-    wrong = "Golden" if isinstance(given, str) else given[-1]
+    wrong = "golden" if isinstance(given, str) else given[-1]
     with pytest.raises(ValueError, match=f"protect_tags: .*{wrong!r}.*'Golden, reviewed'"):
         keep(made, protect_tags=given)
     assert documents(made) == before
     assert keep(made, protect_tags=["Golden, reviewed"]).protected == 1
+    assert keep(made, protect_tags="Golden, reviewed").protected == 1
 
 
 # --- the run it stands on
