@@ -29,7 +29,7 @@ class Panel:
     @property
     def threshold(self) -> str:
         """The sentence about the threshold."""
-        return self.says(re.compile(r"^(Suggested|Chosen): eps .* keeps ")).inner_text()
+        return self.says(re.compile(r"^(Measured|Chosen): eps .* keeps ")).inner_text()
 
     @property
     def pictures(self) -> list[str]:
