@@ -1,17 +1,19 @@
 """Every operator: the step that it runs, and how the App shows it."""
 
 import base64
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import fiftyone.operators.types as types
+from fiftyone import ViewField as F
 
-from ..similarity.data import plan as removal
-from ..similarity.data import remains, runs
+from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
-from ..similarity.options import RunOptions
+from ..similarity.data.locks import Busy
+from ..similarity.options import ClusterOptions, DeleteRunOptions, RunOptions
 from ..similarity.result import count
-from ..similarity.steps.cluster import cluster
+from ..similarity.steps.cluster import WouldShrink, cluster, refuse_shrinking
 from ..similarity.steps.compare import compare
 from ..similarity.steps.delete_run import delete_run
 from ..similarity.steps.embed import embed
@@ -33,8 +35,22 @@ from .request import in_app
 UPLOAD = "upload"
 
 
+class _ShrinkingOperator(StepOperator):
+    """An operator that can take samples out of a run, which asks first."""
+
+    def add_plan(self, inputs: types.Object, ctx, options: ClusterOptions) -> None:
+        """Add what the run would lose, and the box that confirms it; nothing where it loses nothing."""
+        asked = dataclasses.replace(options, confirm=False, plan=None)
+        try:
+            refuse_shrinking(ctx.target_view(), asked)
+        except WouldShrink as loss:
+            form.add_confirmation(inputs, options, loss.plan, str(loss))
+        except ValueError as error:
+            inputs.view("plan_words", types.Warning(label=str(error)))
+
+
 class FindUniqueSamples(
-    StepOperator,
+    _ShrinkingOperator,
     step=find_unique,
     label="Find unique samples (deletes nothing)",
     icon="filter_none",
@@ -104,7 +120,7 @@ class SweepThresholds(StepOperator, step=sweep, icon="show_chart"):
     """What every threshold would keep; changes nothing in the dataset."""
 
 
-class ClusterDuplicates(StepOperator, step=cluster, icon="bubble_chart"):
+class ClusterDuplicates(_ShrinkingOperator, step=cluster, icon="bubble_chart"):
     """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
 
 
@@ -127,7 +143,7 @@ class WriteReport(StepOperator, step=report, icon="summarize", risk="medium"):
 class _PlannedOperator(StepOperator):
     """An operator that changes nothing before a person has seen its plan.
 
-    The form looks at records and counts alone, without a lock, so it is quick; the step checks every sample.
+    The form looks at records and counts alone, so it is quick; the step checks every sample.
     """
 
     def add_plan(self, inputs: types.Object, ctx, options: RunOptions) -> None:
@@ -135,7 +151,7 @@ class _PlannedOperator(StepOperator):
         ctx.dataset.reload()  # another process may have done the run again
         try:
             form.add_confirmation(inputs, options, *self.plan(ctx, options.run_key))
-        except ValueError as error:
+        except (ValueError, Busy) as error:
             inputs.view("plan_words", types.Warning(label=str(error)))
 
     def plan(self, ctx, run_key: str) -> tuple[str, str]:
@@ -149,9 +165,10 @@ class RemoveDuplicates(_PlannedOperator, step=remove, icon="layers_clear", risk=
     def plan(self, ctx, run_key: str) -> tuple[str, str]:
         """How many samples the run leaves out."""
         runs.require(ctx.dataset, run_key, KEEP)
-        number = len(removal.left_out(sm.flat(ctx.target_view()), run_key))
+        kept = F(runs.Names(run_key).kept)
+        number = sm.flat(ctx.target_view()).match(kept == False).count()  # noqa: E712
         words = f"{count(number, 'sample')} of {sm.exact_count(ctx.dataset):,} would be removed; each is checked once more."
-        return removal.run_states(ctx.dataset)[run_key], words
+        return seals.run_state(runs.load(ctx.dataset, run_key)), words
 
 
 class RestoreRemoved(
@@ -164,13 +181,11 @@ class DeleteRun(_PlannedOperator, step=delete_run, icon="delete_sweep", risk="me
     """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
 
     def plan(self, ctx, run_key: str) -> tuple[str, str]:
-        """How many names the run wrote."""
-        found = remains.find(ctx.dataset, run_key)
+        """How many names the run wrote; the step's own plan, which is quick."""
+        found = delete_run(ctx.dataset, DeleteRunOptions(run_key=run_key))
         fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
-        words = (
-            f"{fields}, {views} and {count(len(found.tags), 'tag')} would be deleted; samples and files stay."
-        )
-        return found.digest(ctx.dataset), words
+        tags = count(len(found.tags), "tag")
+        return found.plan, f"{fields}, {views} and {tags} would be deleted; samples and files stay."
 
 
 OPERATORS = (

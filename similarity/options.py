@@ -163,9 +163,7 @@ class ClusterOptions(RunOptions, SweepOptions):
         advanced=True,
     )
     plan: str | None = option(
-        None,
-        "Name of the loss that was shown: if it is another one by now, nothing is changed",
-        advanced=True,
+        None, "Name of the loss that was shown: if it is another one, nothing is changed", advanced=True
     )
 
     def __post_init__(self) -> None:

@@ -372,3 +372,17 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         assert "problem" not in form_of(name, made, weights="untrained")
     monkeypatch.delenv("FIFTYONE_SERVER")
     assert "problem" not in form_of(name, made, **{option: str(tmp_path / "x")})
+
+
+def test_in_the_app_a_run_that_would_shrink_is_confirmed_by_what_it_would_lose(clustered, in_app):
+    part = clustered.limit(2)
+    context = foo.executor.ExecutionContext(
+        {"dataset_name": clustered.name, "view": part._serialize(), "params": {"eps": "0.01"}}
+    )
+    form = foo.get_operator(support.uri("cluster_duplicates")).resolve_input(context).type.properties
+    box = next(field for field in form if field.startswith("confirm"))
+    support.run("cluster_duplicates", part, eps=0.01)
+    assert len(clustered.exists("dedup_cluster")) == 3
+    support.run("cluster_duplicates", part, eps=0.01, **{box: True})
+    assert len(clustered.exists("dedup_cluster")) == 2
+    assert not [name for name in form_of("cluster_duplicates", clustered) if name.startswith("confirm")]
