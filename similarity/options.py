@@ -11,8 +11,6 @@ from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
-__all__ = ["AUTO", "REQUIRED", "OptionError", "Options"]
-
 VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
 KEEP_FILES, TRASH = "keep", "trash"
 
@@ -170,9 +168,7 @@ class ClusterOptions(RunOptions, SweepOptions):
         """Refuse two ways to choose the threshold at once."""
         super().__post_init__()
         if self.target is not None and self.eps != AUTO:
-            raise OptionError(
-                f"eps ({self.eps}) and target ({self.target!r}) both choose the threshold: give one of them"
-            )
+            raise OptionError(f"eps ({self.eps}) and target ({self.target!r}) exclude each other: give one")
 
 
 @dataclass(frozen=True, kw_only=True)
