@@ -27,6 +27,7 @@ def test_the_defaults_people_rely_on():
         "layer": "block5_conv1",
         "weights": "imagenet",
         "precision": "auto",
+        "max_pixels": 178_956_970,
         "recompute": False,
         "run_key": "dedup",
         "eps": "auto",

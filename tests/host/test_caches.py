@@ -98,7 +98,7 @@ def test_a_sweep_may_be_written_again_by_whoever_may_write_into_the_home(
     monkeypatch.setenv("ONLYONE_HOME", str(tmp_path))
     run("sweep_thresholds", made)
     files = list((tmp_path / "sweeps").rglob("*"))
-    assert len(files) == 4  # two folders, the sweep, the note of the latest one
+    assert len(files) == 3  # two folders, the sweep
     assert {path.stat().st_mode & 0o022 for path in files} == {others}
 
 
