@@ -65,7 +65,7 @@ def agree(
 ) -> dict[str, Any]:
     """Agree on the provenance of the field's vectors: as asked for, and with ``auto`` in the precision that they have.
 
-    Where nothing is computed, neither what this machine can do matters, nor which version made the vectors.
+    Where nothing is computed, it does not matter what this machine can do.
 
     Args:
         ids: of the samples that are asked for
@@ -84,11 +84,13 @@ def agree(
     if computing:
         wanted = vgg16.provenance(layer=options.layer, weights=options.weights, precision=precision)
     else:
-        wanted = known | _asked(options, known) | {"precision": precision}
+        wanted = known | _asked(options, known) | {"precision": precision, "version": vgg16.VERSION}
     differing = _differing(known, wanted)
     if not known or not differing or replaces:
         return wanted
-    key = differing[0]
+    key = (
+        "version" if "version" in differing else differing[0]
+    )  # of an earlier version, all else may differ too
     then, now = known.get(key), wanted[key]
     if key.endswith("_digest"):
         then, now = (f"{told['weights']} ({told.get(key)})" for told in (known, wanted))

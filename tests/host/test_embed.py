@@ -300,7 +300,7 @@ def test_a_field_keeps_its_precision_and_one_that_this_machine_lacks_matters_onl
     for own, here in (("float32", True), ("bfloat16", False)):
         monkeypatch.setattr(precisions, "_cpu_has_bfloat16", lambda here=here: here)
         monkeypatch.setattr(precisions, "_gpu_visible", lambda: False)
-        made = remade(dataset.clone(), precision=own, version="0")
+        made = remade(dataset.clone(), precision=own)
         result = embed(made)
         assert (result.up_to_date, result.provenance["precision"]) == (4, own)
     with pytest.raises(ValueError, match=r"precision 'bfloat16', not 'float32'.*never mixes"):
@@ -312,6 +312,16 @@ def test_a_field_keeps_its_precision_and_one_that_this_machine_lacks_matters_onl
     made.add_sample(fo.Sample(filepath=made.first().filepath))
     monkeypatch.setattr(precisions, "_cpu_has_bfloat16", lambda: True)
     assert embed(made, recompute=False).provenance["precision"] == "float32"
+
+
+def test_vectors_of_an_earlier_version_are_told_apart_and_made_anew_on_demand(embedded):
+    made = remade(embedded[0].clone(), version="1", weights_digest="of the file")
+    before = state(made)
+    with pytest.raises(ValueError, match=r"version '1', not '2'.*recompute=True"):
+        embed(made)
+    assert state(made) == before
+    assert embed(made, recompute=True).embedded == 4
+    assert embed(made).up_to_date == 4
 
 
 def test_weights_are_told_by_their_content_and_found_from_any_folder(embedded, tmp_path, monkeypatch):
