@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.odm as foo
 from bson import ObjectId
 
@@ -34,21 +35,22 @@ def require() -> None:
 
 def plan(
     marks: Mapping[str, str | None],
-    leaving: Mapping[ObjectId, Collection[ObjectId]],
+    leaving: Iterable[tuple[fo.Dataset, Collection[str]]],
     progress: Report,
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Which files may go to the trash.
 
     Args:
         marks: path -> the file's mark when its sample was removed; a file that is not there any more is passed over
-        leaving: dataset id -> ids of its samples that do not count as users of a file
+        leaving: datasets, each with the ids of its samples that do not count as users of a file
         progress: told how far it is
 
     Returns:
         the paths of those that may, with their sizes in bytes, and for each of the others the reason why not
     """
     found = {path: number for path in marks if (number := _inode(path)) is not None}
-    used = _users(set(found.values()), leaving, progress) if found else {}
+    apart = {dataset._doc.id: set(map(ObjectId, ids)) for dataset, ids in leaving}
+    used = _users(set(found.values()), apart, progress) if found else {}
     sizes, left = {}, {}
     for path, number in found.items():
         if number in used:

@@ -1,13 +1,12 @@
 """Take the samples that a run left out of the dataset, into an archive that they can be brought back from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.labels as fol
-from bson import ObjectId
 
 from ..data import archive as ar
 from ..data import runs, seals, trash
@@ -271,12 +270,12 @@ def _trash(
     progress: Report,
 ) -> dict[str, Any]:
     """Move the files of all removed samples of the run to the trash, or find out which would be; part of the result."""
-    leaving = {dataset._doc.id: set(map(ObjectId, gone))}
+    leaving: list[tuple[fo.Dataset, Collection[str]]] = [(dataset, gone)]
     marks = {} if options.confirm else {path: file_mark(path) for path in gone.values()}
     if archive:
         archived = set(archive.ids()) - strangers
         marks |= {note["path"]: note["file"] for i, note in archive.notes().items() if i in archived}
-        leaving[archive.store._doc.id] = set(map(ObjectId, archived))
+        leaving.append((archive.store, archived))
     sizes, left = trash.plan(marks, leaving, progress)
     if options.confirm:
         left |= trash.send(sizes, progress)
