@@ -12,7 +12,7 @@ from ..similarity.data.locks import Busy
 from ..similarity.declare import plain, title
 from ..similarity.engine.vgg16 import WeightsUnavailable
 from ..similarity.options import OptionError, Options
-from ..similarity.progress import Report
+from ..similarity.progress import Progress
 from ..similarity.result import Result
 from . import form, output, request
 from . import progress as op
@@ -122,7 +122,7 @@ class StepOperator(foo.Operator):
         """Run the step: streamed to the App; from Python, or in a delegated worker, with its result as plain values."""
         options = self.read(ctx)
 
-        def work(progress: Report) -> Result:
+        def work(progress: Progress) -> Result:
             return type(self).step(self.samples(ctx), options, progress, **self.arguments(ctx))
 
         if ctx.delegated:
@@ -142,7 +142,7 @@ class StepOperator(foo.Operator):
         """Arguments of the step beside samples, options and progress."""
         return {"selected": list(ctx.selected)} if self.selects else {}
 
-    def _streamed(self, ctx, work: Callable[[Report], Result]) -> Iterator[Any]:
+    def _streamed(self, ctx, work: Callable[[Progress], Result]) -> Iterator[Any]:
         try:
             for kind, value in op.stream(work):
                 if kind == "result":

@@ -11,7 +11,9 @@ from fiftyone import ViewField as F
 from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
 from ..similarity.data.locks import Busy
-from ..similarity.options import ClusterOptions, DeleteRunOptions, RunOptions
+from ..similarity.data.searches import searched
+from ..similarity.handover_options import DeleteRunOptions
+from ..similarity.options import ClusterOptions, RunOptions
 from ..similarity.result import count
 from ..similarity.steps.cluster import WouldShrink, cluster, refuse_shrinking
 from ..similarity.steps.compare import compare
@@ -24,7 +26,7 @@ from ..similarity.steps.keep import keep
 from ..similarity.steps.remove import remove
 from ..similarity.steps.report import report
 from ..similarity.steps.restore import restore
-from ..similarity.steps.sort import SortResult, searched, sort
+from ..similarity.steps.sort import SortResult, sort
 from ..similarity.steps.sweep import sweep
 from ..similarity.steps.unique import find_unique
 from ..similarity.workflow import KEEP

@@ -10,7 +10,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..similarity.progress import Report, throttled
+from ..similarity.progress import Progress, throttled
 
 INTERVAL = 0.25  # seconds between two progress messages about the same thing
 RECORD_INTERVAL = 2.0  # seconds between two progress writes of a delegated run
@@ -22,7 +22,7 @@ class Cancelled(BaseException):
     """The stream was closed; raised inside the step at its next progress, past every ``except Exception``."""
 
 
-def stream(work: Callable[[Report], Any]) -> Iterator[tuple[str, Any]]:
+def stream(work: Callable[[Progress], Any]) -> Iterator[tuple[str, Any]]:
     """Run ``work(progress)`` in a thread; yield ``("progress", (what, done, total))``, at the end ``("result", value)``.
 
     Closing the stream cancels the work at its next progress. So does leaving it unread for :data:`ABANDONED` seconds: the
@@ -61,7 +61,7 @@ def stream(work: Callable[[Report], Any]) -> Iterator[tuple[str, Any]]:
 
 
 @contextlib.contextmanager
-def terminal() -> Iterator[Report]:
+def terminal() -> Iterator[Progress]:
     """The progress callback that draws a bar for each thing done, where ``fo.config.show_progress_bars`` says so."""
     shown, bars = "", contextlib.ExitStack()
     bar: fo.ProgressBar | None = None
@@ -89,7 +89,7 @@ def terminal() -> Iterator[Report]:
         complete()
 
 
-def record(ctx) -> Report:
+def record(ctx) -> Progress:
     """The progress callback into a delegated run's record, which ``fiftyone delegated info`` shows; the App does not."""
 
     def progress(what: str, done: int, total: int) -> None:

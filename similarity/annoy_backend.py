@@ -12,6 +12,7 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
 
+from .data import samples as sm
 from .data.caches import identity
 from .data.freshness import clear_digests
 from .data.locks import lock
@@ -96,11 +97,11 @@ class AnnoySimilarity(Similarity):
 
     def rename(self, samples, key, new_key):
         """Move the index's files."""
-        IndexFolder.of(samples._dataset, key).rename(new_key)
+        IndexFolder.of(sm.dataset_of(samples), key).rename(new_key)
 
     def cleanup(self, samples, key):
         """Delete the index's files."""
-        IndexFolder.of(samples._dataset, key).delete()
+        IndexFolder.of(sm.dataset_of(samples), key).delete()
 
 
 class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
@@ -111,7 +112,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
     """
 
     def __init__(self, samples, config, brain_key, backend=None, build=False):
-        self._dataset = samples._dataset
+        self._dataset = sm.dataset_of(samples)
         self._settings = IndexSettings(config.embeddings_field, config.n_trees, config.search_k, config.seed)
         if brain_key is None:  # nobody could find its files again
             self._temporary = TemporaryDirectory(prefix="onlyone-", ignore_cleanup_errors=True)

@@ -6,13 +6,12 @@ Forms, Python calls, Brain configs, run records, the panel and the table of docs
 from dataclasses import dataclass
 from typing import Any
 
-from .declare import AUTO, REQUIRED, OptionError, Options, option
+from .declare import AUTO, OptionError, Options, option
 from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
 VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
-KEEP_FILES, TRASH = "keep", "trash"
 
 _FIELD = {
     "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
@@ -203,97 +202,3 @@ class UniqueOptions(KeepOptions, ClusterOptions, EmbedOptions):
     """Options of ``find_unique_samples``: those of embedding, clustering and keeping together."""
 
     embeddings_field: str = _written()
-
-
-EXPORT_FORMATS = (
-    "ImageDirectory",
-    "COCODetectionDataset",
-    "YOLOv5Dataset",
-    "CVATImageDataset",
-    "CSVDataset",
-    "FiftyOneDataset",
-    "ImageClassificationDirectoryTree",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportOptions(RunOptions):
-    """Options of ``write_report``."""
-
-    export_dir: str = option(REQUIRED, "Folder to write into; it must be new or empty", picks="folder")
-    price: float | None = option(None, "Price of annotating one picture, for the report's savings", minimum=0)
-    currency: str = option(
-        "USD", "Currency of the price", pattern=r".{1,12}", pattern_help="a short text", advanced=True
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions(ReportOptions):
-    """Options of ``export_deduplicated``."""
-
-    dataset_type: str = option("ImageDirectory", "Format of the export", choices=EXPORT_FORMATS)
-    label_field: str | None = option(None, "Label field to export; empty = no labels", picks="labels")
-    classes: tuple[str, ...] | None = option(
-        None,
-        "Classes in the order of their numbers (YOLO and COCO); empty = the dataset's list, or all that occur in it, sorted",
-        advanced=True,
-    )
-    media: str = option(
-        "copy",
-        "copy, symlink, or none: whether the pictures are copied, linked, or only named",
-        choices=("copy", "symlink", "none"),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldersOptions(RunOptions):
-    """Options of ``group_into_folders``."""
-
-    export_dir: str = option(REQUIRED, "Folder to write into; it must be new or empty", picks="folder")
-    media: str = option(
-        "copy",
-        "copy, hardlink or symlink: how a picture gets into its folder",
-        choices=("copy", "hardlink", "symlink"),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoveOptions(RunOptions):
-    """Options of ``remove_duplicates``."""
-
-    files: str = option(
-        KEEP_FILES,
-        "keep or trash: whether the files of removed samples stay where they are, or go to the system's trash",
-        choices=(KEEP_FILES, TRASH),
-    )
-    confirm: bool = option(
-        False,
-        "Remove them now; without it, only the plan is shown",
-        label="Yes, take these samples out of the dataset",
-    )
-    plan: str | None = option(
-        None,
-        "Name of the plan that was looked at: if the run was done again since, nothing is removed",
-        advanced=True,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RestoreOptions(RunOptions):
-    """Options of ``restore_removed``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeleteRunOptions(RunOptions):
-    """Options of ``delete_run``."""
-
-    confirm: bool = option(
-        False,
-        "Delete it now; without it, only the plan is shown",
-        label="Yes, delete this run's fields, tags, saved views and record",
-    )
-    plan: str | None = option(
-        None,
-        "Name of the plan that was looked at: if the run has changed since, nothing is deleted",
-        advanced=True,
-    )

@@ -4,28 +4,28 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-Report = Callable[[str, int, int], None]
-"""``report(what, done, total)``; may raise to cancel the step."""
+Progress = Callable[[str, int, int], None]
+"""``progress(activity, done, total)``; may raise to cancel the step."""
 
 
-def silent(what: str, done: int, total: int) -> None:
-    """Report to nobody."""
+def silent(activity: str, done: int, total: int) -> None:
+    """Tell nobody."""
 
 
-def about(report: Report, what: str) -> Callable[[int, int], None]:
-    """The ``progress(done, total)`` callback that engine functions take, reporting ``what``."""
-    return partial(report, what)
+def about(progress: Progress, activity: str) -> Callable[[int, int], None]:
+    """The ``progress(done, total)`` callback that engine functions take, naming the ``activity``."""
+    return partial(progress, activity)
 
 
-def throttled(report: Report, seconds: float) -> Report:
-    """Pass on what is new, and of the same thing one report in ``seconds``."""
+def throttled(progress: Progress, seconds: float) -> Progress:
+    """Pass on each new activity, and of the same one a call every ``seconds``."""
     last: dict[str, float] = {}
 
-    def sometimes(what: str, done: int, total: int) -> None:
+    def sometimes(activity: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if what not in last or now - last[what] >= seconds:
+        if activity not in last or now - last[activity] >= seconds:
             last.clear()
-            last[what] = now
-            report(what, done, total)
+            last[activity] = now
+            progress(activity, done, total)
 
     return sometimes

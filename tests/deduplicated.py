@@ -66,7 +66,9 @@ def keep_first(samples, **options):
 
 def delete_run(made, run_key="dedup", **options):
     """Delete a run."""
-    chosen = support.plugin("similarity.options").DeleteRunOptions(run_key=run_key, confirm=True, **options)
+    chosen = support.plugin("similarity.handover_options").DeleteRunOptions(
+        run_key=run_key, confirm=True, **options
+    )
     return support.plugin("similarity.steps.delete_run").delete_run(made, chosen)
 
 
@@ -94,7 +96,7 @@ def target(tmp_path):
 
 def export(samples, folder, report=None, **options):
     """Run the export step."""
-    chosen = support.plugin("similarity.options").ExportOptions(export_dir=str(folder), **options)
+    chosen = support.plugin("similarity.handover_options").ExportOptions(export_dir=str(folder), **options)
     step = support.plugin("similarity.steps.export").export
     return step(samples, chosen, report) if report else step(samples, chosen)
 

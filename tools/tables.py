@@ -4,24 +4,25 @@ import re
 import sys
 from pathlib import Path
 
-from similarity import options as declared
+from similarity import handover_options, options
+from similarity.declare import REQUIRED
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 
 STEPS = (
-    ("compute_embeddings", declared.EmbedOptions),
-    ("build_similarity_index", declared.IndexOptions),
-    ("sort_by_similarity", declared.SortOptions),
-    ("compare_samples", declared.CompareOptions),
-    ("sweep_thresholds", declared.SweepOptions),
-    ("cluster_duplicates", declared.ClusterOptions),
-    ("keep_first_per_cluster", declared.KeepOptions),
-    ("export_deduplicated", declared.ExportOptions),
-    ("group_into_folders", declared.FoldersOptions),
-    ("write_report", declared.ReportOptions),
-    ("remove_duplicates", declared.RemoveOptions),
-    ("restore_removed", declared.RestoreOptions),
-    ("delete_run", declared.DeleteRunOptions),
+    ("compute_embeddings", options.EmbedOptions),
+    ("build_similarity_index", options.IndexOptions),
+    ("sort_by_similarity", options.SortOptions),
+    ("compare_samples", options.CompareOptions),
+    ("sweep_thresholds", options.SweepOptions),
+    ("cluster_duplicates", options.ClusterOptions),
+    ("keep_first_per_cluster", options.KeepOptions),
+    ("export_deduplicated", handover_options.ExportOptions),
+    ("group_into_folders", handover_options.FoldersOptions),
+    ("write_report", handover_options.ReportOptions),
+    ("remove_duplicates", handover_options.RemoveOptions),
+    ("restore_removed", handover_options.RestoreOptions),
+    ("delete_run", handover_options.DeleteRunOptions),
 )
 
 
@@ -29,8 +30,8 @@ def options_table() -> str:
     """One table for all steps; an option that several steps share has one row."""
     users: dict[tuple[str, str], list[str]] = {}
     rows: dict[tuple[str, str], str] = {}
-    for operator, options in STEPS:
-        for option in options.declared():
+    for operator, step in STEPS:
+        for option in step.declared():
             key = (option.name, option.help)
             users.setdefault(key, []).append(operator)
             rows[key] = f"{_default(option.default)} | {option.help}"
@@ -41,7 +42,7 @@ def options_table() -> str:
 
 
 def _default(default: object) -> str:
-    if default in (None, declared.REQUIRED):
+    if default in (None, REQUIRED):
         return "" if default is None else "(required)"
     return f"`{default}`"
 

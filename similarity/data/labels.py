@@ -10,6 +10,8 @@ from .vectors import vector_fields
 
 Samples = fo.core.collections.SampleCollection
 
+LISTS = fol._HasLabelList  # the labels that hold a list of labels
+
 _PRIVATE = "onlyone_"  # begins the keys that OnlyOne writes into the info and the samples of its own datasets
 
 
@@ -22,13 +24,21 @@ def label_type(samples: Samples, name: str) -> type[fol.Label] | None:
 def labels_path(samples: Samples, name: str) -> str:
     """Path of the single labels of a label field: ``truth.detections``, or ``truth`` where it holds one label."""
     kind = label_type(samples, name)
-    return f"{name}.{kind._LABEL_LIST_FIELD}" if issubclass(kind, fol._HasLabelList) else name
+    return f"{name}.{kind._LABEL_LIST_FIELD}" if issubclass(kind, LISTS) else name
 
 
 def class_path(samples: Samples, name: str) -> str:
     """Path of the classes of a label field, or of the values of a regression."""
     key = "value" if issubclass(label_type(samples, name), fol.Regression) else "label"
     return f"{labels_path(samples, name)}.{key}"
+
+
+def labelled(samples: Samples, name: str) -> list[str]:
+    """Ids of the samples that have a label in a field; an empty list of labels is none."""
+    kind = label_type(samples, name)
+    if kind is not None and issubclass(kind, LISTS):
+        return samples.match(fo.ViewField(labels_path(samples, name)).length() > 0).values("id")
+    return samples.exists(name).values("id")
 
 
 def classes(samples: Samples, name: str | None) -> list[str]:
@@ -42,7 +52,7 @@ def classes(samples: Samples, name: str | None) -> list[str]:
     declared = (name and samples.classes.get(name)) or samples.default_classes
     if declared or name is None:
         return list(declared or [])
-    return sorted(filter(None, sm.everything(samples._dataset).distinct(class_path(samples, name))))
+    return sorted(filter(None, sm.everything(sm.dataset_of(samples)).distinct(class_path(samples, name))))
 
 
 def without_class(samples: Samples, name: str) -> fo.DatasetView:

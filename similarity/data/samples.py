@@ -29,6 +29,11 @@ _ORDERING = (
 _ORDERING_IF_ASKED = (fos.Select, fos.SelectBy, fos.SelectGroups)
 
 
+def dataset_of(samples: fo.core.collections.SampleCollection) -> fo.Dataset:
+    """The dataset that a view is of, or the dataset itself."""
+    return samples._dataset
+
+
 def everything(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
     """All pictures of a dataset, of every slice if it is grouped: what writes and saved views go through."""
     if dataset.media_type == fom.GROUP:

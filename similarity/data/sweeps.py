@@ -18,7 +18,7 @@ from ..engine.forest_files import file_version
 from ..engine.sweep import Sweep, sweep
 from ..engine.vectors import between, percent
 from ..options import SweepOptions
-from ..progress import Report, about
+from ..progress import Progress, about
 from ..result import Skipped
 from . import caches
 from .files import written_beside
@@ -54,7 +54,7 @@ class StoredSweep:
     cover_kept: np.ndarray
 
 
-def stored(dataset: fo.Dataset, vectors: Vectors, options: SweepOptions, progress: Report) -> StoredSweep:
+def stored(dataset: fo.Dataset, vectors: Vectors, options: SweepOptions, progress: Progress) -> StoredSweep:
     """The sweep of these vectors: remembered, from its file, or computed and kept."""
     key = row_digest(vectors)
     found = load(dataset, options, key)
@@ -78,7 +78,7 @@ def with_cover(
     found: StoredSweep,
     vectors: Vectors,
     grid: np.ndarray,
-    progress: Report,
+    progress: Progress,
 ) -> StoredSweep:
     """The stored sweep with what is kept with cover at each eps of a grid; counted once, then kept with it."""
     if len(found.cover_eps):

@@ -12,7 +12,7 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 from bson import ObjectId
 
-from ..progress import Report
+from ..progress import Progress
 from . import locks
 from .embeddings import file_mark
 
@@ -36,7 +36,7 @@ def require() -> None:
 def plan(
     marks: Mapping[str, str | None],
     leaving: Iterable[tuple[fo.Dataset, Collection[str]]],
-    progress: Report,
+    progress: Progress,
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Which files may go to the trash.
 
@@ -64,7 +64,7 @@ def plan(
     return sizes, left
 
 
-def send(paths: Iterable[str], progress: Report) -> dict[str, str]:
+def send(paths: Iterable[str], progress: Progress) -> dict[str, str]:
     """Move files to the trash.
 
     Returns:
@@ -85,7 +85,7 @@ def send(paths: Iterable[str], progress: Report) -> dict[str, str]:
 
 
 def _users(
-    wanted: set[Inode], leaving: Mapping[ObjectId, Collection[ObjectId]], progress: Report
+    wanted: set[Inode], leaving: Mapping[ObjectId, Collection[ObjectId]], progress: Progress
 ) -> dict[Inode, str]:
     """Find the files among ``wanted`` that a sample of any dataset names, each with the name of such a dataset.
 

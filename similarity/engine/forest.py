@@ -49,7 +49,7 @@ class Forest:
     def __init__(self, vectors: Matrix, trees: Any, facts: ForestFacts):
         self.vectors = vectors
         self.facts = facts
-        self._trees = trees
+        self.trees = trees
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -57,7 +57,7 @@ class Forest:
     @property
     def exact(self) -> bool:
         """Whether every query is answered without Annoy; ``facts.reason`` says why."""
-        return self._trees is None
+        return self.trees is None
 
     @cached_property
     def _lengths(self) -> NDArray[np.floating[Any]]:
@@ -130,7 +130,7 @@ class Forest:
         self, query: NDArray[Any], size: int, permitted: int, allowed: NDArray[np.bool_] | None
     ) -> Rows | None:
         """Return at least ``size`` permitted rows, or None where Annoy would have to return half of all."""
-        if self._trees is None:
+        if self.trees is None:
             return None
         unit = vec.normalise(query[np.newaxis])[0]
         wanted = -(-size * len(self) // permitted) + _SPARE
@@ -147,7 +147,7 @@ class Forest:
         """Ask Annoy, visiting in proportion as many items as for the ten neighbors it was tuned for."""
         visited = self.facts.search_k * max(1.0, wanted / (_NEIGHBORS + _SPARE))
         visited = min(int(visited), len(self) * self.facts.n_trees)
-        return np.array(self._trees.get_nns_by_vector(unit, wanted, search_k=visited), dtype=np.int64)
+        return np.array(self.trees.get_nns_by_vector(unit, wanted, search_k=visited), dtype=np.int64)
 
 
 def build(
@@ -251,7 +251,7 @@ def _tuned(forest: Forest) -> ForestFacts:
     limits = farthest(Forest(forest.vectors, None, facts)) + _TIE
     tried = facts if facts.search_k != -1 else replace(facts, search_k=facts.n_trees * (_NEIGHBORS + _SPARE))
     while True:
-        hits = farthest(Forest(forest.vectors, forest._trees, tried)) <= limits
+        hits = farthest(Forest(forest.vectors, forest.trees, tried)) <= limits
         tried = replace(tried, recall=float(np.mean(hits)))
         all_visited = tried.search_k >= facts.count * facts.n_trees
         if facts.search_k != -1 or tried.recall >= _TARGET_RECALL or all_visited:

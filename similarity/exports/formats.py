@@ -10,7 +10,7 @@ import fiftyone.core.labels as fol
 
 from ..data import labels
 from ..data import samples as sm
-from ..options import ExportOptions
+from ..handover_options import ExportOptions
 from ..result import count
 from . import cvat
 from .manifest import Row
@@ -29,7 +29,7 @@ _HOLDS = {
     COCO: (fol.Classification, *_SHAPES),
     YOLO: (fol.Classification, fol.Detection, fol.Detections, fol.Polyline, fol.Polylines),
     CVAT: (fol.Classification, fol.Classifications, *_SHAPES),
-    CSV: (*_SINGLE, fol.Regression, fol._HasLabelList),
+    CSV: (*_SINGLE, fol.Regression, labels.LISTS),
     FIFTYONE: (fol.Label,),
     TREE: (fol.Classification,),
     PICTURES: (),

@@ -17,22 +17,22 @@ import fiftyone.utils.yolo as fouy
 import yaml
 
 from ..data import labels
-from ..options import ExportOptions
-from ..progress import Report
+from ..handover_options import ExportOptions
+from ..progress import Progress
 from .cvat import CVATExporter
 from .formats import CSV, CVAT, FIFTYONE, PICTURES, TREE, YOLO, YOLO_DATA, Content, picture_folder
 from .manifest import write_csv
 from .media import NONE
 
 
-def write_labels(content: Content, folder: Path, options: ExportOptions, progress: Report) -> None:
+def write_labels(content: Content, folder: Path, options: ExportOptions, progress: Progress) -> None:
     """Write everything of the format but the pictures and masks, which are in the folder already."""
     write = {FIFTYONE: _write_fiftyone, CSV: _write_csv}.get(options.dataset_type, _write_shapes)
     if options.dataset_type not in (PICTURES, TREE):
         write(content, folder, options, progress)
 
 
-def _write_shapes(content: Content, folder: Path, options: ExportOptions, progress: Report) -> None:
+def _write_shapes(content: Content, folder: Path, options: ExportOptions, progress: Progress) -> None:
     """Give an exporter each sample's picture in the export, its labels, and its size where that is asked for."""
     exporter = _exporter(content, folder, options)
     wanted = dict(content.pictures)
@@ -91,7 +91,7 @@ def _write_yaml(folder: Path, classes: Sequence[str]) -> None:
     (folder / "dataset.yaml").write_text(yaml.safe_dump(described, allow_unicode=True), encoding="utf-8")
 
 
-def _write_csv(content: Content, folder: Path, options: ExportOptions, progress: Report) -> None:
+def _write_csv(content: Content, folder: Path, options: ExportOptions, progress: Progress) -> None:
     """Write a line for each sample; FiftyOne's exporter takes the pictures' names from the samples."""
     progress("Writing the labels", 0, 1)
     header, paths = ["id", "filepath"], ["id", "filepath"]
@@ -110,7 +110,7 @@ def _cell(value: Any) -> Any:
     return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _write_fiftyone(content: Content, folder: Path, options: ExportOptions, progress: Report) -> None:
+def _write_fiftyone(content: Content, folder: Path, options: ExportOptions, progress: Progress) -> None:
     """Write FiftyOne's own format with its exporter, then name the pictures and masks as they are in the folder."""
     kept = content.kept
     fields = labels.portable_fields(kept, options.label_field)

@@ -66,9 +66,9 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
     Raises:
         ValueError: if a dropped sample's kept one is not in the dataset any more
     """
-    names, results = runs.Names(run_key), runs.load_results(samples._dataset, run_key)
+    names, results = runs.Names(run_key), runs.load_results(sm.dataset_of(samples), run_key)
     # Not samples that were merged in from a dataset with a run of the same key.
-    members = set(runs.step_results(samples._dataset, run_key, CLUSTER)["ids"])
+    members = set(runs.step_results(sm.dataset_of(samples), run_key, CLUSTER)["ids"])
     reasons = {i: reason for step in results.values() for i, reason in step.get("skipped", {}).items()}
     decisions = (names.kept, names.kept_id, names.similarity) if decided else ()
     rows = []
@@ -81,7 +81,7 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
             rows.append(Row(sample_id, path, None, None, None, status, reasons.get(sample_id, reason)))
         else:
             rows.append(Row(sample_id, path, cluster, kept_id, similarity, status, reason))
-    _check_kept_ones(samples._dataset, names, {row.kept_id for row in rows if row.status == DROPPED})
+    _check_kept_ones(sm.dataset_of(samples), names, {row.kept_id for row in rows if row.status == DROPPED})
     return rows
 
 

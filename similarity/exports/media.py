@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..progress import Report
+from ..progress import Progress
 from ..result import count
 from .targets import Target
 
@@ -87,7 +87,7 @@ def check(paths: Iterable[str], target: Target, media: str) -> None:
         target.check_space(size)
 
 
-def place(files: Sequence[tuple[str, Path]], media: str, progress: Report) -> None:
+def place(files: Sequence[tuple[str, Path]], media: str, progress: Progress) -> None:
     """Copy or link files, and make the folders that they go into.
 
     Args:

@@ -14,8 +14,8 @@ from ..data import samples as sm
 from ..data.files import files
 from ..engine.clusters import NOISE
 from ..engine.neighbors import reach
-from ..options import ReportOptions
-from ..progress import Report
+from ..handover_options import ReportOptions
+from ..progress import Progress
 from . import manifest, report_page
 from .manifest import DROPPED, KEPT, SKIPPED, ClusterRow, Row
 
@@ -26,7 +26,7 @@ Samples = fo.core.collections.SampleCollection
 
 
 def write_report(
-    samples: Samples, rows: Sequence[Row], options: ReportOptions, folder: Path, progress: Report
+    samples: Samples, rows: Sequence[Row], options: ReportOptions, folder: Path, progress: Progress
 ) -> None:
     """Write ``report.html``, ``report.json``, ``manifest.csv``, ``clusters.csv`` and ``clusters.json`` into a folder.
 
@@ -52,7 +52,7 @@ def _figures(
     samples: Samples, rows: Sequence[Row], clusters: Sequence[ClusterRow], options: ReportOptions
 ) -> dict[str, Any]:
     """Everything that the report says, as plain JSON values; time stamps apart, the same for the same samples."""
-    dataset, record = samples._dataset, runs.load(samples._dataset, options.run_key)
+    dataset, record = sm.dataset_of(samples), runs.load(sm.dataset_of(samples), options.run_key)
     clustering, keeping = record["steps"]["cluster"], record["steps"]["keep"]
     results = runs.load_results(dataset, options.run_key)
     metric = clustering["options"]["metric"]

@@ -19,7 +19,7 @@ from ..engine.clusters import NOISE
 from ..engine.sweep import check_min_samples, eps_for_target
 from ..engine.vectors import percent as similarity_percent
 from ..options import AUTO, ClusterOptions
-from ..progress import Report, about, silent
+from ..progress import Progress, about, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
 from ..workflow import CLUSTER
 
@@ -106,7 +106,7 @@ class ClusterResult(Result):
 
 
 def cluster(
-    samples: fo.core.collections.SampleCollection, options: ClusterOptions, progress: Report = silent
+    samples: fo.core.collections.SampleCollection, options: ClusterOptions, progress: Progress = silent
 ) -> ClusterResult:
     """Cluster the samples' vectors and write the labels.
 
@@ -117,7 +117,7 @@ def cluster(
         WouldShrink: if the run would lose samples, and it was not confirmed
         Busy: if another operator is at work on the run
     """
-    dataset = samples._dataset
+    dataset = sm.dataset_of(samples)
     if options.target is not None:
         check_min_samples(options.min_samples)
     with lock(dataset, f"run-{options.run_key}"):
@@ -158,7 +158,7 @@ def refuse_shrinking(samples: fo.core.collections.SampleCollection, options: Clu
         WouldShrink: if samples of the run are not among ``samples``, and ``confirm`` is off
         ValueError: if it is on, and the ``plan`` that was looked at is another one
     """
-    dataset, run_key, field = samples._dataset, options.run_key, runs.Names(options.run_key).cluster
+    dataset, run_key, field = sm.dataset_of(samples), options.run_key, runs.Names(options.run_key).cluster
     if not runs.owns_field(dataset, run_key, field):
         return
     members = sm.everything(dataset).exists(field).values("id")
@@ -183,11 +183,11 @@ def _choose_eps(
     samples: fo.core.collections.SampleCollection,
     vectors: Vectors,
     options: ClusterOptions,
-    progress: Report,
+    progress: Progress,
 ) -> tuple[float, str]:
     """The eps to use, and why."""
     if options.target is not None:
-        swept = sweeps.stored(samples._dataset, vectors, options, progress).sweep
+        swept = sweeps.stored(sm.dataset_of(samples), vectors, options, progress).sweep
         wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
         return eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}"
@@ -240,7 +240,7 @@ def _write(
     ids: list[str],
     labels: np.ndarray,
     result: ClusterResult,
-    progress: Report,
+    progress: Progress,
 ) -> None:
     names = runs.Names(options.run_key)
     runs.clear(dataset, options.run_key, names.fields, names.tags, names.views)

@@ -13,7 +13,7 @@ from ..data.vectors import read_vectors
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
 from ..options import CompareOptions
-from ..progress import Report, silent
+from ..progress import Progress, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 
 MOST = 50  # samples: 1,225 pairs, more than anybody reads
@@ -72,7 +72,7 @@ class CompareResult(Result):
 def compare(
     samples: fo.core.collections.SampleCollection,
     options: CompareOptions,
-    report: Report = silent,
+    progress: Progress = silent,
     selected: Sequence[str] = (),
 ) -> CompareResult:
     """Compare the selected samples, or all samples of a small view, pair by pair.
@@ -80,7 +80,7 @@ def compare(
     Raises:
         ValueError: if there are fewer than two, or more than 50
     """
-    samples._dataset.reload()  # another process may have written the vectors
+    sm.dataset_of(samples).reload()  # another process may have written the vectors
     samples = sm.flat(samples)
     if selected:
         samples = samples.select(list(selected), ordered=True)
@@ -89,7 +89,7 @@ def compare(
         raise ValueError(
             f"compare_samples takes 2 to {MOST} samples, got {total:,}: select that many in the grid"
         )
-    report("Comparing", 0, 1)
+    progress("Comparing", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)
     ids = vectors.ids
     rows = list(combinations(range(len(vectors.ids)), 2))
@@ -102,5 +102,5 @@ def compare(
         samples=total,
         pairs=pairs,
         skipped=vectors.skipped,
-        files=files(samples._dataset, [*ids, *vectors.skipped]),
+        files=files(sm.dataset_of(samples), [*ids, *vectors.skipped]),
     )

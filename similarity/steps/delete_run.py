@@ -11,8 +11,8 @@ from ..data import archive, locks, runs, saved_views
 from ..data import samples as sm
 from ..data.locks import lock
 from ..data.seals import json_digest
-from ..options import DeleteRunOptions
-from ..progress import Report, silent
+from ..handover_options import DeleteRunOptions
+from ..progress import Progress, silent
 from ..result import Result, count
 
 
@@ -74,7 +74,7 @@ class DeleteRunResult(Result):
 
 
 def delete_run(
-    samples: fo.core.collections.SampleCollection, options: DeleteRunOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: DeleteRunOptions, progress: Progress = silent
 ) -> DeleteRunResult:
     """Plan the deletion of a run or, if confirmed, carry it out.
 
@@ -85,10 +85,10 @@ def delete_run(
         ValueError: if there is no such run, it is not one of ours, or it was done again since the plan
         Busy: if another operator is at work on the run
     """
-    dataset, run_key = samples._dataset, options.run_key
+    dataset, run_key = sm.dataset_of(samples), options.run_key
     with contextlib.ExitStack() as held:
         held.enter_context(lock(dataset, f"run-{run_key}"))
-        report("Looking at the run", 0, 2)
+        progress("Looking at the run", 0, 2)
         written_as = runs.written_as(dataset, run_key) if dataset.has_run(run_key) else run_key
         if written_as != run_key:
             held.enter_context(lock(dataset, f"run-{written_as}"))
@@ -99,7 +99,7 @@ def delete_run(
                 "the new plan first"
             )
         if options.confirm:
-            report("Deleting the run", 1, 2)
+            progress("Deleting the run", 1, 2)
             _delete(dataset, result)
         return result
 

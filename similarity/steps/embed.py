@@ -15,7 +15,7 @@ from ..data.locks import lock
 from ..data.readings import readings
 from ..engine import images, vgg16
 from ..options import EmbedOptions
-from ..progress import Report, silent
+from ..progress import Progress, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 
 FLUSH = 256  # samples between two writes: about ten seconds of work that a killed worker can lose
@@ -72,7 +72,7 @@ class EmbedResult(Result):
 
 
 def embed(
-    samples: fo.core.collections.SampleCollection, options: EmbedOptions, progress: Report = silent
+    samples: fo.core.collections.SampleCollection, options: EmbedOptions, progress: Progress = silent
 ) -> EmbedResult:
     """Embed what is missing or has changed, and write it as it goes.
 
@@ -81,10 +81,10 @@ def embed(
         vgg16.WeightsUnavailable: if the weights cannot be had
         Busy: if another embedding of the same field is under way
     """
-    with lock(samples._dataset, f"field-{options.embeddings_field}"):
+    with lock(sm.dataset_of(samples), f"field-{options.embeddings_field}"):
         started = time.monotonic()
         samples = sm.flat(samples)
-        dataset, names = samples._dataset, FieldNames(options.embeddings_field)
+        dataset, names = sm.dataset_of(samples), FieldNames(options.embeddings_field)
         embeddings.refuse_foreign(dataset, names)
         paths = dict(zip(*sm.read(samples, "filepath"), strict=True))
         digests, stale = _look(samples, names, paths, options.recompute)
@@ -151,7 +151,9 @@ def _look(
     Returns:
         the digests of the embedded files, and the ids of the samples whose file must be read
     """
-    if again or not all(samples._dataset.has_sample_field(name) for name in (names.vectors, *names.beside)):
+    if again or not all(
+        sm.dataset_of(samples).has_sample_field(name) for name in (names.vectors, *names.beside)
+    ):
         return {}, list(paths)
     ids, digests, marks = sm.read(samples, names.digest, names.file)
     vectorless = set(samples.exists(names.vectors, False).values("id"))
@@ -201,7 +203,7 @@ def _write_each(
     stream: Iterable[tuple[_Item, np.ndarray | None]],
     tally: _Tally,
     total: int,
-    progress: Report,
+    progress: Progress,
 ) -> None:
     """Write what comes out of the model, 256 samples at a time."""
     pending: dict[str, dict[str, Any]] = {}

@@ -12,8 +12,8 @@ from ..exports import formats, manifest, media, targets
 from ..exports.labels import write_labels
 from ..exports.manifest import Row
 from ..exports.report import write_report
-from ..options import ExportOptions
-from ..progress import Report, silent
+from ..handover_options import ExportOptions
+from ..progress import Progress, silent
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
 from ..workflow import KEEP
 
@@ -76,7 +76,7 @@ class ExportResult(Result):
         return "\n".join(lines)
 
 
-def export(samples: Samples, options: ExportOptions, progress: Report = silent) -> ExportResult:
+def export(samples: Samples, options: ExportOptions, progress: Progress = silent) -> ExportResult:
     """Write the kept ones of the samples, a manifest of all of them, the clusters and the report.
 
     The folder appears when everything is in it. The samples are not changed.
@@ -87,8 +87,8 @@ def export(samples: Samples, options: ExportOptions, progress: Report = silent) 
         Busy: if another operator is at work on the run
     """
     samples = sm.flat(samples)
-    with lock(samples._dataset, f"run-{options.run_key}"):
-        runs.require(samples._dataset, options.run_key, KEEP)
+    with lock(sm.dataset_of(samples), f"run-{options.run_key}"):
+        runs.require(sm.dataset_of(samples), options.run_key, KEEP)
         progress("Checking", 0, 1)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key)

@@ -12,8 +12,8 @@ from ..data.locks import lock
 from ..engine.clusters import NOISE
 from ..exports import manifest, media, targets
 from ..exports.manifest import KEPT, SKIPPED, Row
-from ..options import FoldersOptions
-from ..progress import Report, silent
+from ..handover_options import FoldersOptions
+from ..progress import Progress, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 from ..workflow import CLUSTER, KEEP
 
@@ -70,7 +70,7 @@ class FoldersResult(Result):
         return "\n".join(lines)
 
 
-def folders(samples: Samples, options: FoldersOptions, progress: Report = silent) -> FoldersResult:
+def folders(samples: Samples, options: FoldersOptions, progress: Progress = silent) -> FoldersResult:
     """Write a folder for each cluster, one for the samples in none, one for the skipped ones, and a manifest.
 
     The folder appears when everything is in it. The samples are not changed.
@@ -81,9 +81,9 @@ def folders(samples: Samples, options: FoldersOptions, progress: Report = silent
         Busy: if another operator is at work on the run
     """
     samples = sm.flat(samples)
-    with lock(samples._dataset, f"run-{options.run_key}"):
-        decided = runs.is_finished(runs.load(samples._dataset, options.run_key), KEEP)
-        runs.require(samples._dataset, options.run_key, KEEP if decided else CLUSTER)
+    with lock(sm.dataset_of(samples), f"run-{options.run_key}"):
+        decided = runs.is_finished(runs.load(sm.dataset_of(samples), options.run_key), KEEP)
+        runs.require(sm.dataset_of(samples), options.run_key, KEEP if decided else CLUSTER)
         progress("Checking", 0, 1)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key, decided)

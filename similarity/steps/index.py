@@ -13,7 +13,7 @@ from ..data.files import files
 from ..data.locks import lock
 from ..data.vectors import check_vector_field, read_vectors
 from ..options import IndexOptions
-from ..progress import Report, silent
+from ..progress import Progress, silent
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table
 
 BACKEND = "annoy"
@@ -61,7 +61,7 @@ class IndexResult(Result):
 
 
 def index(
-    samples: fo.core.collections.SampleCollection, options: IndexOptions, report: Report = silent
+    samples: fo.core.collections.SampleCollection, options: IndexOptions, progress: Progress = silent
 ) -> IndexResult:
     """Build the index over the vectors of the samples' dataset; an earlier one of ours with the key is replaced.
 
@@ -71,12 +71,12 @@ def index(
         ValueError: if the field does not do, or the brain key is somebody else's
         Busy: if another operator is at work on the index
     """
-    dataset, started = samples._dataset, time.monotonic()
+    dataset, started = sm.dataset_of(samples), time.monotonic()
     with lock(dataset, f"brain-{options.brain_key}"):
         sm.flat(samples)
         _refuse_foreign(dataset, options.brain_key)
         check_vector_field(dataset, options.embeddings_field)
-        report("Building the index", 0, 1)
+        progress("Building the index", 0, 1)
         status = _build(dataset, options).status
         return IndexResult(
             brain_key=options.brain_key,

@@ -19,7 +19,7 @@ from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
 from ..engine.neighbors import reach
 from ..options import KeepOptions
-from ..progress import Report, about, silent
+from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
 from .cluster import large_cluster_warning
@@ -50,7 +50,7 @@ class _Members:
 
 
 def keep(
-    samples: fo.core.collections.SampleCollection, options: KeepOptions, progress: Report = silent
+    samples: fo.core.collections.SampleCollection, options: KeepOptions, progress: Progress = silent
 ) -> KeepResult:
     """Decide which samples stand for which, and write it.
 
@@ -58,7 +58,7 @@ def keep(
         ValueError: if the run is missing, or its vectors or samples have changed since; the message says what to run again
         Busy: if another operator is at work on the run
     """
-    dataset, run_key, owned = samples._dataset, options.run_key, _owned(options.run_key)
+    dataset, run_key, owned = sm.dataset_of(samples), options.run_key, _owned(options.run_key)
     with lock(dataset, f"run-{run_key}"):
         samples = sm.flat(samples)
         clustering = runs.require(dataset, run_key, CLUSTER)
@@ -93,7 +93,7 @@ def _members(
 ) -> _Members:
     """The view's samples that are in the run, with the vectors that were clustered."""
     cluster, metric = runs.Names(options.run_key).cluster, clustering["options"]["metric"]
-    vectors = _clustered(samples._dataset, options.run_key, clustering)
+    vectors = _clustered(sm.dataset_of(samples), options.run_key, clustering)
     ids, labels = sm.read(samples, cluster)
     skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in zip(ids, labels, strict=True) if label is None}
     ids = [i for i in ids if i not in skipped]

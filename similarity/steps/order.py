@@ -11,6 +11,7 @@ import fiftyone.core.labels as fol
 import numpy as np
 
 from ..data import samples as sm
+from ..data.labels import labelled
 from ..engine import keepers as engine_keepers
 from ..options import MEDOID, PIXELS, VIEW_ORDER, KeepOptions
 
@@ -119,12 +120,12 @@ def protected(
     Raises:
         ValueError: if a field of ``protect_fields`` does not exist, or no sample has a tag of ``protect_tags``
     """
-    samples, guarded = sm.everything(samples._dataset), set()
+    samples, guarded = sm.everything(sm.dataset_of(samples)), set()
     for field in options.protect_fields or ():
         if samples.get_field(field) is None:
-            labels = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
-            raise ValueError(f"protect_fields: the field {field!r} does not exist ({_alike(field, labels)})")
-        guarded.update(_with_labels(samples, field))
+            present = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
+            raise ValueError(f"protect_fields: the field {field!r} does not exist ({_alike(field, present)})")
+        guarded.update(labelled(samples, field))
     if options.protect_tags:
         guarded.update(samples.match_tags(_tags(samples, options.protect_tags)).values("id"))
     return np.array([sample_id in guarded for sample_id in ids], dtype=bool)
@@ -139,14 +140,6 @@ def _tags(samples: fo.core.collections.SampleCollection, wanted: Sequence[str]) 
         if tag not in known and not any(tag in parts[of] for of in whole):
             raise ValueError(f"protect_tags: no sample has the tag {tag!r} ({_alike(tag, known)})")
     return [tag for tag in known if tag in wanted or tag in whole]
-
-
-def _with_labels(samples: fo.core.collections.SampleCollection, field: str) -> list[str]:
-    """Ids of the samples that have a label in a field; an empty list of labels is none."""
-    kind = getattr(samples.get_field(field), "document_type", None)
-    if kind is not None and issubclass(kind, fol._HasLabelList):
-        return samples.match(fo.ViewField(f"{field}.{kind._LABEL_LIST_FIELD}").length() > 0).values("id")
-    return samples.exists(field).values("id")
 
 
 def _alike(name: str, known: Iterable[str]) -> str:

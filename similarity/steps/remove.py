@@ -18,8 +18,8 @@ from ..data.labels import labels_path
 from ..data.locks import lock
 from ..data.vectors import check_vector_field
 from ..exports.targets import size
-from ..options import TRASH, RemoveOptions
-from ..progress import Report, silent
+from ..handover_options import TRASH, RemoveOptions
+from ..progress import Progress, silent
 from ..result import (
     Result,
     Skipped,
@@ -137,7 +137,7 @@ class RemoveResult(Result):
 
 
 def remove(
-    samples: fo.core.collections.SampleCollection, options: RemoveOptions, progress: Report = silent
+    samples: fo.core.collections.SampleCollection, options: RemoveOptions, progress: Progress = silent
 ) -> RemoveResult:
     """Plan the removal of what a run left out or, if confirmed, carry it out.
 
@@ -149,7 +149,7 @@ def remove(
         ValueError: if the run is not finished, was done again since the plan, or samples cannot be archived
         Busy: if another operator is at work on the run, or removes samples of the dataset
     """
-    dataset, run_key = samples._dataset, options.run_key
+    dataset, run_key = sm.dataset_of(samples), options.run_key
     # The second lock is for two runs of which each keeps what the other drops.
     with lock(dataset, f"run-{run_key}"), lock(dataset, "removal"):
         plan, checks, files_compared = _require(dataset, options)
@@ -216,7 +216,7 @@ def _each_batch(
     checks: Checks,
     strangers: set[str],
     options: RemoveOptions,
-    progress: Report,
+    progress: Progress,
 ) -> tuple[dict[str, str], Skipped]:
     """Check the samples that the run leaves out and, if confirmed, move them, batch by batch.
 
@@ -267,7 +267,7 @@ def _trash(
     strangers: set[str],
     gone: Mapping[str, str],
     options: RemoveOptions,
-    progress: Report,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Move the files of all removed samples of the run to the trash, or find out which would be; part of the result."""
     leaving: list[tuple[fo.Dataset, Collection[str]]] = [(dataset, gone)]

@@ -9,8 +9,8 @@ from ..data import samples as sm
 from ..data.locks import lock
 from ..exports import manifest, targets
 from ..exports.report import write_report
-from ..options import ReportOptions
-from ..progress import Report, silent
+from ..handover_options import ReportOptions
+from ..progress import Progress, silent
 from ..result import Result, percent
 from ..workflow import KEEP
 
@@ -43,7 +43,7 @@ class ReportResult(Result):
 
 
 def report(
-    samples: fo.core.collections.SampleCollection, options: ReportOptions, progress: Report = silent
+    samples: fo.core.collections.SampleCollection, options: ReportOptions, progress: Progress = silent
 ) -> ReportResult:
     """Write ``report.html``, one file that needs nothing beside itself, and its figures, manifest and clusters.
 
@@ -54,8 +54,8 @@ def report(
         Busy: if another operator is at work on the run
     """
     samples = sm.flat(samples)
-    with lock(samples._dataset, f"run-{options.run_key}"):
-        runs.require(samples._dataset, options.run_key, KEEP)
+    with lock(sm.dataset_of(samples), f"run-{options.run_key}"):
+        runs.require(sm.dataset_of(samples), options.run_key, KEEP)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key)
         with target.writing() as folder:

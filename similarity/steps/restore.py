@@ -12,8 +12,8 @@ from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.files import files
 from ..data.locks import lock
-from ..options import RestoreOptions
-from ..progress import Report, silent
+from ..handover_options import RestoreOptions
+from ..progress import Progress, silent
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table, view_field
 
 _TWICE = "the dataset has a sample of this id, brought back by hand; this one stays in the archive"
@@ -103,7 +103,7 @@ class _Stale:
 def restore(
     samples: fo.core.collections.SampleCollection,
     options: RestoreOptions,
-    progress: Report = silent,
+    progress: Progress = silent,
     *,
     selected: Sequence[str] = (),
 ) -> RestoreResult:
@@ -122,8 +122,8 @@ def restore(
             because of its media type or a field's type or name; nothing has been written then
         Busy: if another operator is at work on the run
     """
-    opened = ar.opened(samples._dataset)
-    dataset = opened.source if opened else samples._dataset
+    opened = ar.opened(sm.dataset_of(samples))
+    dataset = opened.source if opened else sm.dataset_of(samples)
     run_key = opened.run_key if opened else options.run_key
     with lock(dataset, f"run-{run_key}"):
         archive = ar.find(dataset, run_key)

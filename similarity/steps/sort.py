@@ -5,30 +5,17 @@ from dataclasses import dataclass
 from itertools import islice
 
 import fiftyone as fo
-import fiftyone.core.stages as fos
 import numpy as np
 
 from .. import load_index
 from ..data import samples as sm
-from ..data import saved_views
 from ..data.files import files, short_names
 from ..data.locks import lock
 from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
 from ..options import SortOptions
-from ..progress import Report, silent
+from ..progress import Progress, silent
 from ..result import Result, count, view_field
-
-# Stages that mean the same on more samples: a person may add them to what a search found.
-_NARROWING = (
-    fos.Exists,
-    fos.FilterField,
-    fos.FilterLabels,
-    fos.Match,
-    fos.MatchLabels,
-    fos.MatchTags,
-    fos.SortBy,
-)
 
 LISTED = 25  # of the found samples, in the table
 
@@ -77,7 +64,7 @@ class SortResult(Result):
 def sort(
     samples: fo.core.collections.SampleCollection,
     options: SortOptions,
-    report: Report = silent,
+    progress: Progress = silent,
     selected: Sequence[str] = (),
     content: bytes | None = None,
 ) -> SortResult:
@@ -93,14 +80,14 @@ def sort(
             somebody else's
         Busy: if another search is writing the same field
     """
-    dataset, picture = samples._dataset, content if content is not None else options.picture
+    dataset, picture = sm.dataset_of(samples), content if content is not None else options.picture
     if not selected and picture is None:
         raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
     with lock(dataset, f"field-{options.similarity_field}"):
         samples = sm.flat(samples)
         _refuse_foreign(dataset, options.similarity_field)
         found_index = load_index(dataset, options.brain_key)
-        report("Searching", 0, 2)
+        progress("Searching", 0, 2)
         query = list(selected)
         if picture is not None:
             query = embed_like(dataset, found_index.config.embeddings_field, picture)
@@ -108,7 +95,7 @@ def sort(
         nearest = found_index.nearest(query, options.k, within_ids=within)
         status = found_index.status
         neighbors = {sample_id: similarity_percent(distance) for sample_id, distance in nearest}
-        report("Writing the similarities", 1, 2)
+        progress("Writing the similarities", 1, 2)
         _write(dataset, options.similarity_field, neighbors)
         return SortResult(
             brain_key=options.brain_key,
@@ -120,33 +107,6 @@ def sort(
             files=files(dataset, list(neighbors)[:LISTED]),
             view=samples.select(list(neighbors), ordered=True),
         )
-
-
-def searched(view: fo.DatasetView) -> fo.DatasetView:
-    """The view that a search showed its results of, with the filters that a person has added since; or the view itself.
-
-    What a search leaves, ours or FiftyOne's, is an ordered selection. One that is saved as a view was not left by a
-    search, and is itself what is searched.
-    """
-    stages, added = list(view._stages), []
-    kept = saved_views.stages(view._root_dataset) if stages else []
-    while stages and [stage._serialize(include_uuid=False) for stage in stages] not in kept:
-        last = stages.pop()
-        if isinstance(last, _NARROWING):
-            added.insert(0, last)
-        elif not _is_search(last):
-            stages.append(last)
-            break
-    if len(stages) + len(added) == len(view._stages):
-        return view
-    before = view._base_view
-    for stage in [*stages, *added]:
-        before = before.add_stage(stage)
-    return before
-
-
-def _is_search(stage: fos.ViewStage) -> bool:
-    return isinstance(stage, fos.SortBySimilarity) or (isinstance(stage, fos.Select) and stage.ordered)
 
 
 def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
 from ..engine.sweep import eps_for_target
 from ..options import SweepOptions
-from ..progress import Report, silent
+from ..progress import Progress, silent
 from ..result import Result, Skipped, count, listed, percent, skipped_table
 
 CURVE = 400  # points of the curve that people see
@@ -163,7 +163,7 @@ class SweepResult(Result):
 
 
 def sweep(
-    samples: fo.core.collections.SampleCollection, options: SweepOptions, progress: Report = silent
+    samples: fo.core.collections.SampleCollection, options: SweepOptions, progress: Progress = silent
 ) -> SweepResult:
     """Find what every eps would give, from one pass over the vectors; nothing is written to the dataset.
 
@@ -178,7 +178,7 @@ def sweep(
     samples = sm.flat(samples)
     progress("Reading the vectors", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)
-    dataset = samples._dataset
+    dataset = sm.dataset_of(samples)
     found = sweeps.stored(dataset, vectors, options, progress)
     known = _eps(dataset, options)
     found = sweeps.with_cover(dataset, options, found, vectors, _grid(found.sweep, known), progress)
@@ -204,11 +204,11 @@ def find(
     """
     samples = sm.flat(samples)
     if sm.exact_count(samples) > trust_over:
-        found = sweeps.latest(samples._dataset, options)
+        found = sweeps.latest(sm.dataset_of(samples), options)
         of_these = found and _is_of(found, samples, options)
-        return result_of(found, options, _eps(samples._dataset, options)) if of_these else None
+        return result_of(found, options, _eps(sm.dataset_of(samples), options)) if of_these else None
     vectors = read_vectors(samples, options.embeddings_field)
-    return recall(samples._dataset, options, sweeps.row_digest(vectors))
+    return recall(sm.dataset_of(samples), options, sweeps.row_digest(vectors))
 
 
 def _is_of(

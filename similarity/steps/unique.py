@@ -8,7 +8,7 @@ import fiftyone as fo
 from ..data import samples as sm
 from ..data.vectors import holds_others_vectors
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
-from ..progress import Report, silent
+from ..progress import Progress, silent
 from ..result import Result, Skipped, view_field
 from .cluster import ClusterResult, cluster, refuse_shrinking
 from .embed import EmbedResult, embed
@@ -77,7 +77,7 @@ class UniqueResult(Result):
 
 
 def find_unique(
-    samples: fo.core.collections.SampleCollection, options: UniqueOptions, progress: Report = silent
+    samples: fo.core.collections.SampleCollection, options: UniqueOptions, progress: Progress = silent
 ) -> UniqueResult:
     """Embed, cluster and keep; each step as on its own, and resumed like it.
 
@@ -88,7 +88,7 @@ def find_unique(
         WouldShrink: before anything is embedded, if the run would lose samples, and it was not confirmed
     """
 
-    def numbered(number: int) -> Report:
+    def numbered(number: int) -> Progress:
         return lambda what, done, total: progress(f"{number}/3 {what}", done, total)
 
     # The grid may show, say, an earlier run's kept samples: a view that the first steps would change under the last.

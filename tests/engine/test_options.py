@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from similarity import options
-from similarity.declare import OptionError, Options, option
+from similarity import handover_options, options
+from similarity.declare import REQUIRED, OptionError, Options, option
 from similarity.options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 
 EVERY = [
     found
-    for found in vars(options).values()
+    for found in {**vars(options), **vars(handover_options)}.values()
     if isinstance(found, type) and issubclass(found, Options) and found is not Options
 ]
 
@@ -49,7 +49,7 @@ def test_the_defaults_people_rely_on():
 def test_every_option_has_a_help_a_kind_and_a_default_within_its_bounds(found):
     declared = list(found.declared())
     assert found.names() == tuple(one.name for one in declared)
-    required = {one.name: "x" for one in declared if one.default == options.REQUIRED}
+    required = {one.name: "x" for one in declared if one.default == REQUIRED}
     assert found(**required).to_dict().keys() == set(found.names())
     for one in declared:
         assert one.help
@@ -146,7 +146,7 @@ def test_the_options_of_all_steps_together_are_handed_on_to_each():
 def test_a_required_option_asks_for_a_value():
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Needs(Options):
-        folder: str = option(options.REQUIRED, "Where to")
+        folder: str = option(REQUIRED, "Where to")
 
     for missing in ({}, {"folder": None}, {"folder": ""}):
         with pytest.raises(OptionError, match=r"folder must not be empty: give one \(Where to\)"):

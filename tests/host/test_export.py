@@ -16,7 +16,7 @@ from tests.deduplicated import DROPPED, KEPT, SKIPPED, cluster, export, keep_fir
 
 import fiftyone as fo  # isort: skip
 
-FORMATS = support.plugin("similarity.options").EXPORT_FORMATS
+FORMATS = support.plugin("similarity.handover_options").EXPORT_FORMATS
 COCO, YOLO, CVAT = "COCODetectionDataset", "YOLOv5Dataset", "CVATImageDataset"
 CSV, FIFTYONE, TREE = "CSVDataset", "FiftyOneDataset", "ImageClassificationDirectoryTree"
 

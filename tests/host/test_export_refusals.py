@@ -211,7 +211,7 @@ def test_a_killed_export_leaves_no_half_export(deduplicated, tmp_path):
     code = f"""
 import time, fiftyone as fo, fiftyone.operators as foo, importlib
 foo.list_operators()
-options = importlib.import_module("{support.PACKAGE}.similarity.options")
+options = importlib.import_module("{support.PACKAGE}.similarity.handover_options")
 export = importlib.import_module("{support.PACKAGE}.similarity.steps.export").export
 def slow(what, done, total):
     if what == "Copying the pictures" and done == 3:

@@ -12,7 +12,7 @@ from tests.deduplicated import DROPPED, KEPT, SKIPPED, cluster, manifest, snapsh
 
 
 def folders(samples, folder, **options):
-    chosen = support.plugin("similarity.options").FoldersOptions(export_dir=str(folder), **options)
+    chosen = support.plugin("similarity.handover_options").FoldersOptions(export_dir=str(folder), **options)
     return support.plugin("similarity.steps.folders").folders(samples, chosen)
 
 
@@ -138,7 +138,7 @@ def test_hard_links_across_file_systems_are_refused_first(deduplicated, tmp_path
 STEP = f"""
 import importlib, sys, fiftyone as fo, fiftyone.operators as foo
 foo.list_operators()
-options = importlib.import_module("{support.PACKAGE}.similarity.options")
+options = importlib.import_module("{support.PACKAGE}.similarity.handover_options")
 step = importlib.import_module("{support.PACKAGE}.similarity.steps.folders").folders
 for place in sys.argv[2:]:
     try:

@@ -13,7 +13,7 @@ import fiftyone as fo  # isort: skip
 
 
 def report(samples, folder, **options):
-    chosen = support.plugin("similarity.options").ReportOptions(export_dir=str(folder), **options)
+    chosen = support.plugin("similarity.handover_options").ReportOptions(export_dir=str(folder), **options)
     return support.plugin("similarity.steps.report").report(samples, chosen)
 
 
@@ -180,4 +180,4 @@ def test_it_needs_the_keep_step_and_a_new_folder(deduplicated, target):
 @pytest.mark.parametrize(("price", "words"), [(-1, "at least 0"), ("much", "a number")])
 def test_a_price_is_a_number_of_at_least_zero(price, words):
     with pytest.raises(ValueError, match=words):
-        support.plugin("similarity.options").ReportOptions(export_dir="x", price=price)
+        support.plugin("similarity.handover_options").ReportOptions(export_dir="x", price=price)

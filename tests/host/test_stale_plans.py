@@ -251,7 +251,7 @@ def test_two_runs_that_each_keep_what_the_other_drops_leave_one_of_each(removabl
 def test_a_removal_at_the_same_time_is_refused_and_loses_nothing(removable):
     made = removable()
     before, entered, leave = samples(made), threading.Event(), threading.Event()
-    options = support.plugin("similarity.options").RemoveOptions(confirm=True)
+    options = support.plugin("similarity.handover_options").RemoveOptions(confirm=True)
     step, busy = (
         support.plugin("similarity.steps.remove").remove,
         support.plugin("similarity.data.locks").Busy,

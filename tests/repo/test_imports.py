@@ -75,6 +75,20 @@ def test_no_files_import_each_other_in_a_circle():
     graphlib.TopologicalSorter({path: imports(path)[0] - {path} for path in SOURCES}).prepare()
 
 
+def test_only_the_data_folder_reaches_into_fiftyone():
+    """Elsewhere, no attribute with a leading underscore is read but an object's own."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.attr}"
+        for path in SOURCES
+        if folder(path) != "similarity/data"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and re.match("_[^_]", node.attr)
+        and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
+    ]
+    assert not found
+
+
 def test_each_engine_module_uses_only_the_libraries_the_table_gives_it():
     ours = set(sys.stdlib_module_names) | {"__future__", "numpy", "scipy"}
     used = {
@@ -98,7 +112,8 @@ def test_the_engine_and_the_options_import_without_fiftyone():
         if folder(path) == "similarity/engine" and path.stem != "__init__"
     ]
     code = "import importlib, sys\n" + "\n".join(
-        f"importlib.import_module({name!r})" for name in [*modules, "similarity.options"]
+        f"importlib.import_module({name!r})"
+        for name in [*modules, "similarity.options", "similarity.handover_options"]
     )
     code += "\nassert not {'fiftyone', 'tensorflow', 'keras', 'annoy'} & set(sys.modules), set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

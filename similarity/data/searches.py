@@ -1,0 +1,44 @@
+"""The view that a search was made in."""
+
+import fiftyone as fo
+import fiftyone.core.stages as fos
+
+from . import saved_views
+
+# Stages that mean the same on more samples: a person may add them to what a search found.
+_NARROWING = (
+    fos.Exists,
+    fos.FilterField,
+    fos.FilterLabels,
+    fos.Match,
+    fos.MatchLabels,
+    fos.MatchTags,
+    fos.SortBy,
+)
+
+
+def searched(view: fo.DatasetView) -> fo.DatasetView:
+    """The view that a search showed its results of, with the filters that a person has added since; or the view itself.
+
+    What a search leaves, ours or FiftyOne's, is an ordered selection. One that is saved as a view was not left by a
+    search, and is itself what is searched.
+    """
+    stages, added = list(view._stages), []
+    kept = saved_views.stages(view._root_dataset) if stages else []
+    while stages and [stage._serialize(include_uuid=False) for stage in stages] not in kept:
+        last = stages.pop()
+        if isinstance(last, _NARROWING):
+            added.insert(0, last)
+        elif not _is_search(last):
+            stages.append(last)
+            break
+    if len(stages) + len(added) == len(view._stages):
+        return view
+    before = view._base_view
+    for stage in [*stages, *added]:
+        before = before.add_stage(stage)
+    return before
+
+
+def _is_search(stage: fos.ViewStage) -> bool:
+    return isinstance(stage, fos.SortBySimilarity) or (isinstance(stage, fos.Select) and stage.ordered)
