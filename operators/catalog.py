@@ -13,19 +13,22 @@ from ..similarity.data import samples as sm
 from ..similarity.data.locks import Busy
 from ..similarity.data.searches import searched
 from ..similarity.handover_options import DeleteRunOptions
-from ..similarity.options import ClusterOptions, RunOptions
+from ..similarity.options import RunOptions, WriteRunOptions
 from ..similarity.result import count
-from ..similarity.steps.cluster import WouldShrink, cluster, refuse_shrinking
+from ..similarity.steps.cluster import cluster
 from ..similarity.steps.compare import compare
+from ..similarity.steps.copies import find_copies
 from ..similarity.steps.delete_run import delete_run
 from ..similarity.steps.embed import embed
 from ..similarity.steps.export import export
 from ..similarity.steps.folders import folders
+from ..similarity.steps.frames import frames
 from ..similarity.steps.index import index
 from ..similarity.steps.keep import keep
 from ..similarity.steps.remove import remove
 from ..similarity.steps.report import report
 from ..similarity.steps.restore import restore
+from ..similarity.steps.shrinking import WouldShrink, refuse_shrinking
 from ..similarity.steps.sort import SortResult, sort
 from ..similarity.steps.sweep import sweep
 from ..similarity.steps.unique import find_unique
@@ -40,7 +43,7 @@ UPLOAD = "upload"
 class _ShrinkingOperator(StepOperator):
     """An operator that can take samples out of a run, which asks first."""
 
-    def add_plan(self, inputs: types.Object, ctx, options: ClusterOptions) -> None:
+    def add_plan(self, inputs: types.Object, ctx, options: WriteRunOptions) -> None:
         """Add what the run would lose, and the box that confirms it; nothing where it loses nothing."""
         asked = dataclasses.replace(options, confirm=False, plan=None)
         try:
@@ -126,6 +129,14 @@ class ClusterDuplicates(_ShrinkingOperator, step=cluster, icon="bubble_chart"):
     """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
 
 
+class FindCopies(_ShrinkingOperator, step=find_copies, icon="file_copy", opens_view=True):
+    """Files of the same bytes: which is kept for which, in seconds, without a model or a threshold."""
+
+
+class FramesFromVideos(StepOperator, step=frames, icon="movie", risk="medium"):
+    """Make a dataset of pictures of the frames of videos; run again, it adds those of new videos."""
+
+
 class KeepFirstPerCluster(StepOperator, step=keep, icon="filter_1", opens_view=True):
     """Which sample is kept for which: the deduplicated view, saved."""
 
@@ -192,6 +203,8 @@ class DeleteRun(_PlannedOperator, step=delete_run, icon="delete_sweep", risk="me
 
 OPERATORS = (
     FindUniqueSamples,
+    FramesFromVideos,
+    FindCopies,
     ComputeEmbeddings,
     BuildSimilarityIndex,
     SortBySimilarity,

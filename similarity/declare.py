@@ -124,6 +124,10 @@ class Options:
         """The options as plain JSON values."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
+    def recorded(self) -> dict[str, Any]:
+        """The options as the record of a run holds them."""
+        return self.to_dict()
+
 
 def _kind(annotation: Any) -> type:
     """The first type of a union; of ``tuple[str, ...]``, the ``tuple``."""

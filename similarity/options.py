@@ -6,16 +6,24 @@ Forms, Python calls, Brain configs, run records, the panel and the table of docs
 from dataclasses import dataclass
 from typing import Any
 
-from .declare import AUTO, OptionError, Options, option
+from .declare import AUTO, REQUIRED, OptionError, Options, option
 from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
 VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
+DIGEST = "digest"
+"""The metric of a run that compared the bytes of files, in place of vectors."""
 
 _FIELD = {
     "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
     "pattern_help": "a name (letters, digits and underscores, not beginning with a digit)",
+}
+
+_RUN_KEY = {
+    "pattern": r"(?=.{1,40}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
+    "pattern_help": "a lower-case identifier (letters, digits, single underscores between them; at most 40 characters)",
+    "picks": "run",
 }
 
 
@@ -35,9 +43,7 @@ class RunOptions(Options):
     run_key: str = option(
         "dedup",
         "Names this run's fields, tags and saved views, so that several runs live side by side",
-        pattern=r"(?=.{1,40}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
-        pattern_help="a lower-case identifier (letters, digits, single underscores between them; at most 40 characters)",
-        picks="run",
+        **_RUN_KEY,
     )
 
 
@@ -134,7 +140,25 @@ class SweepOptions(VectorsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(RunOptions, SweepOptions):
+class WriteRunOptions(RunOptions):
+    """Options of the steps that begin a run, or begin it anew."""
+
+    tag_clusters: bool = option(
+        True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
+    )
+    confirm: bool = option(
+        False,
+        "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",
+        label="Yes, take samples that are not in this view out of the run",
+        advanced=True,
+    )
+    plan: str | None = option(
+        None, "Name of the loss that was shown: if it is another one, nothing is changed", advanced=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(WriteRunOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -150,18 +174,6 @@ class ClusterOptions(RunOptions, SweepOptions):
         pattern=r"\d+|\d+(?:\.\d+)? ?%",
         pattern_help="a number (200) or a share (10 %)",
     )
-    tag_clusters: bool = option(
-        True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
-    )
-    confirm: bool = option(
-        False,
-        "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",
-        label="Yes, take samples that are not in this view out of the run",
-        advanced=True,
-    )
-    plan: str | None = option(
-        None, "Name of the loss that was shown: if it is another one, nothing is changed", advanced=True
-    )
 
     def __post_init__(self) -> None:
         """Refuse two ways to choose the threshold at once."""
@@ -171,8 +183,8 @@ class ClusterOptions(RunOptions, SweepOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOptions(RunOptions):
-    """Options of ``keep_first_per_cluster``."""
+class FirstOptions(RunOptions):
+    """Who is first in a cluster, and who is kept in any case."""
 
     order_by: str = option(
         VIEW_ORDER,
@@ -190,10 +202,56 @@ class KeepOptions(RunOptions):
     protect_tags: tuple[str, ...] | None = option(
         None, "Tags: samples with one of them are always kept, and preferred", picks="tags", advanced=True
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepOptions(FirstOptions):
+    """Options of ``keep_first_per_cluster``."""
+
     cover: bool = option(
         True,
         "Keep more than one sample of a cluster where needed, so that each dropped one is within eps of a kept one; off: "
         "the first of each cluster only",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopiesOptions(FirstOptions, WriteRunOptions):
+    """Options of ``find_copies``."""
+
+    run_key: str = option(
+        "copies", "Names this run's fields, tags and saved views, apart from those of other runs", **_RUN_KEY
+    )
+
+    @property
+    def embeddings_field(self) -> str:
+        """The name that stands where other runs have their vectors: the digests are in the field beside it."""
+        return f"{self.run_key}_bytes"
+
+    def recorded(self) -> dict[str, Any]:
+        """The options and, as in the record of a clustering, what is compared."""
+        return super().recorded() | {"embeddings_field": self.embeddings_field, "metric": DIGEST}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramesOptions(Options):
+    """Options of ``frames_from_videos``."""
+
+    output_dir: str = option(
+        REQUIRED, "Folder for the pictures; each video gets a folder of its own in it", picks="folder"
+    )
+    fps: float = option(
+        1.0,
+        "Frames a second to take; as many as a video has or more = every frame of it",
+        label="Frames per second",
+        above=0,
+    )
+    max_frames: int | None = option(
+        None, "Most frames of one video, evenly spread over its time; empty = no bound", minimum=1
+    )
+    frames_dataset: str | None = option(
+        None,
+        "Name of the dataset of the frames, a new one or an earlier one; empty = the videos' with -frames",
     )
 
 

@@ -10,6 +10,8 @@ from similarity.declare import REQUIRED
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 
 STEPS = (
+    ("frames_from_videos", options.FramesOptions),
+    ("find_copies", options.CopiesOptions),
     ("compute_embeddings", options.EmbedOptions),
     ("build_similarity_index", options.IndexOptions),
     ("sort_by_similarity", options.SortOptions),

@@ -45,9 +45,14 @@ class Names:
         return f"{self.run_key}-{word}"
 
     @property
+    def bytes(self) -> list[str]:
+        """Fields of a run of copies: digest, and size and time, of the files."""
+        return [f"{self.run_key}_bytes_digest", f"{self.run_key}_bytes_file"]
+
+    @property
     def fields(self) -> list[str]:
         """All fields that the run writes."""
-        return [self.cluster, self.kept, self.kept_id, self.similarity]
+        return [self.cluster, self.kept, self.kept_id, self.similarity, *self.bytes]
 
     @property
     def views(self) -> list[str]:

@@ -12,6 +12,7 @@ import fiftyone as fo
 
 from ..data import runs
 from ..data import samples as sm
+from ..data.frames import FRAME, SECONDS, VIDEO
 from ..engine.clusters import NOISE
 from ..workflow import CLUSTER
 
@@ -145,6 +146,19 @@ def write(rows: Iterable[Row], path: Path) -> None:
 
 def _cell(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
+
+
+def write_frames(samples: fo.core.collections.SampleCollection, rows: Iterable[Row], path: Path) -> None:
+    """Write ``frames.csv``: one line a kept frame, in the order of the videos and of their time.
+
+    Args:
+        samples: frames that frames_from_videos made
+    """
+    ids, *columns = sm.read(samples, VIDEO, FRAME, SECONDS)
+    told = dict(zip(ids, zip(*columns, strict=True), strict=True))
+    kept = [(*told[row.id], row.exported or row.filepath) for row in rows if row.status == KEPT]
+    lines = sorted(line for line in kept if None not in line)  # a sample that a person added is of no video
+    write_csv(path, [VIDEO, FRAME, SECONDS, "picture"], lines)
 
 
 def write_clusters(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path) -> None:

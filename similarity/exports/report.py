@@ -16,6 +16,7 @@ from ..engine.clusters import NOISE
 from ..engine.neighbors import reach
 from ..handover_options import ReportOptions
 from ..progress import Progress
+from ..workflow import CLUSTER, KEEP
 from . import manifest, report_page
 from .manifest import DROPPED, KEPT, SKIPPED, ClusterRow, Row
 
@@ -80,8 +81,8 @@ def _figures(
         "skipped": _skipped(rows),
         "embeddings": sm.provenance(samples, clustering["options"]["embeddings_field"]),
         "options": {
-            "cluster_duplicates": clustering["options"],
-            "keep_first_per_cluster": keeping["options"],
+            runs.operator(record, CLUSTER): clustering["options"],
+            runs.operator(record, KEEP): keeping["options"],
         },
         "versions": keeping["versions"],
     }

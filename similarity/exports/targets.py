@@ -84,6 +84,25 @@ def target(folder: str) -> Target:
     path = Path(os.path.realpath(Path(folder).expanduser()))
     anchor = next(parent for parent in path.parents if os.path.lexists(parent))
     _refuse_occupied(path, anchor)
+    _refuse_unfit(path, anchor)
+    return Target(path, anchor)
+
+
+def folder(named: str) -> Path:
+    """The folder to write folders into: as :func:`target` says, but it may hold others.
+
+    Raises:
+        ValueError: as :func:`target` does
+    """
+    path = Path(os.path.realpath(Path(named).expanduser()))
+    anchor = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not anchor.is_dir():
+        raise ValueError(f"{anchor} is a file, so there can be no folder {path}: choose another one")
+    _refuse_unfit(path, anchor)
+    return path
+
+
+def _refuse_unfit(path: Path, anchor: Path) -> None:
     served = served_folder(path)
     if served:
         raise ValueError(
@@ -93,7 +112,6 @@ def target(folder: str) -> Target:
         raise ValueError(
             f"Nothing can be written in {anchor}: choose another folder, or change its permissions"
         )
-    return Target(path, anchor)
 
 
 def _refuse_occupied(path: Path, anchor: Path) -> None:

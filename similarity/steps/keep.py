@@ -12,13 +12,13 @@ from ..data import runs, seals, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
-from ..data.vectors import Vectors, read_vectors
+from ..data.vectors import Vectors, read_compared
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
-from ..engine.neighbors import reach
-from ..options import KeepOptions
+from ..engine.neighbors import FLOOR, reach
+from ..options import DIGEST, KeepOptions
 from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
@@ -92,7 +92,7 @@ def _members(
     unusable: Skipped,
 ) -> _Members:
     """The view's samples that are in the run, with the vectors that were clustered."""
-    cluster, metric = runs.Names(options.run_key).cluster, clustering["options"]["metric"]
+    cluster = runs.Names(options.run_key).cluster
     vectors = _clustered(sm.dataset_of(samples), options.run_key, clustering)
     ids, labels = sm.read(samples, cluster)
     skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in zip(ids, labels, strict=True) if label is None}
@@ -105,7 +105,7 @@ def _members(
     row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
     matrix = vectors.matrix[[row[sample_id] for sample_id in ids]]
     in_run = samples.exists(cluster)
-    rank = keep_order(in_run, ids, matrix, numbers, options, metric)
+    rank = keep_order(in_run, ids, matrix, numbers, options, _eps_and_metric(clustering)[1])
     return _Members(ids, numbers, matrix, skipped, protected(in_run, ids, options), rank)
 
 
@@ -113,13 +113,20 @@ def _clustered(dataset: fo.Dataset, run_key: str, clustering: dict[str, Any]) ->
     """The vectors of all samples of the run."""
     field, cluster = clustering["options"]["embeddings_field"], runs.Names(run_key).cluster
     members = sm.everything(dataset).exists(cluster)
-    vectors = read_vectors(members, field) if members.limit(1).count() else None
+    metric = clustering["options"]["metric"]
+    vectors = read_compared(members, field, metric) if members.limit(1).count() else None
     if vectors and not vectors.skipped and vectors.digest == clustering["vectors_digest"]:
         return vectors
     raise ValueError(
         f"The vectors in {field!r}, or the samples of the run {run_key!r}, have changed since they were clustered: run "
-        "cluster_duplicates again"
+        f"{clustering.get('operator', CLUSTER.operator)} again"
     )
+
+
+def _eps_and_metric(clustering: dict[str, Any]) -> tuple[float, str]:
+    """For the engine: vectors that are all equal stand for files of the same bytes."""
+    metric = clustering["options"]["metric"]
+    return (FLOOR, "cosine") if metric == DIGEST else (clustering["eps"], metric)
 
 
 def _choose(
@@ -128,11 +135,12 @@ def _choose(
     cover: bool,
     progress: Callable[[int, int], None],
 ) -> Keepers:
+    eps, metric = _eps_and_metric(clustering)
     return engine_keepers.keep(
         members.matrix,
         members.labels,
-        eps=clustering["eps"],
-        metric=clustering["options"]["metric"],
+        eps=eps,
+        metric=metric,
         rank=members.rank,
         protected=members.guarded,
         cover=cover,
@@ -207,10 +215,11 @@ def _of_each(
         for i, d, kept in zip(members.ids, found.distance.tolist(), found.kept, strict=True)
         if not kept
     ]
-    field = clustering["options"]["embeddings_field"]
+    field, by_bytes = clustering["options"]["embeddings_field"], clustering["options"]["metric"] == DIGEST
+    vectors = [None] * len(members.ids) if by_bytes else members.matrix
     return {
         "distances": dict(dropped),
-        "seals": seals.take(dataset, field, members.ids, members.matrix, [i for i, _ in dropped]),
+        "seals": seals.take(dataset, field, members.ids, vectors, [i for i, _ in dropped]),
     }
 
 

@@ -9,7 +9,7 @@ from ..data import archive, runs
 from ..data import samples as sm
 from ..data.files import files, short_names
 from ..data.vectors import vector_fields
-from ..options import SweepOptions
+from ..options import DIGEST, SweepOptions
 from ..workflow import CLUSTER, KEEP, Step
 from . import states as steps_done
 from .keep_result import LARGEST, ClusterRow
@@ -121,7 +121,8 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
     results = runs.load_results(dataset, run_key) if record["steps"] else {}
     clustering = results.get(CLUSTER.name) if done(CLUSTER) else None
     keeping = results.get(KEEP.name) if clustering and done(KEEP) else None
-    options = record["steps"][CLUSTER.name]["options"] if clustering else SweepOptions().to_dict()
+    options = record["steps"][CLUSTER.name]["options"] if clustering else {}
+    compared = SweepOptions().to_dict() if options.get("metric") in (None, DIGEST) else options
     removed = len(found.ids()) if (found := archive.find(dataset, run_key)) else 0
     with_vector = _with_vector(dataset, embeddings_field)
     return Overview(
@@ -131,8 +132,8 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         embeddings_field=embeddings_field,
         fields=vector_fields(dataset),
         vectors=with_vector,
-        metric=options["metric"],
-        min_samples=options["min_samples"],
+        metric=compared["metric"],
+        min_samples=compared["min_samples"],
         eps=clustering["eps"] if clustering else None,
         run_field=options["embeddings_field"] if clustering else None,
         clustered=clustering["samples"] if clustering else None,

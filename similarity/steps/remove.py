@@ -19,6 +19,7 @@ from ..data.locks import lock
 from ..data.vectors import check_vector_field
 from ..exports.targets import size
 from ..handover_options import TRASH, RemoveOptions
+from ..options import DIGEST
 from ..progress import Progress, silent
 from ..result import (
     Result,
@@ -206,8 +207,10 @@ def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, 
             "new plan first"
         )
     sealed = runs.step_results(dataset, run_key, KEEP)["seals"]
-    field = record["steps"][CLUSTER.name]["options"]["embeddings_field"]
-    check_vector_field(dataset, field)
+    compared = record["steps"][CLUSTER.name]["options"]
+    field = compared["embeddings_field"]
+    if compared["metric"] != DIGEST:
+        check_vector_field(dataset, field)
     return plan, Checks(dataset, run_key, sealed, field, thorough=options.confirm), not sealed["files"]
 
 

@@ -10,9 +10,10 @@ from ..data.vectors import holds_others_vectors
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, view_field
-from .cluster import ClusterResult, cluster, refuse_shrinking
+from .cluster import ClusterResult, cluster
 from .embed import EmbedResult, embed
 from .keep import KeepResult, keep
+from .shrinking import refuse_shrinking
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ OPERATORS = {
     "sort_by_similarity": ({"k": 4, "selected": "(selected)"}, [INDEX]),
     "compare_samples": ({"selected": "(selected)"}, []),
     "sweep_thresholds": ({}, []),
+    "find_copies": ({}, []),
     "cluster_duplicates": ({"eps": "0.01"}, []),
     "keep_first_per_cluster": ({"cover": True, "order_by": "medoid"}, [CLUSTER]),
     "find_unique_samples": ({"weights": "untrained", "run_key": "night"}, []),
@@ -52,6 +53,7 @@ OPERATORS = {
     "restore_removed": ({}, [CLUSTER, KEEP, REMOVE]),
 }
 OURS = sorted({one.name for one in foo.list_operators(type="operator") if one.uri == support.uri(one.name)})
+ON_PICTURES = [name for name in OURS if name != "frames_from_videos"]  # which test_frames.py tests
 BOTH = ("cluster_duplicates", "sort_by_similarity")  # one that is the base alone, and the one that is more
 
 
@@ -160,7 +162,7 @@ def state(dataset):
 
 def test_every_operator_loads_and_is_tested_here():
     assert foo.OperatorRegistry().list_errors() == []
-    assert set(OURS) <= set(OPERATORS)
+    assert set(ON_PICTURES) <= set(OPERATORS)
 
 
 def test_every_operator_but_the_search_runs_by_the_lines_of_the_base():
@@ -176,7 +178,7 @@ def test_every_operator_but_the_search_runs_by_the_lines_of_the_base():
 
 
 @pytest.mark.parametrize(
-    ("name", "on"), [*((name, "dataset") for name in OURS), *((name, "view") for name in BOTH)]
+    ("name", "on"), [*((name, "dataset") for name in ON_PICTURES), *((name, "view") for name in BOTH)]
 )
 def test_the_form_does_what_the_call_does(copy, tmp_path, name, on):
     results = {}
@@ -351,6 +353,7 @@ def test_in_the_app_only_the_plan_that_the_form_shows_can_be_confirmed(clustered
     [
         ("export_deduplicated", "export_dir"),
         ("group_into_folders", "export_dir"),
+        ("frames_from_videos", "output_dir"),
         ("write_report", "export_dir"),
         ("compute_embeddings", "weights"),
         ("find_unique_samples", "weights"),
