@@ -17,7 +17,7 @@ from ..engine.neighbors import reach
 from ..handover_options import ReportOptions
 from ..progress import Progress
 from . import manifest, report_page
-from .manifest import DROPPED, KEPT, SKIPPED, ClusterRow, Row
+from .manifest import BY_HAND, DROPPED, KEPT, SKIPPED, ClusterRow, Row
 
 LARGEST, WORST = 8, 12  # clusters and pairs that the page shows as pictures
 _EXAMPLES = 5
@@ -66,6 +66,7 @@ def _figures(
             **{name: counts[name] for name in ("samples", KEPT, DROPPED, SKIPPED)},
             "clusters": len(clusters),
             "noise": noise,
+            "by_hand": sum(row.reason == BY_HAND for row in rows),
             "percent_to_annotate": round(100 * counts[KEPT] / counts["samples"], 2),
         },
         "cost": _cost(counts, options),

@@ -39,6 +39,8 @@ def test_the_defaults_people_rely_on():
         "plan": None,
         "order_by": "view",
         "descending": False,
+        "prefer_labeled": True,
+        "label_fields": None,
         "protect_fields": None,
         "protect_tags": None,
         "cover": True,

@@ -282,6 +282,13 @@ def test_a_text_field_shows_what_the_form_is_opened_with(vector_dataset):
     assert found == {**params, "embeddings_field": "vgg16"}
 
 
+def test_the_form_of_keeping_says_which_labels_count(clustered):
+    clustered.set_values("truth", [fo.Classification(label="a")] * 3)
+    clustered.set_values("guessed", [fo.Classification(label="a", confidence=0.5)] * 3)
+    told = form_of("keep_first_per_cluster", clustered)["prefer_labeled"].view.description
+    assert told.endswith("by default: truth")
+
+
 def test_executing_from_python_returns_what_the_call_returns_as_plain_values(vector_dataset):
     made = vector_dataset(directions(0, 1, 40))
     executed = support.run("cluster_duplicates", made, eps=0.01, run_key="night").result
