@@ -154,6 +154,12 @@ class ClusterOptions(RunOptions, SweepOptions):
     tag_clusters: bool = option(
         True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
     )
+    splits: str | None = option(
+        None,
+        "Text field with each sample's split, to say which clusters straddle them; empty = the tags train, val, test and "
+        "validation",
+        advanced=True,
+    )
     confirm: bool = option(
         False,
         "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",

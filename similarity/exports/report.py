@@ -1,6 +1,7 @@
 """The report of a run: its figures as plain values, and the files that hold them."""
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,6 +13,7 @@ import fiftyone as fo
 from ..data import runs
 from ..data import samples as sm
 from ..data.files import files
+from ..data.splits import find_leaks
 from ..engine.clusters import NOISE
 from ..engine.neighbors import reach
 from ..handover_options import ReportOptions
@@ -76,6 +78,7 @@ def _figures(
         "eps_reason": results["cluster"].get("eps_reason", ""),
         "metric": metric,
         **_certificate(dataset, rows, results["keep"]["distances"], reach(clustering["eps"], metric)),
+        "leaks": _leaks(dataset, options.run_key, clustering["options"]),
         "cluster_sizes": _sizes(clusters, noise),
         "largest": [_large(cluster) for cluster in clusters[:LARGEST]],
         "skipped": _skipped(rows),
@@ -141,6 +144,12 @@ def _certificate(
             for row in worst
         ],
     }
+
+
+def _leaks(dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The clusters that straddle the splits, by what the samples say now; None where they have none."""
+    leaks = find_leaks(dataset, run_key, clustering)
+    return leaks and dataclasses.asdict(leaks) | {"words": leaks.sentence(), "rows": leaks.rows()}
 
 
 def _sizes(clusters: Sequence[ClusterRow], noise: int) -> list[dict[str, int]]:

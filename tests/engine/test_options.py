@@ -35,6 +35,7 @@ def test_the_defaults_people_rely_on():
         "metric": "cosine",
         "min_samples": 2,
         "tag_clusters": True,
+        "splits": None,
         "confirm": False,
         "plan": None,
         "order_by": "view",

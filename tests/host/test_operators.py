@@ -43,6 +43,7 @@ OPERATORS = {
     "sweep_thresholds": ({}, []),
     "cluster_duplicates": ({"eps": "0.01"}, []),
     "keep_first_per_cluster": ({"cover": True, "order_by": "medoid"}, [CLUSTER]),
+    "split_by_cluster": ({"train": 0.5, "val": 0.5, "test": 0}, [CLUSTER]),
     "find_unique_samples": ({"weights": "untrained", "run_key": "night"}, []),
     "export_deduplicated": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "group_into_folders": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
