@@ -2,8 +2,8 @@
 
 import base64
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
@@ -12,7 +12,7 @@ from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
 from ..similarity.data.locks import Busy
 from ..similarity.data.searches import searched
-from ..similarity.handover_options import DeleteRunOptions
+from ..similarity.handover_options import DeleteRunOptions, SplitOptions
 from ..similarity.options import RunOptions, WriteRunOptions
 from ..similarity.result import count
 from ..similarity.steps.cluster import cluster
@@ -30,6 +30,7 @@ from ..similarity.steps.report import report
 from ..similarity.steps.restore import restore
 from ..similarity.steps.shrinking import WouldShrink, refuse_shrinking
 from ..similarity.steps.sort import SortResult, sort
+from ..similarity.steps.split import WouldReplace, refuse_replacing, split
 from ..similarity.steps.sweep import sweep
 from ..similarity.steps.unique import find_unique
 from ..similarity.workflow import KEEP
@@ -40,23 +41,30 @@ from .request import in_app
 UPLOAD = "upload"
 
 
-class _ShrinkingOperator(StepOperator):
-    """An operator that can take samples out of a run, which asks first."""
+class _AskingOperator(StepOperator):
+    """An operator that asks before it takes something away, and otherwise does not.
 
-    def add_plan(self, inputs: types.Object, ctx, options: WriteRunOptions) -> None:
-        """Add what the run would lose, and the box that confirms it; nothing where it loses nothing."""
+    Attributes:
+        refuse: called with samples and options; raises an error with the plan's name where there is something to lose
+    """
+
+    refuse: ClassVar[Callable[..., Any]]
+
+    def add_plan(self, inputs: types.Object, ctx, options: WriteRunOptions | SplitOptions) -> None:
+        """Add what would be lost, and the box that confirms it; nothing where nothing would be."""
         asked = dataclasses.replace(options, confirm=False, plan=None)
         try:
-            refuse_shrinking(ctx.target_view(), asked)
-        except WouldShrink as loss:
+            self.refuse(ctx.target_view(), asked)
+        except (WouldShrink, WouldReplace) as loss:
             form.add_confirmation(inputs, options, loss.plan, str(loss))
         except ValueError as error:
             inputs.view("plan_words", types.Warning(label=str(error)))
 
 
 class FindUniqueSamples(
-    _ShrinkingOperator,
+    _AskingOperator,
     step=find_unique,
+    refuse=staticmethod(refuse_shrinking),
     label="Find unique samples (deletes nothing)",
     icon="filter_none",
     asks=("weights", "eps"),
@@ -125,11 +133,19 @@ class SweepThresholds(StepOperator, step=sweep, icon="show_chart"):
     """What every threshold would keep; changes nothing in the dataset."""
 
 
-class ClusterDuplicates(_ShrinkingOperator, step=cluster, icon="bubble_chart"):
+class ClusterDuplicates(
+    _AskingOperator, step=cluster, refuse=staticmethod(refuse_shrinking), icon="bubble_chart"
+):
     """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
 
 
-class FindCopies(_ShrinkingOperator, step=find_copies, icon="file_copy", opens_view=True):
+class FindCopies(
+    _AskingOperator,
+    step=find_copies,
+    refuse=staticmethod(refuse_shrinking),
+    icon="file_copy",
+    opens_view=True,
+):
     """Files of the same bytes: which is kept for which, in seconds, without a model or a threshold."""
 
 
@@ -151,6 +167,10 @@ class GroupIntoFolders(StepOperator, step=folders, icon="create_new_folder", ris
 
 class WriteReport(StepOperator, step=report, icon="summarize", risk="medium"):
     """Write a report to hand on: one page with numbers, clusters and the worst pairs, beside its manifest."""
+
+
+class SplitByCluster(_AskingOperator, step=split, refuse=staticmethod(refuse_replacing), icon="call_split"):
+    """Tag train, val and test by whole clusters, so that no look-alikes are in two splits."""
 
 
 class _PlannedOperator(StepOperator):
@@ -212,6 +232,7 @@ OPERATORS = (
     SweepThresholds,
     ClusterDuplicates,
     KeepFirstPerCluster,
+    SplitByCluster,
     ExportDeduplicated,
     GroupIntoFolders,
     WriteReport,

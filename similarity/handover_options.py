@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .declare import REQUIRED, option
+from .declare import REQUIRED, OptionError, option
 from .options import RunOptions
 
 KEEP_FILES, TRASH = "keep", "trash"
@@ -99,3 +99,34 @@ class DeleteRunOptions(RunOptions):
         "Name of the plan that was looked at: if the run has changed since, nothing is deleted",
         advanced=True,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(RunOptions):
+    """Options of ``split_by_cluster``."""
+
+    train: float = option(0.8, "Share of the samples that get the tag train", minimum=0, maximum=1)
+    val: float = option(0.1, "Share of the samples that get the tag val", minimum=0, maximum=1)
+    test: float = option(0.1, "Share of the samples that get the tag test", minimum=0, maximum=1)
+    seed: int = option(51, "Seed of the choice between clusters of one size", minimum=0, maximum=2**31 - 1)
+    stratify: str | None = option(
+        None, "Field of classifications whose classes keep their shares in each split", picks="labels"
+    )
+    confirm: bool = option(
+        False,
+        "Replace the tags train, val, test and validation that samples have already; without it, nothing is changed then",
+        label="Yes, replace the split tags that are there",
+        advanced=True,
+    )
+    plan: str | None = option(
+        None, "Name of the tags that were shown: if there are others, nothing is changed", advanced=True
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse shares that do not add up."""
+        super().__post_init__()
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise OptionError(
+                f"train, val and test ({self.train}, {self.val}, {self.test}) add up to {total:.6g} and must to 1"
+            )

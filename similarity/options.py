@@ -11,7 +11,8 @@ from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
-VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
+VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS = "view", "medoid", "pixels", "sharpness", "labels"
+ORDERS = (VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS)
 DIGEST = "digest"
 """The metric of a run that compared the bytes of files, in place of vectors."""
 
@@ -146,6 +147,12 @@ class WriteRunOptions(RunOptions):
     tag_clusters: bool = option(
         True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
     )
+    splits: str | None = option(
+        None,
+        "Text field with each sample's split, to say which clusters straddle them; empty = the tags train, val, test and "
+        "validation",
+        advanced=True,
+    )
     confirm: bool = option(
         False,
         "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",
@@ -189,10 +196,22 @@ class FirstOptions(RunOptions):
     order_by: str = option(
         VIEW_ORDER,
         "Who is first in a cluster: view (the view's order; where no stage orders it, the sample id), medoid (smallest "
-        "total distance within its cluster), pixels (picture size), or a numeric field",
+        "total distance within its cluster), pixels (picture size), sharpness (the sharpest), labels (the most of "
+        "label_fields), or a numeric field. Several, with commas, each break the ties of those before: sharpness, pixels",
         picks="numbers",
     )
-    descending: bool = option(False, "Largest value first")
+    descending: bool = option(False, "Largest value first, as sharpness and labels always are")
+    prefer_labeled: bool = option(
+        True,
+        "Prefer samples with labels in label_fields to those without, before order_by",
+        picks="annotated",
+    )
+    label_fields: tuple[str, ...] | None = option(
+        None,
+        "Label fields that count as annotated; empty = all whose labels have no confidence",
+        picks="labels",
+        advanced=True,
+    )
     protect_fields: tuple[str, ...] | None = option(
         None,
         "Label fields: samples with labels there are always kept, and preferred",

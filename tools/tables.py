@@ -19,6 +19,7 @@ STEPS = (
     ("sweep_thresholds", options.SweepOptions),
     ("cluster_duplicates", options.ClusterOptions),
     ("keep_first_per_cluster", options.KeepOptions),
+    ("split_by_cluster", handover_options.SplitOptions),
     ("export_deduplicated", handover_options.ExportOptions),
     ("group_into_folders", handover_options.FoldersOptions),
     ("write_report", handover_options.ReportOptions),

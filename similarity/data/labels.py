@@ -105,3 +105,26 @@ def portable_fields(samples: Samples, label_field: str | None) -> list[str]:
 def is_private(name: str) -> bool:
     """Whether a field, or a key of a dataset's info, is a mark of OnlyOne's own datasets."""
     return name.startswith(_PRIVATE)
+
+
+def annotated_fields(samples: Samples) -> list[str]:
+    """The label fields without any confidence: what people drew, not what a model predicted."""
+    fields = samples.get_field_schema(embedded_doc_type=fol.Label)
+    dataset = sm.dataset_of(samples)
+    return [
+        name
+        for name, field in fields.items()
+        if not issubclass(field.document_type, fol.GeoLocation | fol.GeoLocations)
+        and not dataset._sample_collection.find_one(
+            {f"{labels_path(samples, name)}.confidence": {"$type": "number"}}, {"_id": True}
+        )
+    ]
+
+
+def count_labels(samples: Samples, name: str) -> dict[str, int]:
+    """The number of labels of each sample in a label field."""
+    if issubclass(label_type(samples, name), LISTS):
+        return dict(
+            zip(*samples.values(["id", fo.ViewField(labels_path(samples, name)).length()]), strict=True)
+        )
+    return dict.fromkeys(labelled(samples, name), 1)

@@ -49,8 +49,8 @@ def keep(
 ) -> Keepers:
     """Choose the samples to keep: noise, protected ones, and the first of each cluster in keep order.
 
-    The keep order is protected first, then by ``rank``, then by index. Memory stays near that of the vectors;
-    time grows with cluster size times kept samples of the cluster.
+    The keep order is by ``rank``, then by index. Memory stays near that of the vectors; time grows with cluster size
+    times kept samples of the cluster.
 
     Args:
         vectors: ``(n, d)``; not modified
@@ -72,9 +72,8 @@ def keep(
     rank = np.arange(n, dtype=np.float64) if rank is None else np.asarray(rank, dtype=np.float64)
     protected = np.zeros(n, dtype=bool) if protected is None else np.asarray(protected, dtype=bool)
     _check_lengths(n, labels=labels, rank=rank, protected=protected)
-    order = np.lexsort((np.arange(n), rank, ~protected))
-    kept = (labels == NOISE) | protected
-    kept[_firsts(labels, order)] = True
+    order = np.lexsort((np.arange(n), rank))
+    kept = first_per_cluster(labels, protected, rank)
     limit = reach(eps, metric)
     kept_index = _first_of_each(labels, order)
     distance = vec.between(vectors, np.arange(n), kept_index, metric=metric)
@@ -91,12 +90,11 @@ def keep(
     return _keepers(vectors, metric, kept, kept_index)
 
 
-def first_per_cluster(labels: Labels, protected: NDArray[np.bool_]) -> int:
-    """Return how many samples :func:`keep` keeps without ``cover``: noise, protected ones, else one of each cluster."""
-    clustered = labels != NOISE
-    guarded = np.unique(labels[clustered & protected])
-    alone = np.setdiff1d(labels[clustered], guarded)
-    return int(np.count_nonzero(~clustered | protected)) + len(alone)
+def first_per_cluster(labels: Labels, protected: NDArray[np.bool_], rank: Floats) -> NDArray[np.bool_]:
+    """Return which samples :func:`keep` keeps without ``cover``: noise, protected ones, the first of each cluster."""
+    kept: NDArray[np.bool_] = (labels == NOISE) | protected
+    kept[_firsts(labels, np.lexsort((np.arange(len(labels)), rank)))] = True
+    return kept
 
 
 def medoid_rank(

@@ -10,13 +10,14 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..data import runs
+from ..data import decisions, runs
 from ..data import samples as sm
 from ..data.frames import FRAME, SECONDS, VIDEO
 from ..engine.clusters import NOISE
-from ..workflow import CLUSTER
+from ..workflow import CLUSTER, KEEP
 
 KEPT, DROPPED, SKIPPED, UNDECIDED = "kept", "dropped", "skipped", "undecided"
+BY_HAND = "kept by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,25 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
         decided (True): whether its keep step is done too; without, no row is kept or dropped
 
     Raises:
-        ValueError: if a dropped sample's kept one is not in the dataset any more
+        ValueError: if a dropped sample's kept one is not in the dataset any more, or a person has decided since to keep a
+            dropped sample
     """
+    if decided:
+        decisions.require_heeded(sm.dataset_of(samples), run_key)
     names, results = runs.Names(run_key), runs.load_results(sm.dataset_of(samples), run_key)
     # Not samples that were merged in from a dataset with a run of the same key.
     members = set(runs.step_results(sm.dataset_of(samples), run_key, CLUSTER)["ids"])
     reasons = {i: reason for step in results.values() for i, reason in step.get("skipped", {}).items()}
-    decisions = (names.kept, names.kept_id, names.similarity) if decided else ()
+    chosen = set(results.get(KEEP.name, {}).get("chosen", ()))
+    columns = (names.kept, names.kept_id, names.similarity) if decided else ()
     rows = []
     for sample_id, path, cluster, *decision in zip(
-        *sm.read(samples, "filepath", names.cluster, *decisions), strict=True
+        *sm.read(samples, "filepath", names.cluster, *columns), strict=True
     ):
         kept, kept_id, similarity = decision or (None, None, None)
         status, reason = _verdict(cluster if sample_id in members else None, kept, decided)
+        if status == KEPT and sample_id in chosen:
+            reason = BY_HAND
         if status == SKIPPED:
             rows.append(Row(sample_id, path, None, None, None, status, reasons.get(sample_id, reason)))
         else:

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 from ..result import count, percent
-from .manifest import KEPT, Row
+from .manifest import BY_HAND, KEPT, Row
 from .targets import size
 from .thumbnails import thumbnails
 
@@ -44,6 +44,7 @@ def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> st
         bars=bars,
         longest=max((bar["kept"] + bar["dropped"] for bar in bars), default=1),
         KEPT=KEPT,
+        BY_HAND=BY_HAND,
     )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from ..data import runs, sweeps, thresholds, views
+from ..data import runs, splits, sweeps, thresholds, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..data.splits import Leaks
 from ..data.vectors import Vectors, read_vectors
 from ..engine import clusters as engine_clusters
 from ..engine.calibration import ALIKE, usual_distance
@@ -45,6 +46,7 @@ class ClusterResult(Result):
         unique: clusters and noise samples together: how many samples remain if one of each cluster is kept
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: what a person should look at first
+        leaks: the clusters that straddle the splits; None where the samples have none
         view: the clusters, one group each
     """
 
@@ -62,6 +64,7 @@ class ClusterResult(Result):
     unique: int
     largest_share: float
     warnings: list[str]
+    leaks: Leaks | None = None
     view: fo.DatasetView | None = view_field()
 
     def summary(self) -> str:
@@ -72,6 +75,7 @@ class ClusterResult(Result):
             f"{count(self.samples, 'sample')}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike "
             f"any other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate.",
             self.eps_sentence(),
+            *([self.leaks.sentence()] if self.leaks else []),
         ]
         if self.skipped:
             lines += ["", f"{count(len(self.skipped), 'sample')} skipped:", *skipped_lines(self.skipped)]
@@ -89,7 +93,8 @@ class ClusterResult(Result):
             {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}
             for number, size in self.sizes[:20]
         ]
-        return {"largest_clusters": rows} | skipped_table(self.skipped, self.files)
+        leaks = {"leaks": self.leaks.rows()} if self.leaks and self.leaks.pairs else {}
+        return {"largest_clusters": rows} | leaks | skipped_table(self.skipped, self.files)
 
 
 def cluster(
@@ -111,6 +116,7 @@ def cluster(
         samples = sm.flat(samples)
         runs.refuse_foreign(dataset, options.run_key, _owned(options.run_key))
         refuse_shrinking(samples, options)
+        splits.check(dataset, options.splits)
         progress("Reading the vectors", 0, 1)
         vectors = read_vectors(samples, options.embeddings_field)
         eps, reason = _choose_eps(samples, vectors, options, progress)
@@ -152,6 +158,8 @@ def write_clusters(
     runs.begin(dataset, options.run_key, step, options, owned)
     _write(dataset, options, vectors.ids, labels, result, beside, progress)
     view = views.save_clusters(dataset, runs.Names(options.run_key))
+    leaks = splits.save_leaks(dataset, options.run_key, options.recorded())
+    result = dataclasses.replace(result, leaks=leaks)
     facts = {
         "eps": result.eps,
         "samples": result.samples,
@@ -261,7 +269,10 @@ def _write(
 
 def _owned(run_key: str) -> dict[str, list[str]]:
     names = runs.Names(run_key)
-    return {"fields": [names.cluster], "views": [names.view("clusters"), names.view("skipped")]}
+    return {
+        "fields": [names.cluster],
+        "views": [names.view(word) for word in ("clusters", "skipped", "leaks")],
+    }
 
 
 def alike_warning(usual: float, metric: str) -> str:

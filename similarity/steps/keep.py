@@ -24,8 +24,8 @@ from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
 from .cluster import large_cluster_warning
 from .keep_result import KeepResult, largest_clusters
-from .order import keep_order, protected
-from .pairs import LISTED, equal_pairs, pairs_at, side_by_side, worst_pairs
+from .order import Compared, Standing, standing
+from .pairs import LISTED, WORST, equal_pairs, pairs_at, side_by_side, worst_pairs
 
 NOT_IN_RUN = "not in the run: run cluster_duplicates again"
 
@@ -37,16 +37,14 @@ class _Members:
     Attributes:
         ids, labels, matrix: their ids, ``(n,)`` clusters, ``(n, d)`` vectors
         skipped: sample id -> why it is not in the run, of the view's others
-        guarded: ``(n,)`` whether they are kept in any case
-        rank: ``(n,)`` smaller is preferred
+        standing: who of them goes before whom
     """
 
     ids: list[str]
     labels: np.ndarray
     matrix: np.ndarray
     skipped: Skipped
-    guarded: np.ndarray
-    rank: np.ndarray
+    standing: Standing
 
 
 def keep(
@@ -65,7 +63,7 @@ def keep(
         runs.refuse_foreign(dataset, run_key, owned)
         progress("Reading the vectors", 0, 3)
         unusable = runs.step_results(dataset, run_key, CLUSTER)["skipped"]
-        members = _members(samples, options, clustering, unusable)
+        members = _members(samples, options, clustering, unusable, progress)
         found = _choose(members, clustering, options.cover, about(progress, "Choosing what is kept"))
         covering = found
         if not options.cover:
@@ -90,6 +88,7 @@ def _members(
     options: KeepOptions,
     clustering: dict[str, Any],
     unusable: Skipped,
+    progress: Progress,
 ) -> _Members:
     """The view's samples that are in the run, with the vectors that were clustered."""
     cluster = runs.Names(options.run_key).cluster
@@ -104,9 +103,15 @@ def _members(
     numbers = np.array([label for label in labels if label is not None], dtype=np.int64)
     row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
     matrix = vectors.matrix[[row[sample_id] for sample_id in ids]]
-    in_run = samples.exists(cluster)
-    rank = keep_order(in_run, ids, matrix, numbers, options, _eps_and_metric(clustering)[1])
-    return _Members(ids, numbers, matrix, skipped, protected(in_run, ids, options), rank)
+    compared = Compared(
+        samples.exists(cluster),
+        ids,
+        numbers,
+        matrix,
+        clustering["options"]["embeddings_field"],
+        _eps_and_metric(clustering)[1],
+    )
+    return _Members(ids, numbers, matrix, skipped, standing(compared, options, progress))
 
 
 def _clustered(dataset: fo.Dataset, run_key: str, clustering: dict[str, Any]) -> Vectors:
@@ -141,8 +146,8 @@ def _choose(
         members.labels,
         eps=eps,
         metric=metric,
-        rank=members.rank,
-        protected=members.guarded,
+        rank=members.standing.rank,
+        protected=members.standing.forced,
         cover=cover,
         progress=progress,
     )
@@ -157,13 +162,16 @@ def _result(
     with_cover: int,
 ) -> KeepResult:
     eps, metric, labels = clustering["eps"], clustering["options"]["metric"], members.labels
+    standing = members.standing
     proof = certify(labels, found, eps=eps, metric=metric)
-    worst = worst_pairs(members.ids, members.rank, found)
+    worst = worst_pairs(members.ids, standing.rank, found)
     equal = np.flatnonzero(~found.kept & (found.distance <= reach(0, metric)))
-    equal = pairs_at(members.ids, found, equal[np.argsort(members.rank[equal])])
+    equal = pairs_at(members.ids, found, equal[np.argsort(standing.rank[equal])])
     copies, identical = equal_pairs(dataset, clustering["options"]["embeddings_field"], equal)
     kept = int(found.kept.sum())
-    without_cover = engine_keepers.first_per_cluster(labels, members.guarded)
+    without_cover = int(engine_keepers.first_per_cluster(labels, standing.forced, standing.rank).sum())
+    dropped = np.flatnonzero(~found.kept & standing.labelled)
+    annotated = pairs_at(members.ids, found, dropped[np.argsort(found.similarity[dropped], kind="stable")])
     return KeepResult(
         run_key=options.run_key,
         samples=len(members.ids) + len(members.skipped),
@@ -174,12 +182,23 @@ def _result(
         kept_with_cover=with_cover,
         kept_without_cover=without_cover,
         skipped=members.skipped,
-        protected=int(members.guarded.sum()),
+        protected=int(standing.protected.sum()),
+        by_hand=int(standing.by_hand.sum()),
+        label_fields=standing.label_fields,
+        labelled=int(standing.labelled.sum()),
+        labelled_dropped=len(annotated),
+        labelled_pairs=annotated[:WORST],
         eps=eps,
         metric=metric,
-        largest=largest_clusters(members.ids, labels, members.rank, found),
+        largest=largest_clusters(members.ids, labels, standing.rank, found),
         worst=worst,
-        files=files(dataset, [*side_by_side([*worst, *identical[:LISTED]]), *listed(members.skipped)]),
+        files=files(
+            dataset,
+            [
+                *side_by_side([*worst, *identical[:LISTED], *annotated[:LISTED]]),
+                *listed(members.skipped),
+            ],
+        ),
         worst_similarity=proof.worst_similarity if worst else None,
         copies=copies,
         identical=len(identical),
@@ -187,7 +206,10 @@ def _result(
         beyond_eps=proof.beyond_eps,
         largest_share=proof.largest_share,
         warnings=[large_cluster_warning(proof.largest_share)] if proof.alarm else [],
-        notes=_notes(options.cover, proof, with_cover, without_cover),
+        notes=[
+            *_notes(options.cover, proof, with_cover, without_cover),
+            *_labelled(standing, len(annotated)),
+        ],
     )
 
 
@@ -206,10 +228,19 @@ def _notes(cover: bool, proof: Certificate, with_cover: int, without_cover: int)
     ]
 
 
+def _labelled(standing: Standing, dropped: int) -> list[str]:
+    if not dropped:
+        return []
+    labelled = count(int(standing.labelled.sum()), "labelled sample")
+    return [
+        f"Of {labelled} ({', '.join(standing.label_fields)}), {dropped:,} are dropped all the same: see the pairs."
+    ]
+
+
 def _of_each(
     dataset: fo.Dataset, clustering: dict[str, Any], members: _Members, found: Keepers
 ) -> dict[str, Any]:
-    """Stored of each sample, beside its fields: a dropped one's distance to its kept one, and the seals."""
+    """Stored of each sample, beside its fields: distances of the dropped ones, decisions by hand, and seals."""
     dropped = [
         (i, d)
         for i, d, kept in zip(members.ids, found.distance.tolist(), found.kept, strict=True)
@@ -219,6 +250,7 @@ def _of_each(
     vectors = [None] * len(members.ids) if by_bytes else members.matrix
     return {
         "distances": dict(dropped),
+        "chosen": [i for i, chosen in zip(members.ids, members.standing.by_hand, strict=True) if chosen],
         "seals": seals.take(dataset, field, members.ids, vectors, [i for i, _ in dropped]),
     }
 

@@ -47,10 +47,15 @@ class KeepResult(Result):
             one, and if one of each cluster is enough; ``kept`` is one of the two
         skipped: sample id -> why it is neither kept nor dropped
         protected: how many samples are kept because they are protected
+        by_hand: how many are kept because a person tagged them so
+        label_fields: the label fields that count as annotated
+        labelled, labelled_dropped: how many samples have labels there, and how many of them are dropped all the same
+        labelled_pairs: the first of these, the least similar to their kept one first
         eps, metric: of the clustering
         largest: the largest clusters, the largest first, 20 at most
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs`` and the first of the skipped ones
+        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs``, and the first of the labelled and
+            skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
         copies: how many dropped samples are copies of their kept one, byte by byte
         identical: how many others have its vector, but for rounding: identical to the model, not known to be copies
@@ -72,6 +77,11 @@ class KeepResult(Result):
     kept_without_cover: int
     skipped: Skipped
     protected: int
+    by_hand: int
+    label_fields: list[str]
+    labelled: int
+    labelled_dropped: int
+    labelled_pairs: list[Dropped]
     eps: float
     metric: str
     largest: list[ClusterRow]
@@ -94,6 +104,8 @@ class KeepResult(Result):
             f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
             f"{percent(self.kept, self.samples)} to annotate. {self.dropped:,} dropped, {len(self.skipped):,} skipped.",
         ]
+        if self.by_hand:
+            lines.append(f"Kept by hand: {count(self.by_hand, 'sample')}.")
         if self.worst_similarity is not None:
             lines.append(
                 f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
@@ -113,10 +125,12 @@ class KeepResult(Result):
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The dropped samples least similar to their kept one, and those that only the model takes for equal."""
+        """The dropped samples least similar to their kept one, and those that are labelled, or equal to the model alone."""
         tables = {"worst_pairs": rows(self.worst, self.files)}
         if self.identical_pairs:
             tables["identical_pairs"] = rows(self.identical_pairs, self.files)
+        if self.labelled_pairs:
+            tables["labelled_pairs"] = rows(self.labelled_pairs, self.files)
         return tables | skipped_table(self.skipped, self.files)
 
 

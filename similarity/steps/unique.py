@@ -64,8 +64,11 @@ class UniqueResult(Result):
     def summary(self) -> str:
         """The result in words."""
         warnings = [words for words in self.clustering.warnings if words not in self.keeping.warnings]
+        leaks = [self.clustering.leaks.sentence()] if self.clustering.leaks else []
         embedded = ["", self.embedding.summary()] if self.embedding else []
-        return "\n".join([self.keeping.summary(), *warnings, self.clustering.eps_sentence(), *embedded])
+        return "\n".join(
+            [self.keeping.summary(), *warnings, self.clustering.eps_sentence(), *leaks, *embedded]
+        )
 
     def numbers(self) -> dict[str, Any]:
         """The single values of clustering and keeping."""

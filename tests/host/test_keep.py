@@ -190,7 +190,10 @@ def test_a_field_inside_another_one_decides(clustered):
 @pytest.mark.parametrize(
     ("order_by", "message"),
     [
-        ("missing", "'missing' does not exist. Use view, medoid, pixels, or one of .*rank"),
+        (
+            "missing",
+            "'missing' does not exist. Use view, medoid, pixels, sharpness, labels, or one of .*rank",
+        ),
         ("filepath", "'filepath' is not numeric"),
         ("labels.detections.confidence", "several values a sample"),
     ],

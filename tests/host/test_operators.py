@@ -44,6 +44,7 @@ OPERATORS = {
     "find_copies": ({}, []),
     "cluster_duplicates": ({"eps": "0.01"}, []),
     "keep_first_per_cluster": ({"cover": True, "order_by": "medoid"}, [CLUSTER]),
+    "split_by_cluster": ({"train": 0.5, "val": 0.5, "test": 0}, [CLUSTER]),
     "find_unique_samples": ({"weights": "untrained", "run_key": "night"}, []),
     "export_deduplicated": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "group_into_folders": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
@@ -282,6 +283,13 @@ def test_a_text_field_shows_what_the_form_is_opened_with(vector_dataset):
     properties = form_of("cluster_duplicates", vector_dataset(directions(0, 1)), **params)
     found = {name: properties[name].default for name in ("eps", "run_key", "embeddings_field")}
     assert found == {**params, "embeddings_field": "vgg16"}
+
+
+def test_the_form_of_keeping_says_which_labels_count(clustered):
+    clustered.set_values("truth", [fo.Classification(label="a")] * 3)
+    clustered.set_values("guessed", [fo.Classification(label="a", confidence=0.5)] * 3)
+    told = form_of("keep_first_per_cluster", clustered)["prefer_labeled"].view.description
+    assert told.endswith("by default: truth")
 
 
 def test_executing_from_python_returns_what_the_call_returns_as_plain_values(vector_dataset):
