@@ -11,6 +11,9 @@ from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
+LIMITS = ("reference", "within", "order_field", "max_gap")
+"""Options that say which samples are compared."""
+
 VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
 
 _FIELD = {
@@ -38,6 +41,18 @@ class RunOptions(Options):
         pattern=r"(?=.{1,40}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
         pattern_help="a lower-case identifier (letters, digits, single underscores between them; at most 40 characters)",
         picks="run",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOptions(RunOptions):
+    """Which samples are there already."""
+
+    reference: str | None = option(
+        None,
+        "Tag, saved view or boolean field of samples that are there already, in the view or not: a new sample within eps of "
+        "one is dropped for it; they are never dropped, nor counted. keep_first_per_cluster takes it from the run",
+        picks="reference",
     )
 
 
@@ -134,7 +149,7 @@ class SweepOptions(VectorsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(RunOptions, SweepOptions):
+class ClusterOptions(ReferenceOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -150,6 +165,24 @@ class ClusterOptions(RunOptions, SweepOptions):
         pattern=r"\d+|\d+(?:\.\d+)? ?%",
         pattern_help="a number (200) or a share (10 %)",
     )
+    within: str | None = option(
+        None,
+        "Field, such as the camera, whose values must agree: only samples with the same value are compared",
+        picks="fields",
+        advanced=True,
+    )
+    order_field: str | None = option(
+        None,
+        "Field of max_gap: a date, a time or a number, such as the frame's",
+        picks="order",
+        advanced=True,
+    )
+    max_gap: float | None = option(
+        None,
+        "How far apart in order_field samples may be that are compared: in the field's unit, seconds for dates and times",
+        minimum=0,
+        advanced=True,
+    )
     tag_clusters: bool = option(
         True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
     )
@@ -164,14 +197,22 @@ class ClusterOptions(RunOptions, SweepOptions):
     )
 
     def __post_init__(self) -> None:
-        """Refuse two ways to choose the threshold at once."""
+        """Refuse two ways to choose the threshold at once, and half of a gap."""
         super().__post_init__()
         if self.target is not None and self.eps != AUTO:
             raise OptionError(f"eps ({self.eps}) and target ({self.target!r}) exclude each other: give one")
+        if (self.max_gap is None) != (self.order_field is None):
+            given, lacks = ("order_field", "max_gap") if self.max_gap is None else ("max_gap", "order_field")
+            raise OptionError(f"{given} ({getattr(self, given)!r}) needs {lacks}: give both, or neither")
+        limits = [name for name in LIMITS if getattr(self, name) is not None]
+        if self.target is not None and limits:
+            raise OptionError(
+                f"target ({self.target!r}) is found by comparing all samples, which {', '.join(limits)} rules out: give eps"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOptions(RunOptions):
+class KeepOptions(ReferenceOptions):
     """Options of ``keep_first_per_cluster``."""
 
     order_by: str = option(

@@ -98,6 +98,11 @@ def step_results(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any
     return found
 
 
+def reference_ids(dataset: fo.Dataset, run_key: str) -> set[str]:
+    """Ids of the samples of a run's reference; none without one."""
+    return set(load_results(dataset, run_key).get(CLUSTER.name, {}).get("reference_ids", ()))
+
+
 def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
     """The record of a finished step of a run.
 

@@ -17,7 +17,7 @@ from ..engine.neighbors import reach
 from ..handover_options import ReportOptions
 from ..progress import Progress
 from . import manifest, report_page
-from .manifest import DROPPED, KEPT, SKIPPED, ClusterRow, Row
+from .manifest import DROPPED, KEPT, RESEMBLES, SKIPPED, ClusterRow, Row
 
 LARGEST, WORST = 8, 12  # clusters and pairs that the page shows as pictures
 _EXAMPLES = 5
@@ -67,6 +67,10 @@ def _figures(
             "clusters": len(clusters),
             "noise": noise,
             "percent_to_annotate": round(100 * counts[KEPT] / counts["samples"], 2),
+        },
+        "reference": {
+            "samples": results["cluster"]["reference"],
+            "resembling": sum(row.reason == RESEMBLES for row in rows),
         },
         "cost": _cost(counts, options),
         "disk": _disk(rows),

@@ -10,19 +10,20 @@ import numpy as np
 
 from ..data import runs, seals, views
 from ..data import samples as sm
+from ..data.batch import read_clustered
 from ..data.files import files
 from ..data.locks import lock
-from ..data.vectors import Vectors, read_vectors
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
+from ..engine.constraints import Constraints
 from ..engine.keepers import Keepers
 from ..engine.neighbors import reach
 from ..options import KeepOptions
 from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
-from .cluster import large_cluster_warning
+from .cluster_result import large_cluster_warning
 from .keep_result import KeepResult, largest_clusters
 from .order import keep_order, protected
 from .pairs import LISTED, equal_pairs, pairs_at, side_by_side, worst_pairs
@@ -32,18 +33,22 @@ NOT_IN_RUN = "not in the run: run cluster_duplicates again"
 
 @dataclass(frozen=True)
 class _Members:
-    """The samples of a view that are in the run, in the view's order.
+    """The new samples of a view that are in the run, in the view's order; then those of the reference.
 
     Attributes:
         ids, labels, matrix: their ids, ``(n,)`` clusters, ``(n, d)`` vectors
+        new: how many of them are new
+        constraints: which of them may be neighbors; None = all
         skipped: sample id -> why it is not in the run, of the view's others
-        guarded: ``(n,)`` whether they are kept in any case
-        rank: ``(n,)`` smaller is preferred
+        guarded: ``(new,)`` whether they are kept in any case
+        rank: ``(new,)`` smaller is preferred
     """
 
     ids: list[str]
     labels: np.ndarray
     matrix: np.ndarray
+    new: int
+    constraints: Constraints | None
     skipped: Skipped
     guarded: np.ndarray
     rank: np.ndarray
@@ -62,6 +67,12 @@ def keep(
     with lock(dataset, f"run-{run_key}"):
         samples = sm.flat(samples)
         clustering = runs.require(dataset, run_key, CLUSTER)
+        reference = clustering["options"].get("reference")
+        if options.reference not in (None, reference):
+            raise ValueError(
+                f"reference is {options.reference!r}, and the run {run_key!r} was clustered with {reference!r}: leave it "
+                "out, or run cluster_duplicates again"
+            )
         runs.refuse_foreign(dataset, run_key, owned)
         progress("Reading the vectors", 0, 3)
         unusable = runs.step_results(dataset, run_key, CLUSTER)["skipped"]
@@ -93,33 +104,29 @@ def _members(
 ) -> _Members:
     """The view's samples that are in the run, with the vectors that were clustered."""
     cluster, metric = runs.Names(options.run_key).cluster, clustering["options"]["metric"]
-    vectors = _clustered(sm.dataset_of(samples), options.run_key, clustering)
-    ids, labels = sm.read(samples, cluster)
-    skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in zip(ids, labels, strict=True) if label is None}
-    ids = [i for i in ids if i not in skipped]
+    vectors, constraints = read_clustered(sm.dataset_of(samples), options.run_key, clustering)
+    known = runs.reference_ids(sm.dataset_of(samples), options.run_key)
+    found = {i: label for i, label in zip(*sm.read(samples, cluster), strict=True) if i not in known}
+    skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in found.items() if label is None}
+    ids = [i for i in found if i not in skipped]
     if not ids:
         raise ValueError(
             f"None of these samples is in the run {options.run_key!r}: run cluster_duplicates on them first"
         )
-    numbers = np.array([label for label in labels if label is not None], dtype=np.int64)
+    numbers = np.array([found[i] for i in ids], dtype=np.int64)
     row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
-    matrix = vectors.matrix[[row[sample_id] for sample_id in ids]]
-    in_run = samples.exists(cluster)
+    rows = [row[sample_id] for sample_id in ids]
+    in_run, matrix = samples.exists(cluster), vectors.matrix[rows]
     rank = keep_order(in_run, ids, matrix, numbers, options, metric)
-    return _Members(ids, numbers, matrix, skipped, protected(in_run, ids, options), rank)
-
-
-def _clustered(dataset: fo.Dataset, run_key: str, clustering: dict[str, Any]) -> Vectors:
-    """The vectors of all samples of the run."""
-    field, cluster = clustering["options"]["embeddings_field"], runs.Names(run_key).cluster
-    members = sm.everything(dataset).exists(cluster)
-    vectors = read_vectors(members, field) if members.limit(1).count() else None
-    if vectors and not vectors.skipped and vectors.digest == clustering["vectors_digest"]:
-        return vectors
-    raise ValueError(
-        f"The vectors in {field!r}, or the samples of the run {run_key!r}, have changed since they were clustered: run "
-        "cluster_duplicates again"
-    )
+    guarded = protected(in_run, ids, options)
+    if known:
+        old = sm.everything(sm.dataset_of(samples)).exists(cluster)
+        there = {i: label for i, label in zip(*sm.read(old, cluster), strict=True) if i in known}
+        rows += [row[sample_id] for sample_id in there]
+        matrix, numbers = vectors.matrix[rows], np.append(numbers, list(there.values())).astype(np.int64)
+        ids = [*ids, *there]
+    constraints = constraints.take(rows) if constraints else None
+    return _Members(ids, numbers, matrix, len(rank), constraints, skipped, guarded, rank)
 
 
 def _choose(
@@ -128,16 +135,19 @@ def _choose(
     cover: bool,
     progress: Callable[[int, int], None],
 ) -> Keepers:
-    return engine_keepers.keep(
+    more = (0, len(members.ids) - members.new)
+    found = engine_keepers.keep(
         members.matrix,
         members.labels,
         eps=clustering["eps"],
         metric=clustering["options"]["metric"],
-        rank=members.rank,
-        protected=members.guarded,
+        rank=np.pad(members.rank, more),
+        protected=np.pad(members.guarded, more),
         cover=cover,
+        constraints=members.constraints,
         progress=progress,
     )
+    return found.first(members.new)
 
 
 def _result(
@@ -148,21 +158,24 @@ def _result(
     found: Keepers,
     with_cover: int,
 ) -> KeepResult:
-    eps, metric, labels = clustering["eps"], clustering["options"]["metric"], members.labels
+    eps, metric, labels = clustering["eps"], clustering["options"]["metric"], members.labels[: members.new]
     proof = certify(labels, found, eps=eps, metric=metric)
     worst = worst_pairs(members.ids, members.rank, found)
     equal = np.flatnonzero(~found.kept & (found.distance <= reach(0, metric)))
     equal = pairs_at(members.ids, found, equal[np.argsort(members.rank[equal])])
     copies, identical = equal_pairs(dataset, clustering["options"]["embeddings_field"], equal)
     kept = int(found.kept.sum())
-    without_cover = engine_keepers.first_per_cluster(labels, members.guarded)
+    alone = found.kept_index < members.new
+    without_cover = engine_keepers.first_per_cluster(labels[alone], members.guarded[alone])
     return KeepResult(
         run_key=options.run_key,
-        samples=len(members.ids) + len(members.skipped),
+        samples=members.new + len(members.skipped),
         clusters=len(np.unique(labels[labels != NOISE])),
         noise=int((labels == NOISE).sum()),
         kept=kept,
-        dropped=len(members.ids) - kept,
+        dropped=members.new - kept,
+        reference=clustering.get("reference"),
+        resembling=members.new - int(alone.sum()),
         kept_with_cover=with_cover,
         kept_without_cover=without_cover,
         skipped=members.skipped,
@@ -179,11 +192,21 @@ def _result(
         beyond_eps=proof.beyond_eps,
         largest_share=proof.largest_share,
         warnings=[large_cluster_warning(proof.largest_share)] if proof.alarm else [],
-        notes=_notes(options.cover, proof, with_cover, without_cover),
+        notes=_notes(options.cover, proof, _beyond_gap(members, found), with_cover, without_cover),
     )
 
 
-def _notes(cover: bool, proof: Certificate, with_cover: int, without_cover: int) -> list[str]:
+def _beyond_gap(members: _Members, found: Keepers) -> int:
+    """How many dropped samples are farther than max_gap from their kept one."""
+    if members.constraints is None:
+        return 0
+    dropped = np.flatnonzero(~found.kept)
+    return int((~members.constraints.allow(dropped, members.constraints, found.kept_index[dropped])).sum())
+
+
+def _notes(
+    cover: bool, proof: Certificate, beyond_gap: int, with_cover: int, without_cover: int
+) -> list[str]:
     if with_cover == without_cover:
         return []
     if cover:
@@ -192,8 +215,9 @@ def _notes(cover: bool, proof: Certificate, with_cover: int, without_cover: int)
             f"{without_cover:,}, and some dropped samples farther than eps from every kept one."
         ]
     far = count(proof.beyond_eps, "dropped sample is", "dropped samples are")
+    gap = f", and {beyond_gap:,} farther than max_gap" if beyond_gap else ""
     return [
-        f"{far} farther than eps from every kept one, linked to it by look-alikes in between: look at the worst pairs. "
+        f"{far} farther than eps from every kept one{gap}, linked to it by look-alikes in between: look at the worst pairs. "
         f"With cover, {with_cover:,} are kept and none is."
     ]
 
@@ -204,13 +228,14 @@ def _of_each(
     """Stored of each sample, beside its fields: a dropped one's distance to its kept one, and the seals."""
     dropped = [
         (i, d)
-        for i, d, kept in zip(members.ids, found.distance.tolist(), found.kept, strict=True)
+        for i, d, kept in zip(members.ids[: members.new], found.distance.tolist(), found.kept, strict=True)
         if not kept
     ]
     field = clustering["options"]["embeddings_field"]
     return {
         "distances": dict(dropped),
-        "seals": seals.take(dataset, field, members.ids, members.matrix, [i for i, _ in dropped]),
+        "seals": seals.take(dataset, field, members.ids, members.matrix, [i for i, _ in dropped])
+        | {"reference": members.ids[members.new :]},
     }
 
 
@@ -237,7 +262,10 @@ def _write(
         options.run_key,
         {
             names.kept: (fo.BooleanField, "Whether the sample is kept"),
-            names.kept_id: (fo.StringField, "Id of its cluster's nearest kept sample; a kept one's own"),
+            names.kept_id: (
+                fo.StringField,
+                "Id of its cluster's nearest kept, or reference, sample; a kept one's own",
+            ),
             names.similarity: (fo.FloatField, "Similarity in percent to that sample"),
         },
     )
@@ -246,6 +274,7 @@ def _write(
         names.kept_id: [ids[i] for i in found.kept_index],
         names.similarity: found.similarity.tolist(),
     }
+    ids = ids[: members.new]
     sm.write(dataset, {name: dict(zip(ids, values, strict=True)) for name, values in columns.items()})
     tags = {
         names.tag("duplicate"): [i for i, kept in zip(ids, found.kept, strict=True) if not kept],
