@@ -65,7 +65,7 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
         decided (True): whether its keep step is done too; without, no row is kept or dropped
 
     Raises:
-        ValueError: if a dropped sample's kept one is not in the dataset any more
+        ValueError: if a dropped sample's kept one is not in the dataset any more, or all are of the reference
     """
     names, results = runs.Names(run_key), runs.load_results(sm.dataset_of(samples), run_key)
     # Not samples that were merged in from a dataset with a run of the same key.
@@ -86,6 +86,10 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
         else:
             reason = RESEMBLES if status == DROPPED and kept_id in reference else reason
             rows.append(Row(sample_id, path, cluster, kept_id, similarity, status, reason))
+    if not rows:
+        raise ValueError(
+            f"All of these samples are in the reference of the run {run_key!r}: choose the dataset, or a view with new ones"
+        )
     needed = {row.kept_id for row in rows if row.status == DROPPED}
     _check_kept_ones(sm.dataset_of(samples), names, needed, reference)
     return rows

@@ -153,10 +153,7 @@ def remove(
     # The second lock is for two runs of which each keeps what the other drops.
     with lock(dataset, f"run-{run_key}"), lock(dataset, "removal"):
         plan, checks, files_compared = _require(dataset, options)
-        reference = len(
-            runs.reference_ids(dataset, run_key).intersection(sm.everything(dataset).values("id"))
-        )
-        before = sm.exact_count(dataset) - reference
+        before = runs.count_new(dataset, run_key)
         archive = ar.find(dataset, run_key)
         strangers = archive.settle() if archive else set()
         gone, left = _each_batch(samples, checks, strangers, options, progress)
@@ -174,7 +171,7 @@ def remove(
             dataset=dataset.name,
             samples=before,
             removed=len(gone),
-            remain=sm.exact_count(dataset) - reference - (0 if options.confirm else len(gone)),
+            remain=runs.count_new(dataset, run_key) - (0 if options.confirm else len(gone)),
             left=left,
             files=files(dataset, listed(left)),
             labels=labels,

@@ -1,6 +1,7 @@
 """A new batch against what is there: a reference is compared with, and in no number, export or removal."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,6 +100,8 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     assert {row["kept_id"] for row in rows if row["reason"] == "near-duplicate of a reference sample"} == set(
         ids[:REFERENCE]
     )
+    with pytest.raises(ValueError, match="All of these samples are in the reference of the run 'dedup'"):
+        call("write_report", made.match_tags("annotated"), export_dir=str(tmp_path / "nothing"))
     folders = call("group_into_folders", made, export_dir=str(tmp_path / "folders"))
     assert (folders.samples, folders.pictures, folders.kept) == (NEW, NEW, KEPT)
 
@@ -110,6 +113,8 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     planned = call("remove_duplicates", made)
     assert "30 samples of 36 would be removed" in planned.summary()
     assert (planned.removed, planned.left) == (30, {})
+    form = support.foo.get_operator(support.uri("remove_duplicates")).plan(_context(made), "dedup")
+    assert form[1].startswith("30 samples of 36 would be removed")
     removed = call("remove_duplicates", made, confirm=True)
     assert (removed.removed, removed.remain) == (30, KEPT)
     assert set(made.values("id")) == {*ids[:REFERENCE], *ids[-KEPT:]}
@@ -120,6 +125,10 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     assert set(left.left.values()) == {"the sample that is kept for it is not in the dataset any more"}
     with pytest.raises(ValueError, match="Kept samples of the run 'dedup' are gone"):
         call("write_report", made, export_dir=str(tmp_path / "again"))
+
+
+def _context(made):
+    return SimpleNamespace(dataset=made, target_view=lambda: made)
 
 
 def test_next_week_the_run_does_not_shrink(weekly):
