@@ -53,6 +53,22 @@ class Batch:
     values: Values | None
 
 
+def check(samples: fo.core.collections.SampleCollection, options: ClusterOptions) -> None:
+    """Refuse a reference or fields that do not do, before anything is computed.
+
+    Raises:
+        ValueError: if the reference or a field does not do, or no sample is new
+    """
+    dataset = sm.dataset_of(samples)
+    if options.reference is not None:
+        ids = set(samples.values("id"))
+        if ids.issubset(reference_of(dataset, options.reference).values("id")):
+            raise ValueError(
+                f"All of these {len(ids):,} samples are in the reference {options.reference!r}: choose a view with new ones"
+            )
+    read_values(dataset, (), (), options.to_dict())
+
+
 def read(samples: fo.core.collections.SampleCollection, options: ClusterOptions) -> Batch:
     """Read the vectors of samples and of the reference, and the values; a reference sample is no new one.
 
@@ -60,6 +76,7 @@ def read(samples: fo.core.collections.SampleCollection, options: ClusterOptions)
         ValueError: if the vectors, the reference or a field do not do, or no sample is new
     """
     dataset, field = sm.dataset_of(samples), options.embeddings_field
+    check(samples, options)
     if options.reference is None:
         vectors = read_vectors(samples, field)
         return Batch(vectors, len(vectors.ids), [], read_values(dataset, vectors.ids, (), options.to_dict()))
@@ -69,10 +86,8 @@ def read(samples: fo.core.collections.SampleCollection, options: ClusterOptions)
     rows = [row for row, i in enumerate(every.ids) if i not in known]
     skipped = {i: reason for i, reason in every.skipped.items() if i not in known}
     if not rows:
-        count = len(every.ids) + len(every.skipped)
         raise ValueError(
-            f"None of these {count:,} samples is new and has a usable vector in {field!r} ({count - len(skipped):,} are in "
-            f"the reference {options.reference!r}): choose a view with new samples, and run compute_embeddings on them"
+            f"None of the {len(skipped):,} new samples has a usable vector in {field!r}. Run compute_embeddings on them"
         )
     old = gather(reference, field, every.matrix.shape[1])
     new_ids, matrix = [every.ids[row] for row in rows], np.concatenate([every.matrix[rows], old.matrix])
@@ -172,7 +187,7 @@ def _column(
     """The values of a field."""
     field = dataset.get_field(name)
     if isinstance(field, kinds):
-        by_id = dict(zip(*sm.read(sm.everything(dataset), name), strict=True))
+        by_id = dict(zip(*sm.read(sm.everything(dataset), name), strict=True)) if ids else {}
         values = [by_id[sample_id] for sample_id in ids]
         if not any(isinstance(value, list) for value in values):
             return values

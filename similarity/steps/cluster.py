@@ -116,8 +116,9 @@ def refuse_shrinking(samples: fo.core.collections.SampleCollection, options: Clu
     lost = sorted(set(members) - stay)
     plan = json_digest({"run_key": run_key, "lost": lost})
     if lost and not options.confirm:
+        where = "in this view" if options.reference is None else "in this view, nor in the reference,"
         raise WouldShrink(
-            f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not in this view and would "
+            f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not {where} and would "
             "lose their clusters and decisions. Cluster the whole dataset, choose another run_key, or confirm it "
             "(confirm=True)",
             plan,

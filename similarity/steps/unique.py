@@ -6,7 +6,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..data import samples as sm
-from ..data.batch import reference_of
+from ..data.batch import check, reference_of
 from ..data.vectors import holds_others_vectors
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 from ..progress import Progress, silent
@@ -97,6 +97,7 @@ def find_unique(
     samples = sm.settled(
         sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:", options.embeddings_field
     )
+    check(samples, options)
     refuse_shrinking(samples, options)
     others = holds_others_vectors(samples, options.embeddings_field)
     embedding = None

@@ -108,6 +108,7 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     tab = Tab(made).send("on_load")
     assert f"All numbers are of the new samples; {WORDS}." in tab.text
     assert "12 clusters at eps" in tab.text  # done, not stale
+    assert "in the reference" in tab.text
     assert "All samples are compared here, while the run has reference annotated" in tab.text
     assert tab.send("cluster").asked("prompt_user_for_operation")["params"]["reference"] == "annotated"
     planned = call("remove_duplicates", made)
@@ -191,7 +192,10 @@ def test_an_empty_reference_changes_no_decision(weekly):
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("everything", "None of these 48 samples is new .* .48 are in the reference 'everything'."),
+        (
+            "everything",
+            "All of these 48 samples are in the reference 'everything': choose a view with new ones",
+        ),
         (
             "anotated",
             "no tag, saved view or boolean field 'anotated' .tags: annotated, both; saved views: both, everyth",
@@ -226,14 +230,12 @@ def test_find_unique_embeds_the_reference_too(dataset, pictures):
     paths = pictures(scenes=2, each=2)
     made = dataset([*paths, *paths[:1]])
     made.limit(1).tag_samples("old")
-    result = call(
-        "find_unique_samples",
-        made.skip(1),
-        eps=1e-6,
-        weights="untrained",
-        precision="float32",
-        reference="old",
-    )
+    asked = {"eps": 1e-6, "weights": "untrained", "precision": "float32", "reference": "old"}
+    for wrong in ({"reference": "nothing"}, {"within": "nothing"}, {"order_field": "tags", "max_gap": 1}):
+        with pytest.raises(ValueError, match=r"(nothing|tags)' (\(|does)"):
+            call("find_unique_samples", made.skip(1), **{**asked, **wrong})
+    assert not made.has_sample_field("vgg16")
+    result = call("find_unique_samples", made.skip(1), **asked)
     assert (result.samples, result.keeping.resembling) == (4, 1)
     assert made.exists("vgg16").count() == 5
     assert support.plugin("similarity.data.runs").reference_ids(made, "dedup") == {made.first().id}
