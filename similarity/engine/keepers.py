@@ -65,7 +65,7 @@ def keep(
     Args:
         vectors: ``(n, d)``; not modified
         labels: ``(n,)`` from :func:`~similarity.engine.clusters.dbscan`
-        eps: the distance the labels were made with; only ``cover`` uses it
+        eps: the distance the labels were made with; only ``cover`` and a reference use it
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
         rank (None): ``(n,)``, smaller is preferred; by default the index
         protected (None): ``(n,)``, always kept

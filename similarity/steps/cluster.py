@@ -154,17 +154,17 @@ def _result(
     dataset: fo.Dataset, options: ClusterOptions, batch: Batch, labels: np.ndarray, eps: tuple[float, str]
 ) -> ClusterResult:
     vectors, values, new = batch.vectors, batch.values, batch.new
-    unique = resembling = None
-    if batch.reference and values:
-        asked = {"eps": eps[0], "metric": options.metric, "constraints": values.constraints}
-        found = engine_keepers.keep(vectors.matrix, labels, **asked)
-        unique, resembling = int(found.kept.sum()), int((found.kept_index[:new] >= new).sum())
-    labels = labels[:new]
+    every, labels = labels, labels[:new]
     numbers, counts = np.unique(labels[labels != NOISE], return_counts=True)
     order = np.argsort(-counts, kind="stable")
     sizes = list(zip(numbers[order].tolist(), counts[order].tolist(), strict=True))
     noise = int((labels == NOISE).sum())
     largest = sizes[0][1] / len(labels) if sizes else 0.0
+    unique, resembling = len(sizes) + noise, 0
+    if batch.reference:
+        how = {"eps": eps[0], "metric": options.metric, "constraints": values.constraints}
+        found = engine_keepers.keep(vectors.matrix, every, **how)
+        unique, resembling = int(found.kept.sum()), int((found.kept_index[:new] >= new).sum())
     return ClusterResult(
         run_key=options.run_key,
         samples=new + len(vectors.skipped),
@@ -177,10 +177,10 @@ def _result(
         eps_reason=eps[1],
         metric=options.metric,
         min_samples=options.min_samples,
-        unique=len(sizes) + noise if unique is None else unique,
+        unique=unique,
         reference=None if options.reference is None else len(vectors.ids) - new,
         reference_skipped=len(batch.reference) - (len(vectors.ids) - new),
-        resembling=resembling or 0,
+        resembling=resembling,
         without_value=int(values.missing[:new].sum()) if values else 0,
         largest_share=largest,
         warnings=_warnings(vectors.matrix[:new], options.metric, eps[0], largest),
