@@ -23,11 +23,12 @@ def cases(draw):
     n, metric = draw(st.integers(1, 70)), draw(st.sampled_from(vec.METRICS))
     vectors = (rng.random((4, 4))[rng.integers(0, 4, n)] + 0.05 * rng.normal(size=(n, 4))).astype(np.float32)
     vectors[rng.integers(0, n, n // 3)] = vectors[rng.integers(0, n)]
+    unit = draw(st.sampled_from([0.1, 1]))
     constraints = Constraints(
         groups=rng.integers(0, draw(st.integers(1, 5)), n),
-        times=rng.integers(0, 10, n) * 0.1,
+        times=rng.integers(0, 10, n) * unit,
         reference=rng.random(n) < draw(st.sampled_from([0, 0.3, 1])),
-        max_gap=draw(st.sampled_from([0, 0.3, np.inf])),
+        max_gap=draw(st.sampled_from([0, 2 * unit, np.inf])),
     )
     distances = np.zeros((n, n))
     rows, cols = np.triu_indices(n, 1)
@@ -44,6 +45,21 @@ def cases(draw):
 def _allowed(of, i, j):
     near = abs(of.times[i] - of.times[j]) <= of.max_gap
     return of.groups[i] == of.groups[j] and near and not (of.reference[i] and of.reference[j])
+
+
+@given(cases(), st.sampled_from([(8192, 2048), (9, 4), (5, 2)]))
+@settings(max_examples=200, deadline=None)
+def test_pairs_are_the_allowed_ones_each_once(case, sizes):
+    vectors, constraints, distances, eps, metric = case
+    order = constraints.order()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "SIZE", sizes[0])
+        patch.setattr(neighbors, "_TILE", sizes[1])
+        cut = blocks.Blocks(vectors, metric, order, constraints.take(order))
+        rows, cols = tiles.joined(list(tiles.compare(cut, tiles.near, lambda _: (eps, 10**9))))
+    found = np.sort(np.column_stack([order[rows], order[cols]]), axis=1).tolist()
+    near = np.argwhere(np.triu(distances <= eps, 1)).tolist()
+    assert sorted(found) == near
 
 
 @given(
