@@ -200,7 +200,8 @@ class RemoveDuplicates(_PlannedOperator, step=remove, icon="layers_clear", risk=
         runs.require(ctx.dataset, run_key, KEEP)
         kept = F(runs.Names(run_key).kept)
         number = sm.flat(ctx.target_view()).match(kept == False).count()  # noqa: E712
-        words = f"{count(number, 'sample')} of {sm.exact_count(ctx.dataset):,} would be removed; each is checked once more."
+        samples = runs.count_new(ctx.dataset, run_key)
+        words = f"{count(number, 'sample')} of {samples:,} would be removed; each is checked once more."
         return seals.run_state(runs.load(ctx.dataset, run_key)), words
 
 

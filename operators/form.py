@@ -8,6 +8,7 @@ import fiftyone.core.labels as fol
 import fiftyone.operators.types as types
 
 from ..similarity.data import runs
+from ..similarity.data.batch import ORDERED, SINGLE
 from ..similarity.data.labels import annotated_fields
 from ..similarity.data.vectors import vector_fields
 from ..similarity.declare import REQUIRED, Option, Options
@@ -136,5 +137,11 @@ _PROPOSALS: dict[str | None, Callable[[Any], list[str]]] = {
     "run": runs.keys,
     "brain": _brain_keys,
     "numbers": _numbers,
+    "reference": lambda dataset: [
+        *dataset.list_saved_views(),
+        *dataset.get_field_schema(ftype=fof.BooleanField),
+    ],
+    "fields": lambda dataset: list(dataset.get_field_schema(ftype=SINGLE)),
+    "order": lambda dataset: list(dataset.get_field_schema(ftype=ORDERED)),
     "labels": _label_fields,
 }

@@ -6,10 +6,13 @@ Forms, Python calls, Brain configs, run records, the panel and the table of docs
 from dataclasses import dataclass
 from typing import Any
 
-from .declare import AUTO, REQUIRED, OptionError, Options, option
+from .declare import AUTO, OptionError, Options, option
 from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
+
+LIMITS = ("reference", "within", "order_field", "max_gap")
+"""Options that say which samples are compared."""
 
 VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS = "view", "medoid", "pixels", "sharpness", "labels"
 ORDERS = (VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS)
@@ -48,6 +51,18 @@ class RunOptions(Options):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOptions(RunOptions):
+    """Which samples are there already."""
+
+    reference: str | None = option(
+        None,
+        "Tag, saved view or boolean field of samples that are there already, in the view or not: a new sample within eps of "
+        "one is dropped for it; they are never dropped, nor counted. keep_first_per_cluster takes it from the run",
+        picks="reference",
+    )
+
+
 def _written() -> Any:
     help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
     return option("vgg16", help_text, picks="vectors", **_FIELD)
@@ -80,49 +95,6 @@ class EmbedOptions(VectorsOptions):
     recompute: bool = option(
         False, "Embed again what is up to date already, and files that ended an earlier run", advanced=True
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndexOptions(VectorsOptions):
-    """Options of ``build_similarity_index``."""
-
-    brain_key: str = option(
-        "vgg16_annoy",
-        "Name of the similarity index, as the App's similarity search lists it",
-        picks="brain",
-        **_FIELD,
-    )
-    n_trees: int = option(
-        50, "Trees in the Annoy forest; more are more exact", minimum=1, maximum=1000, advanced=True
-    )
-    search_k: int = option(
-        -1,
-        "Nodes that a search inspects; more are more exact; -1 = chosen so that the measured recall is high",
-        minimum=-1,
-        advanced=True,
-    )
-    seed: int = option(51, "Seed of the forest", minimum=0, maximum=2**31 - 1, advanced=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SortOptions(Options):
-    """Options of ``sort_by_similarity``."""
-
-    brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **_FIELD)
-    k: int = option(25, "How many neighbors to show", minimum=1, maximum=100_000)
-    similarity_field: str = option(
-        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **_FIELD
-    )
-    picture: str | None = option(
-        None,
-        "Path of a picture to search for, instead of the selected samples; it need not be in the dataset",
-        picks="picture",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareOptions(VectorsOptions):
-    """Options of ``compare_samples``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +137,7 @@ class WriteRunOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(WriteRunOptions, SweepOptions):
+class ClusterOptions(WriteRunOptions, ReferenceOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -181,12 +153,38 @@ class ClusterOptions(WriteRunOptions, SweepOptions):
         pattern=r"\d+|\d+(?:\.\d+)? ?%",
         pattern_help="a number (200) or a share (10 %)",
     )
+    within: str | None = option(
+        None,
+        "Field, such as the camera, whose values must agree: only samples with the same value are compared",
+        picks="fields",
+        advanced=True,
+    )
+    order_field: str | None = option(
+        None,
+        "Field of max_gap: a date, a time or a number, such as the frame's",
+        picks="order",
+        advanced=True,
+    )
+    max_gap: float | None = option(
+        None,
+        "How far apart in order_field samples may be that are compared: in the field's unit, seconds for dates and times",
+        minimum=0,
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
-        """Refuse two ways to choose the threshold at once."""
+        """Refuse two ways to choose the threshold at once, and half of a gap."""
         super().__post_init__()
         if self.target is not None and self.eps != AUTO:
             raise OptionError(f"eps ({self.eps}) and target ({self.target!r}) exclude each other: give one")
+        if (self.max_gap is None) != (self.order_field is None):
+            given, lacks = ("order_field", "max_gap") if self.max_gap is None else ("max_gap", "order_field")
+            raise OptionError(f"{given} ({getattr(self, given)!r}) needs {lacks}: give both, or neither")
+        limits = [name for name in LIMITS if getattr(self, name) is not None]
+        if self.target is not None and limits:
+            raise OptionError(
+                f"target ({self.target!r}) is found by comparing all samples, which {', '.join(limits)} rules out: give eps"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +222,7 @@ class FirstOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOptions(FirstOptions):
+class KeepOptions(FirstOptions, ReferenceOptions):
     """Options of ``keep_first_per_cluster``."""
 
     cover: bool = option(
@@ -250,28 +248,6 @@ class CopiesOptions(FirstOptions, WriteRunOptions):
     def recorded(self) -> dict[str, Any]:
         """The options and, as in the record of a clustering, what is compared."""
         return super().recorded() | {"embeddings_field": self.embeddings_field, "metric": DIGEST}
-
-
-@dataclass(frozen=True, kw_only=True)
-class FramesOptions(Options):
-    """Options of ``frames_from_videos``."""
-
-    output_dir: str = option(
-        REQUIRED, "Folder for the pictures; each video gets a folder of its own in it", picks="folder"
-    )
-    fps: float = option(
-        1.0,
-        "Frames a second to take; as many as a video has or more = every frame of it",
-        label="Frames per second",
-        above=0,
-    )
-    max_frames: int | None = option(
-        None, "Most frames of one video, evenly spread over its time; empty = no bound", minimum=1
-    )
-    frames_dataset: str | None = option(
-        None,
-        "Name of the dataset of the frames, a new one or an earlier one; empty = the videos' with -frames",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,18 @@ def step_results(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any
     return found
 
 
+def reference_ids(dataset: fo.Dataset, run_key: str) -> set[str]:
+    """Ids of the samples of a run's reference; none without one."""
+    return set(load_results(dataset, run_key).get(CLUSTER.name, {}).get("reference_ids", ()))
+
+
+def count_new(dataset: fo.Dataset, run_key: str) -> int:
+    """Count the samples of a dataset that are not in a run's reference."""
+    reference = reference_ids(dataset, run_key)
+    known = len(reference.intersection(sm.everything(dataset).values("id"))) if reference else 0
+    return sm.exact_count(dataset) - known
+
+
 def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
     """The record of a finished step of a run.
 

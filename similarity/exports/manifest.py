@@ -18,6 +18,7 @@ from ..workflow import CLUSTER, KEEP
 
 KEPT, DROPPED, SKIPPED, UNDECIDED = "kept", "dropped", "skipped", "undecided"
 BY_HAND = "kept by hand"
+RESEMBLES = "near-duplicate of a reference sample"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Row:
     Attributes:
         id, filepath: of the sample
         cluster: number of its cluster; -1 = noise, None = skipped
-        kept_id: id of the kept sample that stands for it, a kept one's own; None where none is decided
+        kept_id: id of the kept, or reference, sample that stands for it, a kept one's own; None where none is decided
         similarity: in percent, to that sample
         status: ``"kept"``, ``"dropped"``, ``"skipped"``, or ``"undecided"`` before the keep step
         reason: why, in words
@@ -58,7 +59,7 @@ class ClusterRow:
 
 
 def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: bool = True) -> list[Row]:
-    """A row for each sample, in the order that decides who is first.
+    """A row for each sample that is not of the run's reference, in the order that decides who is first.
 
     Args:
         samples: a flat collection
@@ -67,7 +68,7 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
 
     Raises:
         ValueError: if a dropped sample's kept one is not in the dataset any more, or a person has decided since to keep a
-            dropped sample
+            dropped sample, or all are of the reference
     """
     if decided:
         decisions.require_heeded(sm.dataset_of(samples), run_key)
@@ -76,11 +77,14 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
     members = set(runs.step_results(sm.dataset_of(samples), run_key, CLUSTER)["ids"])
     reasons = {i: reason for step in results.values() for i, reason in step.get("skipped", {}).items()}
     chosen = set(results.get(KEEP.name, {}).get("chosen", ()))
+    reference = runs.reference_ids(sm.dataset_of(samples), run_key)
     columns = (names.kept, names.kept_id, names.similarity) if decided else ()
     rows = []
     for sample_id, path, cluster, *decision in zip(
         *sm.read(samples, "filepath", names.cluster, *columns), strict=True
     ):
+        if sample_id in reference:
+            continue
         kept, kept_id, similarity = decision or (None, None, None)
         status, reason = _verdict(cluster if sample_id in members else None, kept, decided)
         if status == KEPT and sample_id in chosen:
@@ -88,15 +92,25 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
         if status == SKIPPED:
             rows.append(Row(sample_id, path, None, None, None, status, reasons.get(sample_id, reason)))
         else:
+            reason = RESEMBLES if status == DROPPED and kept_id in reference else reason
             rows.append(Row(sample_id, path, cluster, kept_id, similarity, status, reason))
-    _check_kept_ones(sm.dataset_of(samples), names, {row.kept_id for row in rows if row.status == DROPPED})
+    if not rows:
+        raise ValueError(
+            f"All of these samples are in the reference of the run {run_key!r}: choose the dataset, or a view with new ones"
+        )
+    needed = {row.kept_id for row in rows if row.status == DROPPED}
+    _check_kept_ones(sm.dataset_of(samples), names, needed, reference)
     return rows
 
 
-def _check_kept_ones(dataset: fo.Dataset, names: runs.Names, needed: set[str | None]) -> None:
+def _check_kept_ones(
+    dataset: fo.Dataset, names: runs.Names, needed: set[str | None], reference: set[str]
+) -> None:
     """Nothing may stand for a dropped sample but a sample that is there."""
     everything = sm.everything(dataset)
     gone = needed and needed.difference(everything.match(fo.ViewField(names.kept) == True).values("id"))  # noqa: E712
+    if gone & reference:
+        gone = gone - (reference & set(everything.exists(names.cluster).values("id")))
     if gone:
         raise ValueError(
             f"Kept samples of the run {names.run_key!r} are gone ({len(gone):,}, e.g. {min(gone)}), and dropped ones rely "

@@ -20,7 +20,7 @@ from ..handover_options import ReportOptions
 from ..progress import Progress
 from ..workflow import CLUSTER, KEEP
 from . import manifest, report_page
-from .manifest import BY_HAND, DROPPED, KEPT, SKIPPED, ClusterRow, Row
+from .manifest import BY_HAND, DROPPED, KEPT, RESEMBLES, SKIPPED, ClusterRow, Row
 
 LARGEST, WORST = 8, 12  # clusters and pairs that the page shows as pictures
 _EXAMPLES = 5
@@ -71,6 +71,10 @@ def _figures(
             "noise": noise,
             "by_hand": sum(row.reason == BY_HAND for row in rows),
             "percent_to_annotate": round(100 * counts[KEPT] / counts["samples"], 2),
+        },
+        "reference": {
+            "samples": results["cluster"]["reference"],
+            "resembling": sum(row.reason == RESEMBLES for row in rows),
         },
         "cost": _cost(counts, options),
         "disk": _disk(rows),

@@ -2,105 +2,38 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
+from ..data import batch as bt
 from ..data import runs, splits, sweeps, thresholds, views
 from ..data import samples as sm
+from ..data.batch import Batch
 from ..data.files import files
 from ..data.locks import lock
-from ..data.splits import Leaks
-from ..data.vectors import Vectors, read_vectors
+from ..data.vectors import Vectors
 from ..engine import clusters as engine_clusters
+from ..engine import keepers as engine_keepers
 from ..engine.calibration import ALIKE, usual_distance
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
 from ..engine.sweep import check_min_samples, eps_for_target
-from ..engine.vectors import percent as similarity_percent
 from ..options import AUTO, ClusterOptions, WriteRunOptions
 from ..progress import Progress, about, silent
-from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
+from ..result import listed
 from ..workflow import CLUSTER, Step
+from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
 from .shrinking import refuse_shrinking
 
 MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClusterResult(Result):
-    """What ``cluster_duplicates`` found.
-
-    Attributes:
-        run_key: the run
-        samples: number of samples asked for
-        clusters: number of clusters
-        sizes: ``(number, size)`` of every cluster, the largest first
-        noise: number of samples that resemble no other one; they are unique, and always kept
-        skipped: sample id -> why it has no usable vector
-        files: sample id -> file, of the first of them
-        eps: the distance used, and ``eps_reason`` why
-        metric, min_samples: as in the options
-        unique: clusters and noise samples together: how many samples remain if one of each cluster is kept
-        largest_share: share of the samples in the largest cluster, in [0, 1]
-        warnings: what a person should look at first
-        leaks: the clusters that straddle the splits; None where the samples have none
-        view: the clusters, one group each
-    """
-
-    run_key: str
-    samples: int
-    clusters: int
-    sizes: list[tuple[int, int]]
-    noise: int
-    skipped: Skipped
-    files: dict[str, str]
-    eps: float
-    eps_reason: str
-    metric: str
-    min_samples: int
-    unique: int
-    largest_share: float
-    warnings: list[str]
-    leaks: Leaks | None = None
-    view: fo.DatasetView | None = view_field()
-
-    def summary(self) -> str:
-        """The result in words."""
-        clustered = self.samples - len(self.skipped)
-        lines = [
-            *self.warnings,
-            f"{count(self.samples, 'sample')}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike "
-            f"any other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate.",
-            self.eps_sentence(),
-            *([self.leaks.sentence()] if self.leaks else []),
-        ]
-        if self.skipped:
-            lines += ["", f"{count(len(self.skipped), 'sample')} skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
-
-    def eps_sentence(self) -> str:
-        """The distance used, as similarity, and the reason."""
-        near = f" ({similarity_percent(self.eps):.4g} % similar)" if self.metric == "cosine" else ""
-        return f"Two samples are neighbors within {self.metric} distance {self.eps:.6g}{near}: {self.eps_reason}."
-
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The largest clusters."""
-        names = runs.Names(self.run_key)
-        rows = [
-            {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}
-            for number, size in self.sizes[:20]
-        ]
-        leaks = {"leaks": self.leaks.rows()} if self.leaks and self.leaks.pairs else {}
-        return {"largest_clusters": rows} | leaks | skipped_table(self.skipped, self.files)
-
-
 def cluster(
     samples: fo.core.collections.SampleCollection, options: ClusterOptions, progress: Progress = silent
 ) -> ClusterResult:
-    """Cluster the samples' vectors and write the labels.
+    """Cluster the samples' vectors, with those of the reference, and write the labels.
 
     Nothing is written before the labels are known. An earlier result of the run, also of later steps, is replaced.
 
@@ -118,24 +51,28 @@ def cluster(
         refuse_shrinking(samples, options)
         splits.check(dataset, options.splits)
         progress("Reading the vectors", 0, 1)
-        vectors = read_vectors(samples, options.embeddings_field)
+        batch = bt.read(samples, options)
+        vectors, constraints = batch.vectors, batch.values.constraints if batch.values else None
         eps, reason = _choose_eps(samples, vectors, options, progress)
         labels = engine_clusters.dbscan(
             vectors.matrix,
             eps=eps,
             min_samples=options.min_samples,
             metric=options.metric,
+            constraints=constraints,
             progress=about(progress, "Comparing the vectors"),
         )
-        result = _result(dataset, options, vectors, labels, (eps, reason))
-        return write_clusters(dataset, options, CLUSTER, vectors, labels, result, progress)
+        # The reference has the clusters that it stands for, which are the new samples'.
+        labels[batch.new :][~np.isin(labels[batch.new :], labels[: batch.new])] = NOISE
+        result = _result(dataset, options, batch, labels, (eps, reason))
+        return write_clusters(dataset, options, CLUSTER, batch, labels, result, progress)
 
 
 def write_clusters(
     dataset: fo.Dataset,
     options: WriteRunOptions,
     step: Step,
-    vectors: Vectors,
+    batch: Batch,
     labels: np.ndarray,
     result: ClusterResult,
     progress: Progress,
@@ -145,7 +82,7 @@ def write_clusters(
 
     Args:
         step: whose record it is
-        vectors: the samples, and what was compared
+        batch: the samples, and what was compared
         labels: ``(n,)`` of these samples
         result: without its view
         beside (None): fields of the run beside its clusters: ``{field: {sample id: text}}``
@@ -153,10 +90,10 @@ def write_clusters(
     Returns:
         the result with its view
     """
-    beside, owned = beside or {}, _owned(options.run_key)
+    beside, owned, vectors = beside or {}, _owned(options.run_key), batch.vectors
     owned["fields"] += beside
     runs.begin(dataset, options.run_key, step, options, owned)
-    _write(dataset, options, vectors.ids, labels, result, beside, progress)
+    _write(dataset, options, batch, labels, result, beside, progress)
     view = views.save_clusters(dataset, runs.Names(options.run_key))
     leaks = splits.save_leaks(dataset, options.run_key, options.recorded())
     result = dataclasses.replace(result, leaks=leaks)
@@ -167,9 +104,15 @@ def write_clusters(
         "noise": result.noise,
         "skipped": len(result.skipped),
         "vectors_digest": vectors.digest,
-        "whole_dataset": result.samples == sm.exact_count(sm.everything(dataset)),
+        "whole_dataset": result.samples + len(batch.reference) == sm.exact_count(sm.everything(dataset)),
     }
-    runs.finish(dataset, options.run_key, step, facts, result.to_dict() | {"ids": vectors.ids})
+    results = result.to_dict() | {"ids": vectors.ids[: batch.new]}
+    if result.reference is not None:
+        facts["reference"] = result.reference
+        results["reference_ids"] = batch.reference
+    if batch.values is not None:
+        facts["values_digest"] = batch.values.digest
+    runs.finish(dataset, options.run_key, step, facts, results)
     return dataclasses.replace(result, view=view)
 
 
@@ -193,19 +136,28 @@ def _choose_eps(
 
 
 def _result(
-    dataset: fo.Dataset, options: ClusterOptions, vectors: Vectors, labels: np.ndarray, eps: tuple[float, str]
+    dataset: fo.Dataset, options: ClusterOptions, batch: Batch, labels: np.ndarray, eps: tuple[float, str]
 ) -> ClusterResult:
-    found = counted(labels)
+    vectors, values, new = batch.vectors, batch.values, batch.new
+    found, resembling = counted(labels[:new]), 0
+    if batch.reference:
+        how = {"eps": eps[0], "metric": options.metric, "constraints": values.constraints}
+        chosen = engine_keepers.keep(vectors.matrix, labels, **how)
+        found["unique"], resembling = int(chosen.kept.sum()), int((chosen.kept_index[:new] >= new).sum())
     return ClusterResult(
         run_key=options.run_key,
-        samples=len(vectors.ids) + len(vectors.skipped),
+        samples=new + len(vectors.skipped),
         skipped=vectors.skipped,
         files=files(dataset, listed(vectors.skipped)),
         eps=eps[0],
         eps_reason=eps[1],
         metric=options.metric,
         min_samples=options.min_samples,
-        warnings=_warnings(vectors.matrix, options.metric, eps[0], found["largest_share"]),
+        reference=None if options.reference is None else len(vectors.ids) - new,
+        reference_skipped=len(batch.reference) - (len(vectors.ids) - new),
+        resembling=resembling,
+        without_value=int(values.missing[:new].sum()) if values else 0,
+        warnings=_warnings(vectors.matrix[:new], options.metric, eps[0], found["largest_share"]),
         **found,
     )
 
@@ -238,13 +190,13 @@ def _warnings(matrix: np.ndarray, metric: str, eps: float, largest: float) -> li
 def _write(
     dataset: fo.Dataset,
     options: WriteRunOptions,
-    ids: list[str],
+    batch: Batch,
     labels: np.ndarray,
     result: ClusterResult,
     beside: Mapping[str, Mapping[str, str | None]],
     progress: Progress,
 ) -> None:
-    names = runs.Names(options.run_key)
+    names, ids = runs.Names(options.run_key), batch.vectors.ids
     runs.clear(dataset, options.run_key, names.fields, names.tags, names.views)
     told = "Number of the sample's cluster; -1 = noise, empty = not in the run"
     runs.declare(dataset, options.run_key, {names.cluster: (fo.IntField, told)})
@@ -254,6 +206,7 @@ def _write(
     progress("Writing the labels", 0, 2)
     sm.write(dataset, {names.cluster: dict(zip(ids, labels.tolist(), strict=True)), **beside})
     progress("Writing the tags", 1, 2)
+    ids, labels = ids[: batch.new], labels[: batch.new]
     tagged = {
         names.tag("noise"): [i for i, label in zip(ids, labels, strict=True) if label == NOISE],
         names.tag("skipped"): list(result.skipped),
@@ -273,20 +226,3 @@ def _owned(run_key: str) -> dict[str, list[str]]:
         "fields": [names.cluster],
         "views": [names.view(word) for word in ("clusters", "skipped", "leaks")],
     }
-
-
-def alike_warning(usual: float, metric: str) -> str:
-    """Return the warning that eps may not tell these samples apart, from the distance of two samples taken at random."""
-    near = f"{similarity_percent(usual):.1f} %" if metric == "cosine" else f"within distance {usual:.3g},"
-    return (
-        f"WARNING: half of all pairs of these samples are {near} or more alike. Either they show one scene, or VGG16 "
-        "hardly tells pictures of this kind apart: look at the worst pairs, and give a smaller eps if they differ."
-    )
-
-
-def large_cluster_warning(share: float) -> str:
-    """What to say where one cluster swallows much of the collection."""
-    return (
-        f"WARNING: one cluster holds {100 * share:.0f} % of the samples. Look at it before anything is left out; a smaller "
-        "eps splits it, and cover=True keeps more of it."
-    )

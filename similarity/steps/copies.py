@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data import runs
 from ..data import samples as sm
+from ..data.batch import Batch
 from ..data.copies import read_digests
 from ..data.embeddings import FieldNames
 from ..data.files import files
@@ -20,7 +21,8 @@ from ..options import DIGEST, CopiesOptions, KeepOptions
 from ..progress import Progress, silent
 from ..result import count, listed, percent, skipped_lines
 from ..workflow import COPIES
-from .cluster import ClusterResult, counted, write_clusters
+from .cluster import counted, write_clusters
+from .cluster_result import ClusterResult
 from .keep import keep
 from .keep_result import KeepResult
 from .shrinking import refuse_shrinking
@@ -95,9 +97,8 @@ def _cluster(
         )
         beside = FieldNames(options.embeddings_field)
         fields = {beside.digest: found.digests, beside.file: found.marks}
-        write_clusters(
-            dataset, options, COPIES, all_equal(list(found.digests)), labels, result, progress, fields
-        )
+        batch = Batch(all_equal(list(found.digests)), len(labels), [], None)
+        write_clusters(dataset, options, COPIES, batch, labels, result, progress, fields)
 
 
 def _labels(digests: list[str | None]) -> np.ndarray:

@@ -13,9 +13,9 @@ from ..data.locks import lock
 from ..data.videos import UnreadableVideo, read_clock, require_ffmpeg, write_frames
 from ..exports import targets
 from ..exports.media import UniqueNames
-from ..options import FramesOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table, view_field
+from ..search_options import FramesOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
-from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from ..result import Result, Skipped, count, percent, resemblance, skipped_lines, skipped_table, view_field
 from .pairs import Dropped, rows
 
 LARGEST = 20  # clusters in the panel's table
@@ -20,7 +20,7 @@ class ClusterRow:
 
     Attributes:
         kept: how many of it are kept; None before keeping, as are the others
-        kept_id, kept_file: the first kept one
+        kept_id, kept_file: the first kept one; None where a reference stands for all
         spread: largest distance of a member to its kept one
         worst_similarity: smallest similarity of a member to its kept one, in percent
     """
@@ -40,9 +40,11 @@ class KeepResult(Result):
 
     Attributes:
         run_key: the run
-        samples: number of samples asked for: kept + dropped + skipped
+        samples: number of samples asked for: kept + dropped + skipped; without those of the reference, as all numbers are
         clusters, noise: how many of each are among them
         kept, dropped: how many
+        reference: number of samples of the reference that they were compared with; None without a reference
+        resembling: how many of the dropped ones are dropped for one of these
         kept_with_cover, kept_without_cover: how many are kept if each dropped sample is to be within eps of a kept
             one, and if one of each cluster is enough; ``kept`` is one of the two
         skipped: sample id -> why it is neither kept nor dropped
@@ -73,6 +75,8 @@ class KeepResult(Result):
     noise: int
     kept: int
     dropped: int
+    reference: int | None
+    resembling: int
     kept_with_cover: int
     kept_without_cover: int
     skipped: Skipped
@@ -99,11 +103,14 @@ class KeepResult(Result):
 
     def summary(self) -> str:
         """The result in words."""
-        lines = [
-            *self.warnings,
-            f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
-            f"{percent(self.kept, self.samples)} to annotate. {self.dropped:,} dropped, {len(self.skipped):,} skipped.",
-        ]
+        share = percent(self.kept, self.samples)
+        if self.reference is None:
+            head = f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
+            head += f"{share} to annotate."
+        else:
+            known = resemblance(self.resembling, self.reference)
+            head = f"{self.kept:,} of {count(self.samples, 'new sample')} to annotate ({share}); {known}."
+        lines = [*self.warnings, f"{head} {self.dropped:,} dropped, {len(self.skipped):,} skipped."]
         if self.by_hand:
             lines.append(f"Kept by hand: {count(self.by_hand, 'sample')}.")
         if self.worst_similarity is not None:
@@ -148,7 +155,7 @@ def largest_clusters(
                 number=int(numbers[at]),
                 size=len(members),
                 kept=len(kept),
-                kept_id=ids[kept[np.argmin(rank[kept])]],
+                kept_id=ids[kept[np.argmin(rank[kept])]] if len(kept) else None,
                 spread=float(found.distance[members].max()),
                 worst_similarity=float(found.similarity[members].min()),
             )

@@ -45,7 +45,7 @@ class RemoveResult(Result):
         plan: name of the plan: the same as long as the run is not done again
         confirmed: whether it was carried out; else nothing was changed
         dataset: name of the dataset
-        samples: number of samples in the dataset, before
+        samples: number of samples in the dataset, before; without those of the run's reference, as is ``remain``
         removed: how many of them were removed, or would be
         remain: how many are in the dataset afterwards, or would be
         left: sample id -> why it stays although the run leaves it out
@@ -154,7 +154,7 @@ def remove(
     # The second lock is for two runs of which each keeps what the other drops.
     with lock(dataset, f"run-{run_key}"), lock(dataset, "removal"):
         plan, checks, files_compared = _require(dataset, options)
-        before = sm.exact_count(dataset)
+        before = runs.count_new(dataset, run_key)
         archive = ar.find(dataset, run_key)
         strangers = archive.settle() if archive else set()
         gone, left = _each_batch(samples, checks, strangers, options, progress)
@@ -172,7 +172,7 @@ def remove(
             dataset=dataset.name,
             samples=before,
             removed=len(gone),
-            remain=sm.exact_count(dataset) - (0 if options.confirm else len(gone)),
+            remain=runs.count_new(dataset, run_key) - (0 if options.confirm else len(gone)),
             left=left,
             files=files(dataset, listed(left)),
             labels=labels,

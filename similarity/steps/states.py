@@ -107,7 +107,8 @@ def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: i
     if not by_bytes and not dataset.has_sample_field(field):
         return f"the field {field!r} is gone"
     members = sm.everything(dataset).exists(cluster)
-    clustered, now = step["samples"] - step["skipped"] - removed, members.count()
+    clustered = step["samples"] - step["skipped"] - removed + step.get("reference", 0)
+    now = members.count()
     if now < clustered:
         return f"{count(clustered - now, 'sample')} deleted since"
     comparable = sm.everything(dataset) if by_bytes else sm.everything(dataset).exists(field)

@@ -178,7 +178,8 @@ def test_videos_that_cannot_be_read_are_skipped_and_listed(run, dataset, films, 
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 4])
     made = dataset([broken, silent, tmp_path / "gone.mp4", cut, films[0]])
     result = support.plugin("similarity.steps.frames").frames(
-        made, support.plugin("similarity.options").FramesOptions(output_dir=str(tmp_path / "out"), fps=5)
+        made,
+        support.plugin("similarity.search_options").FramesOptions(output_dir=str(tmp_path / "out"), fps=5),
     )
     reasons = [result.skipped.get(i) for i in made.values("id")]
     assert reasons[1:3] == ["it has no frames, or none with a time", "its file is missing"]

@@ -113,7 +113,12 @@ def test_the_engine_and_the_options_import_without_fiftyone():
     ]
     code = "import importlib, sys\n" + "\n".join(
         f"importlib.import_module({name!r})"
-        for name in [*modules, "similarity.options", "similarity.handover_options"]
+        for name in [
+            *modules,
+            "similarity.options",
+            "similarity.search_options",
+            "similarity.handover_options",
+        ]
     )
     code += "\nassert not {'fiftyone', 'tensorflow', 'keras', 'annoy'} & set(sys.modules), set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
