@@ -13,7 +13,7 @@ from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
 VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
 
-_FIELD = {
+NAME = {
     "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
     "pattern_help": "a name (letters, digits and underscores, not beginning with a digit)",
 }
@@ -24,7 +24,7 @@ class VectorsOptions(Options):
     """Where the vectors are."""
 
     embeddings_field: str = option(
-        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **_FIELD
+        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **NAME
     )
 
 
@@ -43,7 +43,7 @@ class RunOptions(Options):
 
 def _written() -> Any:
     help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
-    return option("vgg16", help_text, picks="vectors", **_FIELD)
+    return option("vgg16", help_text, picks="vectors", **NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class IndexOptions(VectorsOptions):
         "vgg16_annoy",
         "Name of the similarity index, as the App's similarity search lists it",
         picks="brain",
-        **_FIELD,
+        **NAME,
     )
     n_trees: int = option(
         50, "Trees in the Annoy forest; more are more exact", minimum=1, maximum=1000, advanced=True
@@ -101,10 +101,10 @@ class IndexOptions(VectorsOptions):
 class SortOptions(Options):
     """Options of ``sort_by_similarity``."""
 
-    brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **_FIELD)
+    brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **NAME)
     k: int = option(25, "How many neighbors to show", minimum=1, maximum=100_000)
     similarity_field: str = option(
-        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **_FIELD
+        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **NAME
     )
     picture: str | None = option(
         None,

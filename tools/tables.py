@@ -18,6 +18,7 @@ STEPS = (
     ("cluster_duplicates", options.ClusterOptions),
     ("keep_first_per_cluster", options.KeepOptions),
     ("export_deduplicated", handover_options.ExportOptions),
+    ("load_annotations", handover_options.AnnotationsOptions),
     ("group_into_folders", handover_options.FoldersOptions),
     ("write_report", handover_options.ReportOptions),
     ("remove_duplicates", handover_options.RemoveOptions),
