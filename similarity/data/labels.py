@@ -166,7 +166,9 @@ def digest(label: Document) -> str:
 def _without_ids(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_ids(value[key]) for key in sorted(value) if key != "_id"}
-    return [_without_ids(one) for one in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_without_ids(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value  # files in pixels come back nearly the same
 
 
 def declare(dataset: fo.Dataset, name: str, kind: type[fol.Label]) -> None:

@@ -15,11 +15,11 @@ import fiftyone.utils.coco as fouco
 import fiftyone.utils.cvat as fouc
 import fiftyone.utils.data as foud
 import fiftyone.utils.yolo as fouy
-import numpy as np
 import yaml
 
 from ..data.labels import place_media, singles
 from .formats import CLASS_FOLDERS, COCO, CVAT, FIFTYONE, TREE, YOLO
+from .masks import from_coco, from_runs
 
 _FILES = {COCO: "labels.json", CVAT: "labels.xml", FIFTYONE: "samples.json"}
 _SUFFIXES = {".json": COCO, ".xml": CVAT, ".yaml": YOLO, ".yml": YOLO}
@@ -141,11 +141,12 @@ def _coco(path: Path, wanted: Wanted) -> Annotations:
     for number, image in images.items():
         size, found = (image["width"], image["height"]), []
         for one in objects.pop(number, ()):
+            one.iscrowd = one.iscrowd or None  # where it is 0, it says nothing
             made = (
                 [one.to_polyline(size, classes, supercategories)] if wanted.single is fol.Polyline else [None]
             )
             if made == [None]:
-                made = [one.to_detection(size, classes, supercategories, load_segmentation=True)]
+                made = [_coco_object(one, size, classes, supercategories)]
             if one.keypoints:
                 made.append(one.to_keypoints(size, classes, supercategories))
             made = [label for label in made if label is not None]
@@ -154,6 +155,13 @@ def _coco(path: Path, wanted: Wanted) -> Annotations:
         pictures.append(Picture(image["file_name"], found))
     left_out["objects of pictures that the file does not name"] = sum(map(len, objects.values()))
     return Annotations(path, COCO, pictures, left_out=left_out)
+
+
+def _coco_object(one: fouco.COCOObject, size: tuple[int, int], *maps: Any) -> fol.Detection | None:
+    label = one.to_detection(size, *maps)
+    if label is not None and one.segmentation:
+        label.mask = from_coco(one.segmentation, one.bbox, size)
+    return label
 
 
 def _cvat(path: Path, wanted: Wanted) -> Annotations:
@@ -177,10 +185,11 @@ def _cvat_mask(mask: dict[str, Any], width: int, height: int) -> fol.Detection:
     """An instance mask, which FiftyOne's parser of the file leaves out: runs of 0 and 1 over its box, row by row."""
     left, top, w, h = (int(mask[f"@{name}"]) for name in ("left", "top", "width", "height"))
     runs = [int(run) for run in mask["@rle"].split(",")]
-    pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(h, w)
     box = [left / width, top / height, w / width, h / height]
     told = fouc.CVATImageTag.from_tag_dict(mask).to_classification()  # it reads name and attributes alike
-    return fol.Detection(label=told.label, bounding_box=box, mask=pixels, **dict(told.iter_attributes()))
+    return fol.Detection(
+        label=told.label, bounding_box=box, mask=from_runs(runs, w, h), **dict(told.iter_attributes())
+    )
 
 
 def _listed(value: Any) -> list[Any]:

@@ -362,3 +362,298 @@ def test_names_are_undone_only_where_one_picture_fits():
         name: [{name}] * len(several) for name, several in RENAMED.items()
     }
     assert pictures.find("frame.jpg") == pictures.find("nobody.png") == pictures.find("") == set()
+
+
+SQUARE = np.zeros((HEIGHT, WIDTH), bool)
+SQUARE[8:16, 12:24] = True
+SQUARE[10:12, 14:16] = False  # a hole
+
+
+def cvat_mask(out: Path, picture: str) -> dict:
+    """A brush mask of CVAT's: runs over its box."""
+    box = SQUARE[8:16, 12:24].ravel()
+    edges = np.flatnonzero(np.diff(box)) + 1
+    runs = [*([0] if box[0] else []), *np.diff([0, *edges, len(box)])]
+    out.write_text(
+        f'<annotations><version>1.1</version><image id="0" name="{picture}" width="{WIDTH}" height="{HEIGHT}">'
+        f'<mask label="car" source="semi-auto" occluded="0" rle="{", ".join(map(str, runs))}" left="12" top="8" '
+        'width="12" height="8" z_order="0"><attribute name="color">red</attribute></mask>'
+        '<ellipse label="car" cx="1" cy="1" rx="1" ry="1" occluded="0" z_order="0"></ellipse></image></annotations>'
+    )
+    return {"labels_path": str(out)}
+
+
+def coco_mask(out: Path, picture: str) -> dict:
+    """A mask in COCO, as runs over the picture, column by column."""
+    pixels = SQUARE.ravel(order="F")
+    edges = np.flatnonzero(np.diff(pixels)) + 1
+    counts = [int(run) for run in np.diff([0, *edges, len(pixels)])]
+    shape = {
+        "bbox": [12, 8, 12, 8],
+        "segmentation": {"counts": counts, "size": [HEIGHT, WIDTH]},
+        "iscrowd": 1,
+    }
+    told = {
+        "images": [{"id": 7, "file_name": picture, "width": WIDTH, "height": HEIGHT}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 5, **shape, "attributes": {"color": "red"}},
+            {"id": 2, "image_id": 8, "category_id": 5, **shape},
+        ],
+        "categories": [{"id": 5, "name": "car"}, {"id": 1, "name": "bus"}],
+    }
+    out.write_text(json.dumps(told))
+    return {"labels_path": str(out)}
+
+
+@pytest.mark.parametrize(
+    ("annotate", "file", "left_out"),
+    [(cvat_mask, "a.xml", "ellipses"), (coco_mask, "a.json", "pictures that the file does not name")],
+)
+def test_masks_come_back_pixel_by_pixel_and_what_cannot_is_counted(
+    cameras, tmp_path, annotate, file, left_out
+):
+    export(cameras, tmp_path / "export")
+    given = annotate(tmp_path / file, "data/frame000-2.png")
+    result = load(cameras, tmp_path / "export", confirm=True, **given)
+    (sample,) = cameras.exists("truth")
+    (mask,) = sample.truth.detections
+    assert original(sample) == "south/frame000.png"
+    assert (mask.label, mask.color) == ("car", "red")
+    assert np.array_equal(mask.mask, SQUARE[8:16, 12:24])
+    assert np.allclose(np.multiply(mask.bounding_box, [WIDTH, HEIGHT] * 2), [12, 8, 12, 8])
+    ((reason, number),) = result.left_out.items()
+    assert (left_out in reason, number) == (True, 1)
+    assert reason in result.summary()
+    assert load(cameras, tmp_path / "export", overwrite=True, **given).unchanged == 1
+
+
+def test_masks_of_coco_are_read_in_each_of_its_forms():
+    """The texts are known ones of the COCO API's."""
+    read = support.plugin("similarity.exports.masks").from_coco
+    middle = np.pad(np.ones((3, 3), bool), 1)
+    assert np.array_equal(read({"counts": "6320004"}, [0, 0, 5, 5], (5, 5)), middle)
+    assert np.array_equal(read({"counts": "Z11"}, [0, 0, 1, 43], (1, 43)).ravel(), [False] * 42 + [True])
+    rectangle, other = [1, 1, 4, 1, 4, 4, 1, 4], [0, 0, 1, 0, 1, 1, 0, 1]
+    assert np.array_equal(read([rectangle], [0, 0, 5, 5], (5, 5)), middle)
+    assert np.array_equal(
+        read([rectangle, other], [0, 0, 5, 5], (5, 5)), middle | (np.indices((5, 5)).sum(0) == 0)
+    )
+    with pytest.raises(ValueError, match="26 pixels, and its place has 5 x 5"):
+        read({"counts": [26]}, [0, 0, 5, 5], (5, 5))
+
+
+def test_masks_that_are_exported_as_coco_come_back_nearly_as_they_were(cameras, tmp_path):
+    mask = np.ones((8, 12), bool)
+    box = [12 / WIDTH, 8 / HEIGHT, 12 / WIDTH, 8 / HEIGHT]
+    drawn = fo.Detections(detections=[fo.Detection(label="car", bounding_box=box, mask=mask)])
+    cameras.set_values("truth", {cameras.first().id: drawn}, key_field="id")
+    export(cameras, tmp_path / "export", dataset_type=COCO, label_field="truth")
+    load(cameras, tmp_path / "export", label_field="again", confirm=True)
+    (found,) = cameras.first().again.detections
+    assert found.bounding_box == pytest.approx(box)
+    assert found.mask.shape == mask.shape
+    assert np.mean(found.mask == mask) > 0.9
+
+
+def test_mask_files_of_an_annotated_fiftyone_export_are_found(cameras, tmp_path):
+    files = [tmp_path / camera / "mask.png" for camera in ("north", "south")]
+    for number, file in enumerate(files):
+        Image.fromarray(np.full((HEIGHT, WIDTH), number + 1, np.uint8)).save(file)
+    ids = [sample.id for sample in cameras if original(sample).endswith("frame000.png")]
+    masks = [fo.Segmentation(mask_path=str(file)) for file in files]
+    cameras.set_values("truth", dict(zip(ids, masks, strict=True)), key_field="id")
+    export(cameras, tmp_path / "export", dataset_type=FIFTYONE, label_field="truth")
+    cameras.delete_sample_field("truth")
+    result = load(cameras, tmp_path / "export", confirm=True)
+    assert (result.label_type, result.samples, len(result.not_annotated)) == ("Segmentation", 2, 4)
+    for sample_id, file in zip(ids, files, strict=True):
+        found = Path(cameras[sample_id].truth.mask_path)
+        assert found.is_relative_to(tmp_path / "export")
+        assert found.read_bytes() == file.read_bytes()
+
+
+HARD = ["a/b", "A/B", "..up", "日本 <&>", "two words"]
+
+
+@pytest.mark.parametrize("kind", [COCO, YOLO, CVAT, FIFTYONE])
+def test_labels_that_are_exported_and_loaded_again_are_the_same(cameras, tmp_path, kind):
+    """Whatever the numbers of their classes are: the dataset's order is none that a tool would choose."""
+    kept = cameras.match(fo.ViewField("dedup_kept") == True)  # noqa: E712
+    labels = [
+        fo.Detections(
+            detections=[fo.Detection(label=HARD[n], bounding_box=[0.25, 0.25, 0.5, 0.125 * (n + 1)])]
+        )
+        for n in range(5)
+    ]
+    cameras.set_values(
+        "truth", dict(zip(kept.values("id"), [*labels, fo.Detections()], strict=True)), key_field="id"
+    )
+    cameras.classes = {"truth": HARD[::-1]}
+    before = loaded(cameras)
+    export(cameras, tmp_path / "export", dataset_type=kind, label_field="truth")
+    assert load(cameras, tmp_path / "export").changed == []
+    load(cameras, tmp_path / "export", label_field="again", confirm=True)
+    assert loaded(cameras, "again") == before
+
+
+def test_pictures_that_an_annotator_sorts_into_folders_get_these_classes(cameras, tmp_path):
+    ids = {original(sample): sample.id for sample in cameras}
+    named = {"north/frame000.png": "a/b", "south/frame000.png": "A/B", "north/frame001.png": "bus"}
+    classes = {ids[name]: fo.Classification(label=label) for name, label in named.items()}
+    cameras.set_values("truth", classes, key_field="id")
+    folder = tmp_path / "export"
+    export(cameras, folder, dataset_type=TREE, label_field="truth")
+    where = exported(folder)
+    assert load(cameras, folder).unchanged == 3
+    moved = {"south/frame000.png": Path(where["north/frame000.png"]).parent, "south/frame002.png": "new"}
+    for name, target in moved.items():
+        (folder / target).mkdir(exist_ok=True)
+        shutil.move(folder / where[name], folder / target)
+    result = load(cameras, folder, confirm=True, overwrite=True)
+    assert {original(sample): sample.truth.label for sample in cameras.exists("truth")} == {
+        **named,
+        "south/frame000.png": "a/b",
+        "south/frame002.png": "new",
+    }
+    assert (result.label_type, result.unchanged, len(result.not_annotated)) == ("Classification", 2, 2)
+
+
+def test_classes_are_copied_onto_the_samples_that_a_kept_one_stands_for(cameras, tmp_path):
+    export(cameras, tmp_path / "export")
+    picture = exported(tmp_path / "export")["north/frame000.png"]
+    (tmp_path / "a.xml").write_text(
+        f'<annotations><image id="0" name="{picture}" width="48" height="32"><tag label="night" source="manual"/>'
+        '<tag label="rain" source="manual"/></image></annotations>'
+    )
+    given = {"labels_path": str(tmp_path / "a.xml"), "copy_labels": True, "confirm": True}
+    result = load(cameras, tmp_path / "export", **given)
+    (near,) = cameras.match(fo.ViewField("dedup_kept") == False)  # noqa: E712
+    found = [(one.label, one.copied_from) for one in near.truth.classifications]
+    assert found == [("night", near.dedup_kept_id), ("rain", near.dedup_kept_id)]
+    first = cameras[near.dedup_kept_id].truth.classifications
+    assert not any(one.has_attribute("copied_from") for one in first)
+    assert {one.id for one in first}.isdisjoint(one.id for one in near.truth.classifications)
+    assert (result.samples, result.copied, cameras.count("truth")) == (1, 1, 2)
+    near["truth"] = fo.Classifications(classifications=[fo.Classification(label="mine")])
+    near.save()
+    assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 0
+    assert [one.label for one in cameras[near.id].truth.classifications] == ["mine"]
+
+
+def test_boxes_are_never_copied(annotated):
+    made, given = annotated
+    with pytest.raises(ValueError, match="cars have moved"):
+        load(made, copy_labels=True, confirm=True, **given)
+    assert not made.has_sample_field("truth")
+
+
+def test_outlines_of_yolo_are_polylines_or_boxes_as_the_field_is(cameras, tmp_path):
+    export(cameras, tmp_path / "export", dataset_type=YOLO)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/frame000.txt").write_text("1 0.1 0.2 0.5 0.2 0.5 0.6\n")
+    (tmp_path / "data.yaml").write_text("names: [bus, car]")
+    given = {"labels_path": str(tmp_path / "labels"), "confirm": True}
+    load(cameras, tmp_path / "export", **given)
+    (sample,) = cameras.exists("truth")
+    assert sample.truth.polylines[0].label == "car"
+    assert sample.truth.polylines[0].points == [[[0.1, 0.2], [0.5, 0.2], [0.5, 0.6]]]
+    result = load(cameras, tmp_path / "export", label_field="boxes", label_type="Detections", **given)
+    assert np.allclose(cameras[sample.id].boxes.detections[0].bounding_box, [0.1, 0.2, 0.4, 0.4])
+    assert list(result.left_out) == ["outlines, of which the boxes are read"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "options", "message"),
+    [
+        ("a.json", "{", {}, r"a\.json cannot be read as COCO"),
+        ("a.json", '{"images": [{"id": 1}]}', {}, r"a\.json cannot be read as COCO.*width"),
+        ("a.json", "{}", {}, r"a\.json names no picture"),
+        ("a.xml", "<annotations><image>", {}, r"a\.xml cannot be read as CVAT"),
+        ("labels/a.txt", "0 0.5 x 1 1", {}, r"a\.txt cannot be read as YOLO"),
+        ("labels/a.txt", "7 0.5 0.5 1 1", {}, r"a\.txt: class 7 has no name"),
+        ("samples.json", '{"samples": [{"_id": 1}]}', {}, r"samples\.json has no labels in a field 'truth'"),
+        ("a.doc", "", {}, r"a\.doc is not recognised.*dataset_type"),
+        ("a.json", "", {"labels_path": "/nowhere/x"}, "no /nowhere/x"),
+        ("a.json", "", {"labels_path": None}, r"export is not recognised"),
+        ("a.json", "", {"export_dir": "/nowhere"}, r"/nowhere holds no manifest\.csv"),
+        ("a.json", "", {"label_field": "filepath"}, "'filepath' holds StringField"),
+        ("a.json", "", {"label_field": "mine", "label_type": "Polylines"}, "'mine' holds Detections"),
+        ("a.xml", "(two)", {}, "holds 1 Detections and 1 Polylines.*label_type"),
+        (
+            "a.xml",
+            "(two)",
+            {"label_type": "Keypoints"},
+            "holds 1 Detections and 1 Polylines, and the field Keypoints",
+        ),
+    ],
+)
+def test_what_cannot_be_loaded_is_told_by_name_before_anything_is_written(
+    cameras, tmp_path, file, text, options, message
+):
+    export(cameras, tmp_path / "export")
+    cameras.add_sample_field("mine", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    before = documents(cameras)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/classes.txt").write_text("bus")
+    two = (
+        '<annotations><image id="0" name="data/frame000.png" width="48" height="32"><box label="a" xtl="1" ytl="1" '
+        'xbr="2" ybr="2"/><polygon label="a" points="1,1;2,2;3,1"/></image></annotations>'
+    )
+    (tmp_path / file).write_text(two if text == "(two)" else text)
+    path = tmp_path / file
+    given = {"labels_path": str(path.parent if path.suffix == ".txt" else path), "confirm": True, **options}
+    with pytest.raises(ValueError, match=message):
+        load(cameras, given.pop("export_dir", tmp_path / "export"), **given)
+    cameras.reload()
+    assert documents(cameras) == before
+    assert not cameras.has_sample_field("truth")
+
+
+@pytest.fixture
+def form(annotated, monkeypatch):
+    """``form()``: the properties of the form in the App; the options that it is filled in with."""
+    made, given = annotated
+    monkeypatch.setenv("FIFTYONE_SERVER", "1")
+    params = {"export_dir": str(given["folder"]), "labels_path": given["labels_path"], "label_field": "truth"}
+
+    def show(**more):
+        context = support.foo.executor.ExecutionContext(
+            {"dataset_name": made.name, "params": {**params, **more}}
+        )
+        return (
+            support.foo.get_operator(support.uri("load_annotations")).resolve_input(context).type.properties
+        )
+
+    return made, params, show
+
+
+def test_the_form_shows_the_plan_and_only_this_one_can_be_confirmed(form):
+    made, params, show = form
+
+    def box():
+        return next(name for name in show() if name.startswith("confirm"))
+
+    assert "5 labels would be written onto 5 samples" in show()["plan_words"].view.label
+    with pytest.raises(support.foo.executor.ExecutionError, match="plan"):
+        support.run("load_annotations", made, confirm=True, **params)
+    outdated = box()
+    file = Path(params["labels_path"])
+    told = file.read_text()
+    file.write_text(told.replace("person", "dog"))
+    support.run("load_annotations", made, **params, **{outdated: True})
+    made.reload()
+    assert not made.has_sample_field("truth")
+    file.write_text(told)
+    assert box() == outdated
+    asked = support.requests(support.run("load_annotations", made, **params, **{outdated: True}))
+    assert [name for name, _ in asked][-3:] == ["reload_dataset", "set_view", "show_output"]
+    assert loaded(made) == DRAWN
+
+
+def test_the_form_says_what_is_wrong_with_the_annotations(form):
+    _, params, show = form
+    Path(params["labels_path"]).write_text("<x")
+    shown = show()
+    assert "annotations.xml cannot be read" in shown["plan_words"].view.label
+    assert not [name for name in shown if name.startswith("confirm")]
+    assert "cars move" in show(more_options=True)["copy_labels"].view.description
