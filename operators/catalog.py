@@ -15,7 +15,7 @@ from ..similarity.data.searches import searched
 from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions
 from ..similarity.options import ClusterOptions, RunOptions
 from ..similarity.result import count
-from ..similarity.steps.annotations import load_annotations
+from ..similarity.steps.annotations import load_annotations, plan_for_form
 from ..similarity.steps.cluster import WouldShrink, cluster, refuse_shrinking
 from ..similarity.steps.compare import compare
 from ..similarity.steps.delete_run import delete_run
@@ -202,9 +202,8 @@ class LoadAnnotations(
     """Write the labels of an annotated export onto its samples, by its manifest; shows the plan first."""
 
     def plan(self, ctx, options: AnnotationsOptions) -> tuple[str, str]:
-        """The step's own plan: it reads the annotations."""
-        found = load_annotations(ctx.dataset, dataclasses.replace(options, confirm=False, plan=None))
-        return found.plan, " ".join(found.summary().split())
+        """The step's own plan."""
+        return plan_for_form(ctx.dataset, options)
 
 
 OPERATORS = (

@@ -10,6 +10,7 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.groups as fog
 import fiftyone.core.labels as fol
+from bson import ObjectId
 
 from . import locks
 from . import samples as sm
@@ -130,17 +131,27 @@ def singles(label: fol.Label) -> list[fol.Label]:
     return label[label._LABEL_LIST_FIELD] if isinstance(label, LISTS) else [label]
 
 
-def of_singles(kind: type[fol.Label], found: list[fol.Label]) -> fol.Label | None:
-    """A label of a type from single labels; None where a type that is no list has none.
+def document(kind: type[fol.Label], found: Iterable[fol.Label]) -> Document | None:
+    """A label of a type, as the database has it, of single labels; None where a type that is no list has none.
+
+    Not by the type's constructor, which validates every single label again.
 
     Raises:
         ValueError: if there are several, and the type is no list
     """
+    made = [one.to_mongo() for one in found]
     if issubclass(kind, LISTS):
-        return kind(**{kind._LABEL_LIST_FIELD: found})
-    if len(found) > 1:
-        raise ValueError(f"{len(found):,} labels, and a {kind.__name__} is one")
-    return found[0] if found else None
+        return {"_cls": kind.__name__, kind._LABEL_LIST_FIELD: made}
+    if len(made) > 1:
+        raise ValueError(f"{len(made):,} labels, and a {kind.__name__} is one")
+    return made[0] if made else None
+
+
+def copied(label: Document, **marks: Any) -> Document:
+    """A copy of a label of classes, of which each one has an id of its own, and the marks."""
+    if "classifications" in label:
+        return {**label, "classifications": [copied(one, **marks) for one in label["classifications"]]}
+    return {**label, "_id": ObjectId(), **marks}
 
 
 def stored(dataset: fo.Dataset, name: str, ids: Iterable[str]) -> dict[str, Document | None]:
@@ -151,7 +162,7 @@ def stored(dataset: fo.Dataset, name: str, ids: Iterable[str]) -> dict[str, Docu
 
 
 def count_stored(label: Document | None) -> int:
-    """How many single labels a stored label, or a label as a document, holds."""
+    """How many single labels a label holds, as the database has it."""
     if label is None:
         return 0
     lists = {kind.__name__: kind._LABEL_LIST_FIELD for kind in fol._LABEL_LIST_FIELDS}
@@ -159,7 +170,7 @@ def count_stored(label: Document | None) -> int:
 
 
 def digest(label: Document) -> str:
-    """A digest of a stored label, or a label as a document, without its ids: the same for labels that say the same."""
+    """A digest of a label as the database has it, without its ids: the same for labels that say the same."""
     return blake2b(bson.encode({"label": _without_ids(label)}), digest_size=16).hexdigest()
 
 

@@ -156,7 +156,7 @@ def load(folder: Path) -> list[Row]:
     if not path.is_file():
         raise ValueError(f"{folder} holds no {NAME}: name the folder that export_deduplicated wrote")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             return [_row(**line) for line in csv.DictReader(file)]
     except (TypeError, KeyError, ValueError, InvalidId, csv.Error) as error:
         raise ValueError(f"{path} is no manifest of OnlyOne's: {error}") from error

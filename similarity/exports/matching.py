@@ -7,9 +7,9 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+from .annotated import Picture
 from .manifest import Row
 from .media import name_key
-from .readers import Picture
 
 _PREFIX = re.compile(r"[0-9a-f]{6,8}(?:-|__)(?=.)")  # Label Studio's
 _CLEANED = re.compile(r"[^-\w.]")  # what Label Studio takes out of the names of uploads

@@ -2,27 +2,29 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.labels as fol
 
-from ..data import labels, runs
+from ..data import freshness, labels, runs
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..data.raw import Document
 from ..data.seals import json_digest
 from ..exports import manifest, matching, readers
+from ..exports.annotated import Annotations, Picture, Wanted
 from ..exports.manifest import KEPT, Row
-from ..exports.readers import Annotations, Wanted
 from ..handover_options import AnnotationsOptions
 from ..progress import Progress, silent
 from ..result import Skipped, listed
 from ..workflow import KEEP
 from .annotations_result import COPIED_FROM, AnnotationsResult, Samples
 
-_GONE = "its sample is not in the dataset any more"
+_GONE = "its sample is not in the dataset any more: it was deleted, or is in an archive"
 _CLASSES = (fol.Classification, fol.Classifications)
 
 
@@ -61,6 +63,20 @@ def load_annotations(
             labels.declare(dataset, name, kind)
             sm.write(dataset, {name: load.written | load.copies})
         return _result(dataset, options, export, read, load)
+
+
+def plan_for_form(dataset: fo.Dataset, options: AnnotationsOptions) -> tuple[str, str]:
+    """The name and the words of a plan; remembered until a file, a sample or the field changes: forms ask often."""
+    places = [Path(place).expanduser() for place in (options.export_dir, options.labels_path) if place]
+    field = str(dataset.get_field(options.label_field))
+    state = (readers.stamp(*places), frozenset(freshness.marks(dataset).items()), field)
+    return _remembered(dataset.name, replace(options, confirm=False, plan=None), state)
+
+
+@lru_cache(maxsize=4)
+def _remembered(name: str, options: AnnotationsOptions, state: tuple[object, ...]) -> tuple[str, str]:
+    found = load_annotations(fo.load_dataset(name), options)
+    return found.plan, " ".join(found.summary().split())
 
 
 def _asked_kind(dataset: fo.Dataset, options: AnnotationsOptions) -> type[fol.Label] | None:
@@ -114,10 +130,10 @@ class _Plan:
     """
 
     kind: type[fol.Label]
-    found: dict[str, fol.Label] = field(default_factory=dict)
-    written: dict[str, fol.Label] = field(default_factory=dict)
+    found: dict[str, Document] = field(default_factory=dict)
+    written: dict[str, Document] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
-    copies: dict[str, fol.Label] = field(default_factory=dict)
+    copies: dict[str, Document] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     without_sample: dict[str, str] = field(default_factory=dict)
     not_annotated: Skipped = field(default_factory=dict)
@@ -147,12 +163,12 @@ def _plan(
     state = [_compare(load, i, stored[i], options.overwrite) for i in sorted(load.found)]
     if options.copy_labels:
         load.copies = _copies(dataset, options, load)
-    copied = sorted((i, labels.digest(label.to_mongo())) for i, label in load.copies.items())
+    copied = sorted((i, labels.digest(label)) for i, label in load.copies.items())
     load.name = json_digest([kind.__name__, options.overwrite, state, copied])
     return load
 
 
-def _take(load: _Plan, sample_id: str, picture: readers.Picture) -> None:
+def _take(load: _Plan, sample_id: str, picture: Picture) -> None:
     """Make one label of what the annotations say about a sample."""
     if picture.labels is None:
         load.not_annotated[sample_id] = "it has no labels in the annotations"
@@ -164,7 +180,7 @@ def _take(load: _Plan, sample_id: str, picture: readers.Picture) -> None:
             kinds = labels.list_type(type(label)).__name__
             load.left_out[f"{kinds}, since the field holds {load.kind.__name__}"] += 1
     try:
-        label = labels.of_singles(load.kind, found)
+        label = labels.document(load.kind, found)
     except ValueError as error:
         load.without_sample[picture.name] = str(error)
         return
@@ -174,10 +190,10 @@ def _take(load: _Plan, sample_id: str, picture: readers.Picture) -> None:
         load.found[sample_id] = label
 
 
-def _compare(load: _Plan, sample_id: str, old: labels.Document | None, overwrite: bool) -> list[str | None]:
+def _compare(load: _Plan, sample_id: str, old: Document | None, overwrite: bool) -> list[str | None]:
     """Decide on one sample; return what the decision rests on."""
     new = load.found[sample_id]
-    before, after = old and labels.digest(old), labels.digest(new.to_mongo())
+    before, after = old and labels.digest(old), labels.digest(new)
     if before != after:
         if labels.count_stored(old):
             load.changed.append(sample_id)
@@ -186,7 +202,7 @@ def _compare(load: _Plan, sample_id: str, old: labels.Document | None, overwrite
     return [sample_id, before, after]
 
 
-def _copies(dataset: fo.Dataset, options: AnnotationsOptions, load: _Plan) -> dict[str, fol.Label]:
+def _copies(dataset: fo.Dataset, options: AnnotationsOptions, load: _Plan) -> dict[str, Document]:
     """The labels of kept samples, for the samples without labels that they stand for.
 
     Raises:
@@ -203,21 +219,19 @@ def _copies(dataset: fo.Dataset, options: AnnotationsOptions, load: _Plan) -> di
     kept_ids = dict(zip(*sm.read(left_out, names.kept_id), strict=True))
     theirs = {i for i in load.found if i in load.written or i not in load.changed}
     targets = [i for i, kept_id in kept_ids.items() if kept_id in theirs and i not in load.found]
-    copies = {}
-    for sample_id, old in labels.stored(dataset, options.label_field, targets).items():
-        copied = load.found[kept_ids[sample_id]].copy()
-        for one in labels.singles(copied):
-            one[COPIED_FROM] = kept_ids[sample_id]
-        if labels.singles(copied) and not labels.count_stored(old):
-            copies[sample_id] = copied
-    return copies
+    return {
+        sample_id: labels.copied(load.found[kept_ids[sample_id]], **{COPIED_FROM: kept_ids[sample_id]})
+        for sample_id, old in labels.stored(dataset, options.label_field, targets).items()
+        if labels.count_stored(load.found[kept_ids[sample_id]]) and not labels.count_stored(old)
+    }
 
 
 def _result(
     dataset: fo.Dataset, options: AnnotationsOptions, export: Path, read: Annotations, load: _Plan
 ) -> AnnotationsResult:
+    theirs = [*load.found, *load.copies]
     shown = [*listed(load.not_annotated), *listed(dict.fromkeys(load.changed, ""))]
-    numbers = [len(labels.singles(label)) for label in load.written.values()]
+    numbers = [labels.count_stored(label) for label in load.written.values()]
     return AnnotationsResult(
         plan=load.name,
         confirmed=options.confirm,
@@ -237,5 +251,5 @@ def _result(
         not_annotated=load.not_annotated,
         files=files(dataset, shown),
         left_out=dict(+load.left_out),
-        view=sm.everything(dataset).select([*load.found, *load.copies]),
+        view=sm.everything(dataset).select(theirs) if theirs else None,
     )

@@ -16,6 +16,7 @@ from tests.vectors import documents
 import fiftyone as fo  # isort: skip
 
 WIDTH, HEIGHT = 48, 32
+GONE = "its sample is not in the dataset any more: it was deleted, or is in an archive"
 CLASSES = ["bus", "car", "person"]
 COCO, YOLO, CVAT = "COCODetectionDataset", "YOLOv5Dataset", "CVATImageDataset"
 FIFTYONE, TREE = "FiftyOneDataset", "ImageClassificationDirectoryTree"
@@ -280,7 +281,7 @@ def test_samples_that_are_gone_are_listed_and_another_dataset_is_refused(annotat
     keep_first(made, order_by="pixels")
     result = load(made, confirm=True, **given)
     assert loaded(made) == {name: boxes for name, boxes in DRAWN.items() if name != "south/frame000.png"}
-    assert result.without_sample == {"data/frame000-2.png": "its sample is not in the dataset any more"}
+    assert result.without_sample == {"data/frame000-2.png": GONE}
     assert len(made) == 6
     with pytest.raises(ValueError, match="open the dataset that was exported"):
         load(dataset(made.values("filepath")), **given)
@@ -296,7 +297,7 @@ def test_labels_reach_a_sample_that_was_removed_and_brought_back(cameras, tmp_pa
         call(support.uri(name))(cameras, **options.get(name, {}))
     assert len(cameras) < 6
     left = load(cameras, tmp_path / "export", confirm=True, **given)
-    assert set(left.without_sample.values()) == {"its sample is not in the dataset any more"}
+    assert set(left.without_sample.values()) == {GONE}
     call(support.uri("restore_removed"))(cameras)
     load(cameras, tmp_path / "export", confirm=True, **given)
     assert loaded(cameras) == DRAWN
@@ -538,6 +539,21 @@ def test_classes_are_copied_onto_the_samples_that_a_kept_one_stands_for(cameras,
     near.save()
     assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 0
     assert [one.label for one in cameras[near.id].truth.classifications] == ["mine"]
+
+
+def test_a_field_of_one_class_takes_no_picture_with_two(cameras, tmp_path):
+    export(cameras, tmp_path / "export")
+    tags = ['<tag label="night"/>', '<tag label="night"/><tag label="rain"/>', ""]
+    images = "".join(
+        f'<image id="{n}" name="frame00{n}.png" width="48" height="32">{tag}</image>'
+        for n, tag in enumerate(tags)
+    )
+    (tmp_path / "a.xml").write_text(f"<annotations>{images}</annotations>")
+    given = {"labels_path": str(tmp_path / "a.xml"), "label_type": "Classification", "confirm": True}
+    result = load(cameras, tmp_path / "export", **given)
+    assert [sample.truth.label for sample in cameras.exists("truth")] == ["night"]
+    assert result.without_sample == {"frame001.png": "2 labels, and a Classification is one"}
+    assert "shows nothing" in result.not_annotated[cameras.skip(2).first().id]
 
 
 def test_boxes_are_never_copied(annotated):
