@@ -197,6 +197,7 @@ class LoadAnnotations(
     icon="assignment_returned",
     risk="medium",
     targets=False,
+    asks=("export_dir", "label_field", "labels_path", "overwrite"),
     opens_view=True,
 ):
     """Write the labels of an annotated export onto its samples, by its manifest; shows the plan first."""

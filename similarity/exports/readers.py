@@ -13,6 +13,7 @@ from ..data.labels import place_media, singles
 from . import shapes
 from .annotated import Annotations, Picture, Unreadable, Wanted, naming
 from .formats import CLASS_FOLDERS, COCO, CVAT, FIFTYONE, TREE, YOLO
+from .manifest import NAME as MANIFEST
 
 _FILES = {COCO: "labels.json", CVAT: "labels.xml", FIFTYONE: "samples.json"}
 _SUFFIXES = {".json": COCO, ".xml": CVAT, ".yaml": YOLO, ".yml": YOLO}
@@ -43,9 +44,19 @@ def read(wanted: Wanted, labels_path: str | None = None, dataset_type: str | Non
     return found
 
 
-def stamp(*places: Path) -> frozenset[tuple[str, int, int]]:
-    """Names, sizes and times of all files that are read from these places."""
-    found = {file for place in places for file in (place, *place.rglob("*"), *shapes.class_lists(place))}
+def stamp(export: Path, labels_path: str | None) -> frozenset[tuple[str, int, int]]:
+    """Names, sizes and times of all files that are read; empty where the export has no manifest."""
+    place = Path(labels_path).expanduser() if labels_path else export
+    if not (export / MANIFEST).is_file():
+        return frozenset()
+    folder = place if place.is_dir() or _SUFFIXES.get(place.suffix.lower()) != YOLO else place.parent
+    found = {
+        export / MANIFEST,
+        *shapes.class_lists(export),
+        place,
+        *folder.rglob("*"),
+        *shapes.class_lists(folder),
+    }
     stats = {str(file): file.stat() for file in found if file.is_file()}
     return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items())
 

@@ -67,9 +67,9 @@ def load_annotations(
 
 def plan_for_form(dataset: fo.Dataset, options: AnnotationsOptions) -> tuple[str, str]:
     """The name and the words of a plan; remembered until a file, a sample or the field changes: forms ask often."""
-    places = [Path(place).expanduser() for place in (options.export_dir, options.labels_path) if place]
+    read = readers.stamp(Path(options.export_dir).expanduser(), options.labels_path)
     field = str(dataset.get_field(options.label_field))
-    state = (readers.stamp(*places), frozenset(freshness.marks(dataset).items()), field)
+    state = (read, frozenset(freshness.marks(dataset).items()), field)
     return _remembered(dataset.name, replace(options, confirm=False, plan=None), state)
 
 
