@@ -54,7 +54,8 @@ class Pictures:
     def _by_original(self, form: str) -> set[str]:
         """The samples whose original file has this folder and name, and of these the ones that agree furthest."""
         agreed = {one: _agreement(form, one[1]) for one in self._originals.get(_ending(form), ())}
-        return {one[0] for one, number in agreed.items() if number == max(agreed.values())}
+        furthest = max(agreed.values(), default=0)
+        return {one[0] for one, number in agreed.items() if number == furthest}
 
 
 def match(rows: Sequence[Row], pictures: Iterable[Picture]) -> tuple[dict[str, Picture], dict[str, str]]:
@@ -77,7 +78,7 @@ def match(rows: Sequence[Row], pictures: Iterable[Picture]) -> tuple[dict[str, P
         elif rivals > 1:
             problems[picture.name] = f"ambiguous: {rivals} names fit the same picture of the export"
         elif ids:
-            matched[ids.pop()] = picture
+            matched[next(iter(ids))] = picture
         else:
             problems[picture.name] = UNKNOWN
     return matched, problems

@@ -151,7 +151,9 @@ def _plan(
     matched, load.without_sample = matching.match(rows, read.pictures)
     for sample_id, picture in matched.items():
         _take(load, sample_id, picture)
-    load.not_annotated |= {row.id: "the annotations do not name it" for row in rows if row.id not in matched}
+    load.not_annotated |= {
+        row.id: "it is not in the annotations, or not for certain" for row in rows if row.id not in matched
+    }
     stored = labels.stored(dataset, options.label_field, matched)
     if matched and not stored:
         raise ValueError(

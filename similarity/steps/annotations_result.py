@@ -78,12 +78,16 @@ class AnnotationsResult(Result):
             )
         for reason, number in self.left_out.items():
             lines.append(f"Left out: {number:,} {reason}.")
-        for title, found, thing in (
-            ("pictures of the annotations have no sample", self.without_sample, "picture"),
-            ("exported pictures have no annotation", self.not_annotated, "picture"),
+        for whose, found in (
+            ("of the annotations without a sample", self.without_sample),
+            ("of the export without labels", self.not_annotated),
         ):
             if found:
-                lines += ["", f"{len(found):,} {title}:", *skipped_lines(found, thing=thing)]
+                lines += [
+                    "",
+                    f"{count(len(found), 'picture')} {whose}:",
+                    *skipped_lines(found, thing="picture"),
+                ]
         if not self.confirmed and self.samples + self.copied:
             lines += ["", "Nothing has been changed. Confirm to write them (confirm=True)."]
         return "\n".join(lines)
