@@ -54,20 +54,22 @@ class Target:
         machine removes it.
 
         Raises:
-            ValueError: if no folder can be made there
+            ValueError: in place of an OSError, naming the file and the remedy; nothing is left there then
         """
         _remove_abandoned(self.anchor)
-        with written_beside(self.path, self.anchor) as partial:
-            owner = partial / _OWNER
-            try:
+        try:
+            with written_beside(self.path, self.anchor) as partial:
                 partial.mkdir()
+                owner = partial / _OWNER
                 owner.write_text(json.dumps(this_process()), encoding="utf-8")
-            except OSError as error:
-                raise ValueError(
-                    f"Nothing can be written in {self.anchor}: {error.strerror}. Choose another folder"
-                ) from error
-            yield partial
-            owner.unlink()
+                yield partial
+                owner.unlink()
+        except OSError as error:
+            place = error.filename2 or error.filename or self.anchor
+            raise ValueError(
+                f"Writing {self.path} stopped at {place} ({error.strerror or error}), and nothing was left there: make "
+                "room, mend that file, or choose another folder"
+            ) from error
 
 
 def target(folder: str) -> Target:

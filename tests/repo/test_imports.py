@@ -67,7 +67,7 @@ def table(heading: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_imports_only_from_its_own_folder_and_those_below(path):
-    allowed = table("Rooms")[folder(path)] | {folder(path)}
+    allowed = table("Folders")[folder(path)] | {folder(path)}
     assert {folder(target) for target in imports(path)[0]} <= allowed
 
 
