@@ -12,9 +12,10 @@ from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
 from ..similarity.data.locks import Busy
 from ..similarity.data.searches import searched
-from ..similarity.handover_options import DeleteRunOptions, SplitOptions
+from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions, SplitOptions
 from ..similarity.options import RunOptions, WriteRunOptions
 from ..similarity.result import count
+from ..similarity.steps.annotations import load_annotations, plan_for_form
 from ..similarity.steps.cluster import cluster
 from ..similarity.steps.compare import compare
 from ..similarity.steps.copies import find_copies
@@ -183,11 +184,11 @@ class _PlannedOperator(StepOperator):
         """Add the plan and the box that confirms it; where there is none, the reason."""
         ctx.dataset.reload()  # another process may have done the run again
         try:
-            form.add_confirmation(inputs, options, *self.plan(ctx, options.run_key))
+            form.add_confirmation(inputs, options, *self.plan(ctx, options))
         except (ValueError, Busy) as error:
             inputs.view("plan_words", types.Warning(label=str(error)))
 
-    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
         """The plan's name, as the step knows it, and its numbers."""
         raise NotImplementedError
 
@@ -195,14 +196,14 @@ class _PlannedOperator(StepOperator):
 class RemoveDuplicates(_PlannedOperator, step=remove, icon="layers_clear", risk="high", opens_view=True):
     """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
 
-    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
         """How many samples the run leaves out."""
-        runs.require(ctx.dataset, run_key, KEEP)
-        kept = F(runs.Names(run_key).kept)
+        runs.require(ctx.dataset, options.run_key, KEEP)
+        kept = F(runs.Names(options.run_key).kept)
         number = sm.flat(ctx.target_view()).match(kept == False).count()  # noqa: E712
-        samples = runs.count_new(ctx.dataset, run_key)
+        samples = runs.count_new(ctx.dataset, options.run_key)
         words = f"{count(number, 'sample')} of {samples:,} would be removed; each is checked once more."
-        return seals.run_state(runs.load(ctx.dataset, run_key)), words
+        return seals.run_state(runs.load(ctx.dataset, options.run_key)), words
 
 
 class RestoreRemoved(
@@ -214,12 +215,28 @@ class RestoreRemoved(
 class DeleteRun(_PlannedOperator, step=delete_run, icon="delete_sweep", risk="medium", targets=False):
     """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
 
-    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
         """How many names the run wrote; the step's own plan, which is quick."""
-        found = delete_run(ctx.dataset, DeleteRunOptions(run_key=run_key))
+        found = delete_run(ctx.dataset, DeleteRunOptions(run_key=options.run_key))
         fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
         tags = count(len(found.tags), "tag")
         return found.plan, f"{fields}, {views} and {tags} would be deleted; samples and files stay."
+
+
+class LoadAnnotations(
+    _PlannedOperator,
+    step=load_annotations,
+    icon="assignment_returned",
+    risk="medium",
+    targets=False,
+    asks=("export_dir", "label_field", "labels_path", "overwrite"),
+    opens_view=True,
+):
+    """Write the labels of an annotated export onto its samples, by its manifest; shows the plan first."""
+
+    def plan(self, ctx, options: AnnotationsOptions) -> tuple[str, str]:
+        """The step's own plan."""
+        return plan_for_form(ctx.dataset, options)
 
 
 OPERATORS = (
@@ -235,6 +252,7 @@ OPERATORS = (
     KeepFirstPerCluster,
     SplitByCluster,
     ExportDeduplicated,
+    LoadAnnotations,
     GroupIntoFolders,
     WriteReport,
     RemoveDuplicates,

@@ -19,7 +19,7 @@ ORDERS = (VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS)
 DIGEST = "digest"
 """The metric of a run that compared the bytes of files, in place of vectors."""
 
-_FIELD = {
+NAME = {
     "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
     "pattern_help": "a name (letters, digits and underscores, not beginning with a digit)",
 }
@@ -36,7 +36,7 @@ class VectorsOptions(Options):
     """Where the vectors are."""
 
     embeddings_field: str = option(
-        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **_FIELD
+        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **NAME
     )
 
 
@@ -65,7 +65,7 @@ class ReferenceOptions(RunOptions):
 
 def _written() -> Any:
     help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
-    return option("vgg16", help_text, picks="vectors", **_FIELD)
+    return option("vgg16", help_text, picks="vectors", **NAME)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .declare import REQUIRED, Options, option
-from .options import _FIELD, VectorsOptions
+from .options import NAME, VectorsOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class IndexOptions(VectorsOptions):
         "vgg16_annoy",
         "Name of the similarity index, as the App's similarity search lists it",
         picks="brain",
-        **_FIELD,
+        **NAME,
     )
     n_trees: int = option(
         50, "Trees in the Annoy forest; more are more exact", minimum=1, maximum=1000, advanced=True
@@ -32,10 +32,10 @@ class IndexOptions(VectorsOptions):
 class SortOptions(Options):
     """Options of ``sort_by_similarity``."""
 
-    brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **_FIELD)
+    brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **NAME)
     k: int = option(25, "How many neighbors to show", minimum=1, maximum=100_000)
     similarity_field: str = option(
-        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **_FIELD
+        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **NAME
     )
     picture: str | None = option(
         None,

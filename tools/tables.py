@@ -21,6 +21,7 @@ STEPS = (
     ("keep_first_per_cluster", options.KeepOptions),
     ("split_by_cluster", handover_options.SplitOptions),
     ("export_deduplicated", handover_options.ExportOptions),
+    ("load_annotations", handover_options.AnnotationsOptions),
     ("group_into_folders", handover_options.FoldersOptions),
     ("write_report", handover_options.ReportOptions),
     ("remove_duplicates", handover_options.RemoveOptions),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+from bson import ObjectId
+from bson.errors import InvalidId
 
 from ..data import decisions, runs
 from ..data import samples as sm
@@ -16,6 +18,7 @@ from ..data.frames import FRAME, SECONDS, VIDEO
 from ..engine.clusters import NOISE
 from ..workflow import CLUSTER, KEEP
 
+NAME = "manifest.csv"
 KEPT, DROPPED, SKIPPED, UNDECIDED = "kept", "dropped", "skipped", "undecided"
 BY_HAND = "kept by hand"
 RESEMBLES = "near-duplicate of a reference sample"
@@ -163,6 +166,32 @@ def write(rows: Iterable[Row], path: Path) -> None:
     """Write ``manifest.csv``: one line a sample."""
     columns = [field.name for field in fields(Row)]
     write_csv(path, columns, ([_cell(getattr(row, name)) for name in columns] for row in rows))
+
+
+def load(folder: Path) -> list[Row]:
+    """The rows of the manifest in a folder.
+
+    Raises:
+        ValueError: if there is none, or it cannot be read; the message names it
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no {NAME}: name the folder that export_deduplicated wrote")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [_row(**line) for line in csv.DictReader(file)]
+    except (TypeError, KeyError, ValueError, InvalidId, csv.Error) as error:
+        raise ValueError(f"{path} is no manifest of OnlyOne's: {error}") from error
+
+
+def _row(cluster: str, kept_id: str, similarity: str, **texts: str) -> Row:
+    ObjectId(texts["id"])
+    return Row(
+        cluster=int(cluster) if cluster else None,
+        kept_id=kept_id or None,
+        similarity=float(similarity) if similarity else None,
+        **texts,
+    )
 
 
 def _cell(value: Any) -> Any:

@@ -124,11 +124,11 @@ def _plain(labels, distances, eps, protected, reference, cover):
         near = distances[i, reference & (labels == labels[i]) & (labels[i] != NOISE)]
         if not protected[i] and near.min(initial=FAR) <= eps:
             settled[i] = near.min()
-    rest = sorted((i for i in new if i not in settled), key=lambda i: (not protected[i], i))
-    kept = {i for i in rest if labels[i] == NOISE or protected[i]}
+    rest = [i for i in new if i not in settled]
+    firsts = {labels[i]: i for i in reversed(rest)}
+    kept = {i for i in rest if labels[i] == NOISE or protected[i] or firsts[labels[i]] == i}
     for i in rest:
-        mates = [k for k in kept if labels[k] == labels[i]]
-        if (labels[i] != NOISE and not mates) or (cover and not any(distances[i, k] <= eps for k in mates)):
+        if cover and not any(distances[i, k] <= eps for k in kept if labels[k] == labels[i]):
             kept.add(i)
     return kept, settled
 

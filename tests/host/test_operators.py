@@ -47,6 +47,10 @@ OPERATORS = {
     "split_by_cluster": ({"train": 0.5, "val": 0.5, "test": 0}, [CLUSTER]),
     "find_unique_samples": ({"weights": "untrained", "run_key": "night"}, []),
     "export_deduplicated": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
+    "load_annotations": (
+        {"export_dir": "(folder)", "label_field": "truth", "confirm": True},
+        [CLUSTER, KEEP, ("export_deduplicated", {"export_dir": "(folder)", "dataset_type": "YOLOv5Dataset"})],
+    ),
     "group_into_folders": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "write_report": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "remove_duplicates": ({"confirm": True}, [CLUSTER, KEEP]),
@@ -103,9 +107,13 @@ def copy(embedded_once, tmp_path):
 def prepared(name, dataset, folder):
     """The dataset after what comes before an operator; its parameters, its selected samples."""
     given, before = OPERATORS[name]
+
+    def placed(options):
+        return {key: str(folder) if value == "(folder)" else value for key, value in options.items()}
+
     for operator, its in before:
-        call(operator, dataset, **its)
-    given = {key: str(folder) if value == "(folder)" else value for key, value in given.items()}
+        call(operator, dataset, **placed(its))
+    given = placed(given)
     selected = dataset.values("id")[:2] if given.pop("selected", None) else ()
     return given, list(selected)
 
@@ -363,6 +371,8 @@ def test_in_the_app_only_the_plan_that_the_form_shows_can_be_confirmed(clustered
         ("group_into_folders", "export_dir"),
         ("frames_from_videos", "output_dir"),
         ("write_report", "export_dir"),
+        ("load_annotations", "export_dir"),
+        ("load_annotations", "labels_path"),
         ("compute_embeddings", "weights"),
         ("find_unique_samples", "weights"),
         ("sort_by_similarity", "picture"),
@@ -375,14 +385,15 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path)
     monkeypatch.setenv("ONLYONE_FOLDERS", f"{tmp_path / 'other'}:{folder}")
+    required = {"export_dir": str(folder / "x"), "label_field": "truth"} if name == "load_annotations" else {}
     for path in (tmp_path / "x", folder / ".." / "x", folder / "link" / "x", "/"):
         with pytest.raises(foo.executor.ExecutionError, match="ONLYONE_FOLDERS"):
-            support.run(name, made, **{option: str(path)})
-    assert "problem" not in form_of(name, made, **{option: str(folder / "x")})
+            support.run(name, made, **{**required, option: str(path)})
+    assert "problem" not in form_of(name, made, **{**required, option: str(folder / "x")})
     if option == "weights":
         assert "problem" not in form_of(name, made, weights="untrained")
     monkeypatch.delenv("FIFTYONE_SERVER")
-    assert "problem" not in form_of(name, made, **{option: str(tmp_path / "x")})
+    assert "problem" not in form_of(name, made, **{**required, option: str(tmp_path / "x")})
 
 
 def test_in_the_app_a_run_that_would_shrink_is_confirmed_by_what_it_would_lose(clustered, in_app):
