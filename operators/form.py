@@ -3,16 +3,26 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
+import fiftyone.core.media as fom
 import fiftyone.operators.types as types
+from fiftyone.operators.constants import ViewTarget
 
 from ..similarity.data import runs
-from ..similarity.data.vectors import vector_fields
+from ..similarity.data import samples as sm
+from ..similarity.data.vectors import check_vector_field, vector_fields
 from ..similarity.declare import REQUIRED, Option, Options
+from ..similarity.engine.sources import UnreadableImage, opened
+from ..similarity.engine.weights import digests
+from ..similarity.exports.targets import target
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
+from ..similarity.result import count
+from ..similarity.workflow import EMBED, RECORDED, Step
 
 MORE = "more_options"
+_OF_THE_FIELD = {"weights": "weights_source", "layer": "layer", "precision": "precision"}
 _CONFIRMED = ("confirm", "plan")  # a form asks for both with one box, whose name is the plan's
 
 
@@ -34,6 +44,20 @@ def add_options(
     if ctx.params.get(MORE):
         for option in rest:
             _add(inputs, option, ctx)
+
+
+def add_target(inputs: types.Object, ctx) -> None:
+    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked."""
+    whole = count(sm.exact_count(ctx.dataset), "sample")
+    shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
+    grouped = ctx.dataset.media_type == fom.GROUP
+    inputs.view_target(
+        ctx,
+        default_target=ViewTarget.CURRENT_VIEW if ctx.has_custom_view or grouped else ViewTarget.DATASET,
+        dataset_description=whole,
+        current_view_description=shown,
+        selected_samples_description=count(len(ctx.selected), "selected sample"),
+    )
 
 
 def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:
@@ -58,6 +82,22 @@ def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
     return read
 
 
+def check(dataset: fo.Dataset, options: Options, needs: Step | None) -> None:
+    """Refuse at once what the step would refuse after a while: it reads records and names, no samples.
+
+    Raises:
+        ValueError, WeightsUnavailable: as the step would
+    """
+    if needs in RECORDED:
+        runs.require(dataset, options.run_key, needs)
+    elif needs == EMBED:
+        check_vector_field(dataset, options.embeddings_field)
+    for option in options.declared():
+        value = getattr(options, option.name)
+        if option.picks in _CHECKS and value is not None:
+            _CHECKS[option.picks](value)
+
+
 def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
     """Whether every required option is filled in; the App itself waits for it."""
     return all(params.get(option.name) for option in options.declared() if option.default == REQUIRED)
@@ -77,8 +117,9 @@ def _box(run_key: str) -> str:
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
     shown = {"label": option.label, "description": option.help, "required": option.default == REQUIRED}
-    if option.default not in (None, REQUIRED):
-        shown["default"] = option.default
+    default = _known(option, ctx)
+    if default not in (None, REQUIRED):
+        shown["default"] = default
     if option.choices:
         inputs.enum(option.name, option.choices, view=types.DropdownView(), **shown)
     elif option.kind is bool:
@@ -91,6 +132,13 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
         _add_text(inputs, option, shown, ctx)
 
 
+def _known(option: Option, ctx) -> Any:
+    """The default: of an option that a field's vectors were made with, the field's own value."""
+    key = _OF_THE_FIELD.get(option.name)
+    field = ctx.params.get("embeddings_field") or "vgg16"
+    return sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default
+
+
 def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:
     """A text, or a number beside the word auto; with proposals where the dataset has some."""
     value = ctx.params.get(option.name)
@@ -101,7 +149,7 @@ def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) 
     if value or shown.get("default") is not None:
         shown["default"] = str(value or shown["default"])
     view = _proposing(option, ctx)
-    inputs.str(option.name, view=view if view.choices else types.LazyFieldView(), **shown)
+    inputs.str(option.name, view=view if view.choices else types.TextFieldView(), **shown)
 
 
 def _proposing(option: Option, ctx) -> types.AutocompleteView:
@@ -134,4 +182,19 @@ _PROPOSALS: dict[str | None, Callable[[Any], list[str]]] = {
     "brain": _brain_keys,
     "numbers": _numbers,
     "labels": _label_fields,
+}
+
+
+def _open_picture(path: str) -> None:
+    try:
+        with opened(path):
+            pass
+    except (OSError, UnreadableImage) as error:
+        raise ValueError(f"The picture {path!r} cannot be opened: {error}") from error
+
+
+_CHECKS: dict[str | None, Callable[[str], Any]] = {
+    "folder": target,
+    "weights": lambda weights: digests(weights, dense=0),
+    "picture": _open_picture,
 }

@@ -32,14 +32,25 @@ def schema(shown: dict[str, Any] | None) -> types.Property:
     return types.Property(outputs)
 
 
-def failure(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema and values that show an error that explains itself."""
+def failure(
+    error: Exception, begun: bool, operator: str, params: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Schema and values that show an error that explains itself, with a way back to the filled form.
+
+    Args:
+        begun: whether the step had begun to work
+        operator: the operator's full name
+        params: as the form was filled
+    """
     outputs = types.Object()
-    outputs.view("problem", types.Error(label="Stopped; what was saved before stays", description=str(error)))
+    label = "Stopped; what was saved before stays" if begun else "Nothing was done"
+    outputs.view("problem", types.Error(label=label, description=str(error)))
     if isinstance(error, NeedsOperator):
         uri = f"@onlyone/dedup/{error.operator}"
         button = types.Button(label=title(error.operator), operator=uri, params=error.options, prompt=True)
         outputs.view("remedy", button)
+    back = types.Button(label="Back to the form", operator=operator, params=params, prompt=True)
+    outputs.view("back", back)
     return types.Property(outputs).to_json(), {}
 
 
