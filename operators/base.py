@@ -17,6 +17,7 @@ from ..similarity.result import Result
 from ..similarity.workflow import Step
 from . import form, output, request
 from . import progress as op
+from .words import LABELS, app_words
 
 EXPECTED = (ValueError, Busy, WeightsUnavailable)  # errors that explain themselves
 
@@ -34,6 +35,7 @@ class StepOperator(foo.Operator):
         risk: ``"low"``, ``"medium"``, ``"high"``: FiftyOne's risk level
         needs: the step that must be done before, or None
         targets: whether the form offers dataset, view and selection; False for steps that search in the current view
+        undone_by: name of the operator that takes back what this one did, or None: its button stands under the result
         selects: whether the step takes the selected samples as ``selected=``
         asks: names of the options that the form asks for at once; None = all that are not marked advanced
         opens_view: whether the App opens the result's view afterwards
@@ -50,6 +52,7 @@ class StepOperator(foo.Operator):
     risk: ClassVar[str] = "low"
     needs: ClassVar[Step | None] = None
     targets: ClassVar[bool] = True
+    undone_by: ClassVar[str | None] = None
     selects: ClassVar[bool] = False
     asks: ClassVar[tuple[str, ...] | None] = None
     opens_view: ClassVar[bool] = False
@@ -63,14 +66,18 @@ class StepOperator(foo.Operator):
             cls.step, cls.options = staticmethod(step), step.__annotations__["options"]
         for name, value in shown.items():
             setattr(cls, name, value)
+        LABELS[cls._name()] = cls.label or title(cls._name())
+
+    @classmethod
+    def _name(cls) -> str:
+        return re.sub(r"\B(?=[A-Z])", "_", cls.__name__).lower()
 
     @property
     def config(self) -> foo.OperatorConfig:
         """What FiftyOne needs to know about the operator."""
-        name = re.sub(r"\B(?=[A-Z])", "_", type(self).__name__).lower()
         return foo.OperatorConfig(
-            name=name,
-            label=self.label or title(name),
+            name=self._name(),
+            label=LABELS[self._name()],
             description=(self.__doc__ or "").strip().splitlines()[0],
             icon=self.icon,
             dynamic=True,
@@ -177,10 +184,13 @@ class StepOperator(foo.Operator):
         if self.in_passing:
             yield from self.show_in_grid(ctx, result)
             warned = getattr(result, "advice", "")
-            yield ctx.ops.notify(result.summary(), variant="warning" if warned else "success")
+            yield ctx.ops.notify(app_words(result.summary()), variant="warning" if warned else "success")
         else:
             shown = output.values(result)
-            yield ctx.ops.show_output(output.schema(shown).to_json(), shown)
+            outputs = output.schema(shown)
+            if self.undone_by and getattr(result, "confirmed", True):
+                output.add_button(outputs.type, self.undone_by, {"run_key": result.run_key})
+            yield ctx.ops.show_output(outputs.to_json(), shown)
 
     def show_in_grid(self, ctx, result: Result) -> Iterator[Any]:
         """Show the result in the grid, beside the view; nothing by default."""

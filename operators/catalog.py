@@ -186,7 +186,15 @@ class _PlannedOperator(StepOperator):
         raise NotImplementedError
 
 
-class RemoveDuplicates(_PlannedOperator, step=remove, icon="layers_clear", risk="high", opens_view=True):
+class RemoveDuplicates(
+    _PlannedOperator,
+    step=remove,
+    icon="layers_clear",
+    needs=KEEP,
+    risk="high",
+    opens_view=True,
+    undone_by="restore_removed",
+):
     """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
 
     def plan(self, ctx, run_key: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from ..similarity.exports.targets import target
 from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
 from ..similarity.result import count
 from ..similarity.workflow import EMBED, RECORDED, Step
+from .words import app_words
 
 MORE = "more_options"
 _OF_THE_FIELD = {"weights": "weights_source", "layer": "layer", "precision": "precision"}
@@ -63,7 +64,7 @@ def add_target(inputs: types.Object, ctx) -> None:
 def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:
     """Show a plan, and the box that confirms this one: another plan has another box, which is not ticked."""
     label = next(option.label for option in options.declared() if option.name == "confirm")
-    inputs.view("plan_words", types.Notice(label=words))
+    inputs.view("plan_words", types.Notice(label=app_words(words)))
     inputs.bool(f"{_box(options.run_key)}{plan}", default=False, label=label)
 
 
@@ -105,6 +106,7 @@ def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
 
 def add_problem(inputs: types.Object, words: str) -> None:
     """Show what is wrong with the parameters, and block the form."""
+    words = app_words(words)
     problem = inputs.view("problem", types.Error(label=words))
     problem.invalid = True
     problem.error_message = words

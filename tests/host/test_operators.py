@@ -409,6 +409,17 @@ def test_the_form_tells_at_once_what_the_step_would_refuse(clustered, tmp_path, 
     assert documents(clustered) == before
 
 
+def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
+    asked = dict(support.requests(support.run("remove_duplicates", clustered)))["show_output"]
+    assert "Restore removed then brings them back" in asked["results"]["summary"]
+    assert "restore_removed" not in json.dumps(asked["outputs"])  # nothing is done yet: no button to undo it
+    box = next(field for field in form_of("remove_duplicates", clustered) if field.startswith("confirm"))
+    done = dict(support.requests(support.run("remove_duplicates", clustered, **{box: True})))["show_output"]
+    assert "1 sample removed, 2 remain" in done["results"]["summary"]
+    assert support.uri("restore_removed") in json.dumps(done["outputs"])
+    assert "Run Cluster duplicates first" in problem("keep_first_per_cluster", clustered, run_key="other")
+
+
 def test_a_threshold_may_be_given_in_percent(clustered):
     assert not problem("cluster_duplicates", clustered, eps="97 %")
     assert call("cluster_duplicates", clustered, eps="97%").eps == 0.03
