@@ -7,7 +7,13 @@ from ..similarity.engine.weights import IMAGENET, UNTRAINED
 from ..similarity.options import OptionError, Options
 
 FOLDERS = "ONLYONE_FOLDERS"
-_PATHS = ("folder", "picture", "weights")  # options that pick one of these are paths on the server
+_PATHS = (
+    "folder",
+    "place",
+    "path",
+    "picture",
+    "weights",
+)  # options that pick one of these are paths on the server
 _NO_PATHS = (None, IMAGENET, UNTRAINED)
 
 
