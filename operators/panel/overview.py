@@ -43,7 +43,7 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
     if found.largest:
         _clusters(panel, events, found)
     if found.worst:
-        _worst(panel, events, found)
+        _worst(panel, events, found, dataset)
     return _page(panel)
 
 
@@ -166,11 +166,12 @@ def _row(row: ClusterRow) -> dict[str, str]:
     }
 
 
-def _worst(panel: types.Object, events: Any, found: Overview) -> None:
+def _worst(panel: types.Object, events: Any, found: Overview, dataset: fo.Dataset) -> None:
     caption = (
         "What was dropped, left, and the kept one that stands for it: the least similar pairs of the run."
     )
     section = parts.card(panel, "worst", "Worst pairs", caption)
-    parts.pairs(section, "pairs", [(pair.file, pair.kept_file, pair.similarity) for pair in found.worst])
+    shown = [(pair.file, pair.kept_file, pair.similarity) for pair in found.worst]
+    parts.pairs(section, "pairs", shown, dataset)
     line = parts.row(section, "more")
     parts.button(line, "show", "Show the worst in the grid", events.show_saved_view, params={"word": "worst"})

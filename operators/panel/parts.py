@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators.types as types
 
 from ...similarity.data.embeddings import file_mark
-from ...similarity.data.files import short_names
+from ...similarity.data.files import unique_names
 from ...similarity.exports.thumbnails import thumbnails
 
 _LONGEST = 22  # characters of a name below it
@@ -95,14 +96,16 @@ def badge(panel: types.Object, name: str, words: str, color: str) -> None:
     )
 
 
-def pairs(panel: types.Object, name: str, shown: list[tuple[str | None, str | None, float]]) -> None:
+def pairs(
+    panel: types.Object, name: str, shown: list[tuple[str | None, str | None, float]], dataset: fo.Dataset
+) -> None:
     """Add pairs of pictures, as many beside each other as there is room for.
 
     Args:
         shown: ``(file, other file, similarity in percent)``; None for a file that is not known
     """
     known = [file for pair in shown for file in pair[:2] if file]
-    urls, names = _thumbnails(known), short_names(dict(zip(known, known, strict=True)))
+    urls, names = _thumbnails(known), unique_names(dataset, known)
     line = row(panel, name, gap=2, align_y="top")
     for number, (left, right, similarity) in enumerate(shown):
         pair = line.v_stack(f"pair_{number}", gap=0.5, **styled(grid={"gridTemplateColumns": "max-content"}))

@@ -115,4 +115,4 @@ def _examples(section: types.Object, swept: SweepResult, eps: float, dataset: fo
             block = parts.column(section, name, gap=1)
             parts.text(block, "title", title, bold=True)
             pairs = [(paths.get(m.id), paths.get(m.other_id), m.similarity) for m in merges]
-            parts.pairs(block, "pairs", pairs)
+            parts.pairs(block, "pairs", pairs, dataset)

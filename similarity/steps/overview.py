@@ -7,7 +7,7 @@ import fiftyone as fo
 
 from ..data import archive, runs
 from ..data import samples as sm
-from ..data.files import files, short_names
+from ..data.files import file_names, files
 from ..data.vectors import vector_fields
 from ..options import DIGEST, LIMITS, SweepOptions
 from ..workflow import CLUSTER, KEEP, Step
@@ -187,7 +187,7 @@ def _largest(
     if not keeping:
         return [ClusterRow(number, size) for number, size in clustering["sizes"][:LARGEST]]
     rows = [ClusterRow(**row) for row in keeping["largest"]]
-    names = short_names(files(dataset, [row.kept_id for row in rows if row.kept_id]))
+    names = file_names(dataset, [row.kept_id for row in rows if row.kept_id])
     return [replace(row, kept_file=names.get(row.kept_id)) for row in rows]
 
 
