@@ -57,7 +57,7 @@ def keep(
         result = _result(dataset, options, clustering, members, found, int(covering.kept.sum()))
         progress("Writing", 2, 3)
         runs.begin(dataset, run_key, KEEP, options, owned)
-        _write(dataset, options, members, found, result, unusable)
+        view = _write(dataset, options, members, found, result, unusable)
         facts = ("samples", "kept", "dropped", "copies", "identical", "beyond_eps")
         runs.finish(
             dataset,
@@ -66,7 +66,7 @@ def keep(
             {name: getattr(result, name) for name in facts} | {"skipped": len(result.skipped)},
             result.to_dict() | _of_each(dataset, clustering, members, found),
         )
-        return dataclasses.replace(result, view=dataset.load_saved_view(runs.Names(run_key).view("kept")))
+        return dataclasses.replace(result, view=view)
 
 
 def _choose(
@@ -224,7 +224,7 @@ def _write(
     found: Keepers,
     result: KeepResult,
     unusable: Skipped,
-) -> None:
+) -> fo.DatasetView:
     names, owned, ids = runs.Names(options.run_key), _owned(options.run_key), members.ids
     runs.clear(dataset, options.run_key, owned["fields"], names.keep_tags, owned["views"])
     runs.declare(
@@ -251,4 +251,4 @@ def _write(
         names.tag("skipped"): list(members.skipped | unusable),
     }
     sm.retag(dataset, None, {tag: tagged for tag, tagged in tags.items() if tagged})
-    views.save_decision(dataset, names, side_by_side(result.worst))
+    return views.save_decision(dataset, names, side_by_side(result.worst))
