@@ -7,10 +7,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .declare import AUTO, OptionError, Options, option
+from .declare import AUTO, OptionError, Options, option, plain
 from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
+
+MOST_TAGS = 1_000  # the App's sidebar stays usable with these; the field has all clusters
 
 LIMITS = ("reference", "within", "order_field", "max_gap")
 """Options that say which samples are compared."""
@@ -130,8 +132,10 @@ def _distance(similar: str) -> float:
 class WriteRunOptions(RunOptions):
     """Options of the steps that begin a run, or begin it anew."""
 
-    tag_clusters: bool = option(
-        True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
+    tag_clusters: int | bool = option(
+        MOST_TAGS,
+        "Number of clusters that get a tag, the largest first, each of two samples or more; True = 1,000, False = 0",
+        minimum=0,
     )
     splits: str | None = option(
         None,
@@ -148,6 +152,13 @@ class WriteRunOptions(RunOptions):
     plan: str | None = option(
         None, "Name of the loss that was shown: if it is another one, nothing is changed", advanced=True
     )
+
+    def __post_init__(self) -> None:
+        """Take True and False for a number of tags."""
+        tagged = plain(self.tag_clusters)
+        if isinstance(tagged, bool):
+            object.__setattr__(self, "tag_clusters", MOST_TAGS if tagged else 0)
+        super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,6 @@ from ..workflow import CLUSTER, Step
 from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
 from .shrinking import refuse_shrinking
 
-MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
-
 
 def cluster(
     samples: fo.core.collections.SampleCollection, options: ClusterOptions, progress: Progress = silent
@@ -211,12 +209,12 @@ def _write(
         names.tag("noise"): [i for i, label in zip(ids, labels, strict=True) if label == NOISE],
         names.tag("skipped"): list(result.skipped),
     }
-    if options.tag_clusters:
-        members: dict[int, list[str]] = {number: [] for number, size in result.sizes[:MOST_TAGS] if size > 1}
-        for sample_id, label in zip(ids, labels.tolist(), strict=True):
-            if label in members:
-                members[label].append(sample_id)
-        tagged |= {names.cluster_tag(number): mine for number, mine in members.items()}
+    largest = [number for number, size in result.sizes[: options.tag_clusters] if size > 1]
+    members: dict[int, list[str]] = {number: [] for number in largest}
+    for sample_id, label in zip(ids, labels.tolist(), strict=True):
+        if label in members:
+            members[label].append(sample_id)
+    tagged |= {names.cluster_tag(number): mine for number, mine in members.items()}
     sm.retag(dataset, None, {tag: mine for tag, mine in tagged.items() if mine})
 
 
