@@ -23,7 +23,7 @@ def draw(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) ->
         _review(panel, events, state, dataset)
     if found.sizes:
         many = f"the {BARS:,} largest of {found.clusters:,}" if found.clusters > BARS else "all of them"
-        caption = f"{many.capitalize()}. Click a bar to look at the cluster here and in the grid."
+        caption = f"{many.capitalize()}. Click a bar to see the cluster in the grid."
         section = parts.card(panel, "clusters", "Sizes", caption)
         charts.sizes(section, found.sizes, events.on_bar)
     else:
@@ -36,13 +36,13 @@ def _review(panel: types.Object, events: Any, state: State, dataset: fo.Dataset)
     members = review.members(dataset, state.run_key, number)
     seen = review.reviewed(dataset, state.run_key) & set(state.order)
     done = f"{len(seen):,} of {len(state.order):,} reviewed"
-    caption = f"Cluster {place}, the least similar first: {count(len(members), 'sample')}. {done}."
+    caption = f"Cluster {place}, the least similar first: {count(len(members), 'sample')}. {done}. The space bar goes on."
     section = parts.card(panel, "review", "Review", caption)
     line = parts.row(section, "line")
     parts.button(line, "back", "Back", events.previous, disabled=state.at == 0)
     parts.button(
         line,
-        f"next_{state.at}_{state.moves}",  # a new one each time, which takes the keyboard: Enter goes on
+        f"next_{state.at}_{state.moves}",  # a new one each time, which takes the keyboard; FiftyOne keeps Enter for itself
         "Looks right, next" if state.at + 1 < len(state.order) else "Looks right, done",
         events.next,
         main=True,

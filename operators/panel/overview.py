@@ -120,7 +120,7 @@ def _start(panel: types.Object, events: Any, state: State, changed: str) -> None
         for name in ("imagenet", "untrained"):
             view.add_choice(name, label=name)
         weights = state.weights or "imagenet"
-        line.str("weights", label="Weights", default=weights, view=view, on_change=events.on_weights)
+        line.str("weights", label="Weights", default=weights, view=view)
     parts.button(line, "go", "Find unique samples", events.find_unique, main=True, icon="filter_none")
     opening(line, "options", "More options", events, "find_unique_samples", icon="tune")
 

@@ -75,7 +75,9 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         State(ctx).move(state.chosen)
 
     def on_tab(self, ctx) -> None:
-        """Show another tab."""
+        """Show another tab; the App reports the first one, too, perhaps before it has the panel's state."""
+        if State(ctx).found is None:
+            self.refresh(ctx)
         ctx.panel.state.set(ps.TAB, ctx.params["value"])
 
     def on_run(self, ctx) -> None:
@@ -133,10 +135,6 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
     def _prompt(self, ctx, operator: str, params: dict[str, Any]) -> None:
         uri = f"@onlyone/dedup/{operator}"
         ctx.prompt(uri, params=params | _EVERYTHING, on_success=self.refresh)
-
-    def show_in_grid(self, ctx) -> None:
-        """Select samples in the grid, which keeps its view, as the App's own panels do."""
-        ctx.ops.show_samples(ctx.params["ids"], use_extended_selection=True)
 
     def show_saved_view(self, ctx) -> None:
         """Open one of the run's saved views; the archive in place of that of the duplicates when they are all removed."""

@@ -59,14 +59,11 @@ class Reviewing:
     def show_cluster(self, ctx: Any) -> None:
         """Select the cluster in the grid."""
         state = State(ctx)
-        self._select(ctx, state.order[state.at])
+        self._select_cluster(ctx, state.order[state.at])
 
     def on_bar(self, ctx: Any) -> None:
-        """Select the cluster of a bar in the grid, and show it for review."""
-        state, number = State(ctx), int(ctx.params["x"])
-        self._select(ctx, number)
-        if number in state.order:
-            self._go_to(ctx, state.order.index(number))
+        """Select the cluster of a bar in the grid."""
+        self._select_cluster(ctx, int(ctx.params["x"]))
 
     def _go_to(self, ctx: Any, at: int) -> None:
         state = State(ctx)
@@ -88,7 +85,21 @@ class Reviewing:
             return False
         return True
 
-    def _select(self, ctx: Any, number: int) -> None:
+    def show_in_grid(self, ctx: Any) -> None:
+        """Select the pair that was clicked in the grid."""
+        _select(ctx, ctx.params["ids"])
+
+    def _select_cluster(self, ctx: Any, number: int) -> None:
         names = runs.Names(State(ctx).run_key)
-        ids = sm.everything(ctx.dataset).match(F(names.cluster) == number).values("id")
-        ctx.ops.show_samples(ids, use_extended_selection=True)
+        _select(ctx, sm.everything(ctx.dataset).match(F(names.cluster) == number).values("id"))
+
+
+def _select(ctx: Any, ids: list[str]) -> None:
+    """Select samples within the grid, as FiftyOne's own panels do, until the panel's state changes.
+
+    The grid keeps its view, unless that lacks some of them.
+    """
+    if len(ctx.view.select(ids)) == len(ids):
+        ctx.ops.set_extended_selection(ids, scope="global")
+    else:
+        ctx.ops.set_view(view=sm.everything(ctx.dataset).select(ids, ordered=True))

@@ -7,7 +7,7 @@ from typing import Any
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.sweep import SweepResult, recall
 
-RUN, FIELD, PRICE, WEIGHTS = "choices.run", "choices.field", "numbers.below.price", "start.weights"
+RUN, FIELD, PRICE, WEIGHTS = "choices.run", "choices.field", "numbers.below.price", "start.line.weights"
 FOUND, SWEPT, EPS, MOVES, SEEN = "found", "swept", "eps", "moves", "seen"
 TAB, TABS, ORDER, AT, PROBLEM = "tab", "tabs", "order", "at", "problem"
 

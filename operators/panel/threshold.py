@@ -17,9 +17,7 @@ _MOST_MIN_SAMPLES = 2  # of a sweep, as the engine checks it
 
 def draw(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) -> None:
     """Draw the tab."""
-    caption = (
-        "How similar two samples must be to be near-duplicates. Further right, less similar ones are joined."
-    )
+    caption = "Further right, less similar samples count as near-duplicates."
     section, found = parts.card(panel, "threshold", "Threshold", caption), state.found
     if not found.vectors:
         parts.text(section, "empty", "Compute embeddings first; then every threshold can be looked at.")

@@ -26,10 +26,6 @@ class Working:
 
     refresh: Any
 
-    def on_weights(self, ctx: Any) -> None:
-        """Choose the weights for a field that has none yet."""
-        ctx.panel.state.set(ps.WEIGHTS, ctx.params["value"])
-
     def find_unique(self, ctx: Any) -> None:
         """Embed, cluster and keep."""
         state = State(ctx)

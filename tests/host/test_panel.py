@@ -24,11 +24,16 @@ class Tab:
 
     def __init__(self, dataset):
         self.dataset, self.state, self.requests = dataset, {}, []
+        self.view: fo.DatasetView = dataset.view()
 
     def send(self, event: str, **params) -> "Tab":
         """Send an event, and take over the state that comes back."""
         params |= {"__method__": event, "panel_id": "panel", "panel_state": self.state}
-        request = {"dataset_name": self.dataset.name, "params": json.loads(json.dumps(params)), "view": []}
+        request = {
+            "dataset_name": self.dataset.name,
+            "params": json.loads(json.dumps(params)),
+            "view": self.view._serialize(),
+        }
         executor = Executor()
         foo.get_operator(PANEL).execute(
             ExecutionContext(request_params=request, executor=executor, operator_uri=PANEL)
@@ -208,11 +213,16 @@ def test_it_opens_the_form_that_deletes_the_run_that_is_shown(tab):
 def test_a_bar_selects_its_cluster_in_the_grid_and_keeps_the_view(tab):
     number = tab.state["order"][1]
     tab.open("Clusters").send("on_bar", x=str(number))
-    shown = tab.asked("show_samples")
-    assert shown["use_extended_selection"]
-    assert set(tab.dataset.select(shown["samples"]).values("dedup_cluster")) == {number}
-    assert tab.state["at"] == 1
+    shown = tab.asked("set_extended_selection")
+    assert set(tab.dataset.select(shown["selection"]).values("dedup_cluster")) == {number}
     assert "set_view" not in [sent["operator_uri"] for sent in tab.requests]
+
+
+def test_a_pair_that_the_view_lacks_is_shown_in_a_view_of_its_own(tab):
+    pair = tab.state["found"]["worst"][0]
+    tab.view = tab.dataset.load_saved_view("dedup-kept")
+    shown = tab.send("show_in_grid", ids=[pair["id"], pair["kept_id"]]).asked("set_view")["view"]
+    assert fo.DatasetView._build(tab.dataset, shown).values("id") == [pair["id"], pair["kept_id"]]
 
 
 def test_without_vectors_it_says_what_to_do_first(dataset, pictures):
@@ -298,7 +308,7 @@ def step(tab):
 
     def say(*told):
         said.put(told or None)
-        wait_until(lambda: found.ended or (told and found.words.startswith(told[0])))
+        wait_until(lambda: found.ended or (found._what, found._done) == told[:2])
         return found
 
     yield say
