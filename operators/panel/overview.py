@@ -116,11 +116,9 @@ def _start(panel: types.Object, events: Any, state: State, changed: str) -> None
     parts.text(section, "words", words)
     line = parts.row(section, "line", align_y="bottom")
     if not found.vectors:
-        view = types.AutocompleteView(allow_user_input=True, **parts.styled(container={"width": "220px"}))
-        for name in ("imagenet", "untrained"):
-            view.add_choice(name, label=name)
-        weights = state.weights or "imagenet"
-        line.str("weights", label="Weights", default=weights, view=view)
+        hint = "imagenet, or the path of a file"
+        view = types.TextFieldView(placeholder=hint, **parts.styled(container={"width": "240px"}))
+        line.str("weights", label="Weights", default=state.weights or "imagenet", view=view)
     parts.button(line, "go", "Find unique samples", events.find_unique, main=True, icon="filter_none")
     opening(line, "options", "More options", events, "find_unique_samples", icon="tune")
 
