@@ -25,6 +25,9 @@ def draw(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) ->
         many = f"the {BARS:,} largest of {found.clusters:,}" if found.clusters > BARS else "all of them"
         caption = f"{many.capitalize()}. Click a bar to see the cluster in the grid."
         section = parts.card(panel, "clusters", "Sizes", caption)
+        parts.button(
+            parts.row(section, "more"), "map", "Map of the vectors", events.open_map, icon="scatter_plot"
+        )
         charts.sizes(section, found.sizes, events.on_bar)
     else:
         section = parts.card(panel, "clusters", "Clusters")

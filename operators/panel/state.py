@@ -9,7 +9,7 @@ from ...similarity.steps.sweep import SweepResult, recall
 
 RUN, FIELD, PRICE, WEIGHTS = "choices.run", "choices.field", "numbers.below.price", "start.line.weights"
 FOUND, SWEPT, EPS, MOVES, SEEN = "found", "swept", "eps", "moves", "seen"
-TAB, TABS, ORDER, AT, PROBLEM = "tab", "tabs", "order", "at", "problem"
+TAB, TABS, ORDER, AT, PROBLEM, MAP = "tab", "tabs", "order", "at", "problem", "map"
 
 RESULT, THRESHOLD, CLUSTERS, PAIRS, STEPS = "Result", "Threshold", "Clusters", "Pairs", "Steps"
 
@@ -57,6 +57,7 @@ class State:
         seen: id of the running step whose end was told
         problem: why the number to keep that was typed is none; None if it is one
         tab: the tab that is shown, and ``tabs`` how often it was changed otherwise than by a click on it
+        map: whether the map is opened when it is made
         order: the clusters to review, and ``at`` the place of the one that is shown
     """
 
@@ -67,6 +68,7 @@ class State:
         self.chosen, self.moves = self._get(EPS), self._get(MOVES) or 0
         self.seen, self.weights, self.problem = self._get(SEEN), self._get(WEIGHTS), self._get(PROBLEM)
         self.tab, self.tabs = self._get(TAB) or RESULT, self._get(TABS) or 0
+        self.map = bool(self._get(MAP))
         self.order, self.at = self._get(ORDER) or [], self._get(AT) or 0
 
     @cached_property

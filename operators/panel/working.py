@@ -12,6 +12,7 @@ from ...similarity.progress import Progress
 from ...similarity.result import Result
 from ...similarity.steps.cluster import cluster
 from ...similarity.steps.keep import keep
+from ...similarity.steps.map import MapResult, draw_map, is_current
 from ...similarity.steps.sweep import sweep
 from ...similarity.steps.unique import find_unique
 from ...similarity.workflow import KEEP
@@ -51,6 +52,23 @@ class Working:
         options = State(ctx).found.sweep_options
         self._start(ctx, "Look at every threshold", type(options), options.to_dict(), sweep)
 
+    def open_map(self, ctx: Any) -> None:
+        """Open FiftyOne's own panel on a map of the vectors, which is made first where there is none."""
+        state, dataset = State(ctx), ctx.dataset
+        field, key = state.field, runs.Names(state.run_key).map
+        try:
+            current = is_current(dataset, field, key)
+        except ValueError as error:
+            ctx.ops.notify(str(error), variant="error")
+            return
+        if current:
+            _open_map(ctx, key)
+        else:
+            state.set(ps.MAP, True)
+            running.start(
+                dataset, state.run_key, "Map", lambda progress: draw_map(dataset, field, key, progress)
+            )
+
     def _start(
         self, ctx: Any, label: str, kind: Any, given: dict[str, Any], step: Callable[..., Result]
     ) -> None:
@@ -75,6 +93,9 @@ class Working:
         ctx.ops.reload_dataset()
         if found.cancelled:
             ctx.ops.notify("Cancelled; what was done before stays.", variant="info")
+        elif isinstance(found.result, MapResult) and state.map:
+            state.set(ps.MAP, False)
+            _open_map(ctx, found.result.brain_key)
         elif found.result is not None:
             ctx.ops.notify(found.result.summary(), variant="success")
 
@@ -93,6 +114,13 @@ class Working:
     def close_problem(self, ctx: Any) -> None:
         """Put away why the last step stopped."""
         running.forget(ctx.dataset, State(ctx).run_key)
+
+
+def _open_map(ctx: Any, brain_key: str) -> None:
+    """Open the Embeddings panel; it lists the maps, and takes neither the map nor the colours from here."""
+    cluster_field = runs.Names(State(ctx).run_key).cluster
+    ctx.ops.open_panel("Embeddings", layout="horizontal")
+    ctx.ops.notify(f"Choose {brain_key}, and {cluster_field} for its colours.", variant="info")
 
 
 def _of_field(dataset: fo.Dataset, field: str) -> dict[str, Any]:
