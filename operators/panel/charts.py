@@ -10,7 +10,7 @@ from ...similarity.steps.sweep import SweepResult
 from .state import Scale
 
 LEFT, RIGHT = 52, 16  # pixels beside a chart
-CHOSEN, MEASURED, RUN = "#ff6d04", "#8f8f8f", "#3fa7d6"
+CHOSEN, MEASURED, RUN, KEPT = "#ff6d04", "#8f8f8f", "#3fa7d6", "#9b7ede"
 _CLEAR = "rgba(0,0,0,0)"
 _POINTS = 240
 _MOST_TICKS = 6
@@ -124,7 +124,7 @@ def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
         "one of each",
         [threshold.eps for threshold in shown],
         [threshold.kept for threshold in shown],
-        {"shape": "hv", "width": 2, "color": CHOSEN},
+        {"shape": "hv", "width": 2, "color": KEPT},
         text=[similar(threshold.eps, swept.metric) for threshold in shown],
         customdata=["" if number is None else f", with cover {number:,}" for number in covered],
         hovertemplate="%{text}<br>keeps %{y:,}%{customdata}<extra></extra>",
@@ -138,7 +138,7 @@ def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
     """
     shown = [threshold for threshold in swept.covered() if scale.low < threshold.eps < scale.high]
     x, y = [threshold.eps for threshold in shown], [threshold.kept_with_cover for threshold in shown]
-    line = _line("with cover", x, y, {"shape": "hv", "dash": "dash", "width": 1.5, "color": CHOSEN})
+    line = _line("with cover", x, y, {"shape": "hv", "dash": "dash", "width": 1.5, "color": KEPT})
     return [line | {"mode": "lines+markers", "marker": {"size": 4}}] if shown else []
 
 

@@ -94,7 +94,8 @@ def test_the_threshold_is_moved_and_the_pairs_change_with_it(app, embedded):
     first, pairs = panel.threshold, panel.pictures
     assert "as measured for these vectors" in first
     for name in ("one of each", "with cover", "measured", "chosen"):
-        expect(panel.page.locator(".legendtext").get_by_text(name, exact=True)).to_be_visible()
+        legend = panel.page.locator(".legendtext").get_by_text(name, exact=True)
+        expect(legend).to_be_visible(timeout=OPEN_MS)
 
     left = panel.drag(0.1)
     assert kept(left) > kept(first)
@@ -171,6 +172,13 @@ def test_the_worst_pairs_are_groups_of_two_in_a_saved_view(app, deduplicated, co
     expect(opened.page.locator('[data-cy="saved-views-selection"]')).to_contain_text("dedup-worst")
 
 
+def test_the_map_opens_in_the_embeddings_panel(app, deduplicated, copy):
+    panel = Panel(app(copy(deduplicated))).ready().tab("Clusters")
+    panel.press("Map of the vectors")
+    panel.says("dedup_map")
+    panel.says(re.compile("Choose dedup_map, and dedup_cluster for its colours"))
+
+
 def test_money_saved_follows_the_price(app, deduplicated):
     panel = Panel(app(deduplicated)).ready()
     field = panel.page.locator("input[type=number]").first
@@ -190,7 +198,7 @@ def test_every_tab_fits_its_width_in_both_themes(app, deduplicated, theme):
         panel.tab(name)
         if name == "Threshold":
             plot = opened.page.locator(".js-plotly-plot")
-            expect(plot.locator(".legendtext").first).to_be_visible()
+            expect(plot.locator(".legendtext").first).to_be_visible(timeout=OPEN_MS)
             box = plot.bounding_box()
             assert box["x"] + box["width"] <= 1440
         opened.screenshot(f"panel-{name.lower()}-{theme}")
