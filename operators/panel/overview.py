@@ -8,13 +8,13 @@ import fiftyone.operators.types as types
 from ...similarity.declare import title
 from ...similarity.result import count, percent
 from ...similarity.steps.overview import Overview
-from ...similarity.steps.states import DONE, MISSING, READY, STALE
+from ...similarity.steps.states import MISSING, STALE
 from ...similarity.workflow import CLUSTER, EMBED, KEEP, STEPS
 from . import clusters, pairs, parts, running, threshold
 from . import state as ps
 from .state import State
 
-_COLORS = {DONE: "success", STALE: "warning", MISSING: "default", READY: "info"}
+_COLORS = {STALE: "warning"}  # the others as "info": green and grey are hardly read on white
 _OPTIONAL = [step.operator for step in STEPS if step.optional]
 _FOLLOW = 1_000  # milliseconds between two looks at a step at work
 
@@ -176,7 +176,7 @@ def _steps(panel: types.Object, events: Any, found: Overview) -> None:
         line = parts.table_row(section, step.operator, "200px 84px minmax(0, 1fr)")
         label, is_next = f"{number}. {title(step.operator)}", step.operator in to_do[:1]
         opening(line, "open", label, events, step.operator, main=is_next)
-        parts.badge(line, "state", step.state.capitalize(), _COLORS[step.state])
+        parts.badge(line, "state", step.state.capitalize(), _COLORS.get(step.state, "info"))
         parts.text(line, "words", step.text, color="text.secondary")
     if found.run_keys:
         opening(parts.row(section, "end"), "delete", "Delete run", events, "delete_run", icon="delete_sweep")

@@ -322,9 +322,11 @@ def test_a_step_at_work_is_followed_in_every_tab_with_its_rate(tab, step, monkey
     step("1/3 Embedding", 240, 1_000)
     for each in (tab, Tab(tab.dataset).send("on_load")):
         words = each.send("follow").text
-        assert re.search("1/3 Embedding: 240 of 1,000 pictures, (19|20) a second, (38|39|40) s left", words)
+        assert re.search(
+            "1/3 Embedding: 240 of 1,000 pictures, (1[5-9]|20) a second, (3[89]|[45]\\d) s left", words
+        )
         assert '"on_interval"' in words
-    assert re.match(r"about 5\d s at the rate", support.plugin("operators.panel.running").estimate(1_000))
+    assert re.match(r"about [56]\d s at the rate", support.plugin("operators.panel.running").estimate(1_000))
 
 
 def test_a_step_stops_at_its_next_progress_when_it_is_cancelled(tab, step):
