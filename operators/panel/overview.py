@@ -6,7 +6,7 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 
 from ...similarity.declare import title
-from ...similarity.result import count, percent
+from ...similarity.result import count, percent, resemblance
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.states import MISSING, STALE
 from ...similarity.workflow import CLUSTER, EMBED, KEEP, STEPS
@@ -131,11 +131,15 @@ def opening(line: types.Object, name: str, label: str, events: Any, operator: st
 def _numbers(panel: types.Object, events: Any, state: State) -> None:
     found, counts = state.found, state.found.counts
     caption = "" if counts else "Clustered; nothing is chosen yet. Keep first per cluster decides what stays."
+    if found.reference is not None:
+        caption = (
+            f"All numbers are of the new samples; {resemblance(found.resembling, found.reference)}. {caption}"
+        )
     section = parts.card(panel, "numbers", f"Result of {found.run_key!r}", caption)
     tiles = parts.row(section, "tiles", gap=2, align_y="top")
     samples = counts.samples if counts else found.clustered
-    kept = counts.kept if counts else found.clusters + found.noise
-    parts.tile(tiles, "samples", "Samples", f"{samples:,}")
+    kept = counts.kept if counts else found.unique
+    parts.tile(tiles, "samples", "Samples" if found.reference is None else "New samples", f"{samples:,}")
     parts.tile(tiles, "kept", "Kept" if counts else "Would keep", f"{kept:,}")
     if counts:
         removed = f"{counts.removed:,} removed" if counts.removed else ""

@@ -18,6 +18,9 @@ _MOST_MIN_SAMPLES = 2  # of a sweep, as the engine checks it
 def draw(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) -> None:
     """Draw the tab."""
     caption = "Further right, less similar samples count as near-duplicates."
+    if state.found.limits:
+        limits = ", ".join(f"{name} {value}" for name, value in state.found.limits.items())
+        caption += f" All samples are compared here, while the run has {limits}: it joins fewer."
     section, found = parts.card(panel, "threshold", "Threshold", caption), state.found
     if not found.vectors:
         parts.text(section, "empty", "Compute embeddings first; then every threshold can be looked at.")

@@ -38,7 +38,8 @@ class Working:
     def cluster_and_keep(self, ctx: Any) -> None:
         """Cluster with the chosen threshold, and keep with the options that the run has."""
         state = State(ctx)
-        given = state.found.sweep_options.to_dict() | {"run_key": state.run_key, "eps": state.eps}
+        given = state.found.sweep_options.to_dict() | state.found.limits
+        given |= {"run_key": state.run_key, "eps": state.eps}
         keeping = KeepOptions(**_recorded(ctx.dataset, state.run_key))
 
         def both(samples: fo.Dataset, options: ClusterOptions, progress: Progress) -> Result:

@@ -15,6 +15,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 
 from ..engine import vectors as engine_vectors
+from ..options import DIGEST
 from ..result import Skipped
 from . import samples as sm
 
@@ -96,6 +97,25 @@ def read_vectors(samples: fo.core.collections.SampleCollection, field: str) -> V
             "Run compute_embeddings on them"
         )
     return found
+
+
+def read_compared(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> Vectors:
+    """Read what a run compared; where that was files, whose bytes are equal within each cluster, vectors that are all equal.
+
+    Args:
+        field, metric: of the run
+
+    Raises:
+        ValueError: as :func:`read_vectors` does
+    """
+    if metric != DIGEST:
+        return read_vectors(samples, field)
+    return all_equal(sm.read(samples)[0])
+
+
+def all_equal(ids: list[str]) -> Vectors:
+    """Make vectors that stand for samples of which files were compared."""
+    return Vectors(ids, np.ones((len(ids), 1), dtype=np.float32), {})
 
 
 def gather(

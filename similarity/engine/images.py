@@ -75,12 +75,14 @@ class Picture:
         digest: hex digest of the file's bytes, as :func:`digest` gives it; None where they were not read
         error: why there are no pixels, or None
         postponed: whether the reason is that the picture is large
+        sharpness: as :func:`~similarity.engine.sharpness.sharpness` gives it, at a long side of 512; None without pixels
     """
 
     pixels: Pixels | None
     digest: str | None
     error: str | None
     postponed: bool = False
+    sharpness: float | None = None
 
 
 def digest(path: str | Path) -> str:
@@ -108,9 +110,9 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
         UnreadableImage: if it cannot be read or decoded completely, is too large, or has no contrast
     """
     if isinstance(source, bytes):
-        return _decoded(source, max_pixels, postpone=False)
+        return _decoded(source, max_pixels, postpone=False)[0]
     with _content(source, max_pixels, postpone=False) as content:
-        return _decoded(content, max_pixels, postpone=False)
+        return _decoded(content, max_pixels, postpone=False)[0]
 
 
 def fit(array: NDArray[Any]) -> Pixels:
@@ -126,7 +128,7 @@ def fit(array: NDArray[Any]) -> Pixels:
         raise UnreadableImage(f"not a picture: an array {array.shape} of {array.dtype}")
     image = Image.fromarray(array)
     _check_size(image, array.size)
-    return _to_pixels(image)
+    return _to_pixels(image)[0]
 
 
 def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, postpone: bool = False) -> Picture:
@@ -141,10 +143,10 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, postpone: bool = Fal
     try:
         with _content(path, max_pixels, postpone) as content:
             content_digest = _digest(content).hexdigest()
-            pixels = _decoded(content, max_pixels, postpone)
+            pixels, sharpness = _decoded(content, max_pixels, postpone)
     except UnreadableImage as error:
         return Picture(None, content_digest, str(error), postponed=isinstance(error, Postponed))
-    return Picture(pixels, content_digest, None)
+    return Picture(pixels, content_digest, None, sharpness=sharpness)
 
 
 def read_many(
@@ -221,7 +223,7 @@ def _content(path: str | Path, max_pixels: int, postpone: bool) -> Iterator[byte
         raise UnreadableImage(_reason(error)) from error
 
 
-def _decoded(content: bytes, max_pixels: int, postpone: bool) -> Pixels:
+def _decoded(content: bytes, max_pixels: int, postpone: bool) -> tuple[Pixels, float]:
     try:
         with sources.identify(content) as image:
             _check_size(image, max_pixels)
@@ -229,14 +231,14 @@ def _decoded(content: bytes, max_pixels: int, postpone: bool) -> Pixels:
             if postpone and weight > sources.LARGE_PIXELS:
                 raise Postponed(f"{image.width} x {image.height} pixels")
             with _PIXELS.hold(weight):
-                pixels = _to_pixels(image)
+                pixels, sharpness = _to_pixels(image)
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's plugins let nearly every type escape on a damaged file
         raise UnreadableImage(_reason(error)) from error
     if contrast(pixels) < LEAST_CONTRAST:
         raise UnreadableImage("without contrast: all pixels are alike, so there is nothing to compare")
-    return pixels
+    return pixels, sharpness
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
@@ -248,7 +250,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _to_pixels(image: Image.Image) -> Pixels:
+def _to_pixels(image: Image.Image) -> tuple[Pixels, float]:
     image.load()
     # The orientation is read after loading: TIFF is turned, and forgets it, while loading.
     turn = _UPRIGHT.get(_orientation(image))

@@ -54,7 +54,7 @@ def compare(
     run: Run = here,
     progress: Progress = None,
 ) -> Iterator[Any]:
-    """Yield the answer of each tile of the upper triangle once.
+    """Yield the answer of each tile of the upper triangle once; of none in which no two vectors may be neighbors.
 
     Args:
         blocks: the vectors
@@ -71,7 +71,8 @@ def compare(
         nonlocal left_out
         for i in range(len(blocks)):
             for j in range(i, len(blocks)):
-                told = known(numbers(blocks[i], None if i == j else blocks[j]))
+                apart = _apart(blocks[i], blocks[j])
+                told = None if apart else known(numbers(blocks[i], None if i == j else blocks[j]))
                 if told is None:
                     left_out += 1
                 else:
@@ -171,6 +172,14 @@ def connect(
     keys = np.unique(border * len(root) + root[touched])
     border, touched = np.divmod(keys, max(1, len(root)))
     return (at[root[new]], at[new]), (at[border], at[touched])
+
+
+def _apart(left: Block, right: Block) -> bool:
+    """Whether no vector of a block may be a neighbor of one of another."""
+    if not (left.constraints and right.constraints):
+        return False
+    every, every_there = slice(0, len(left)), slice(0, len(right))
+    return not range(len(left))[left.constraints.span(every, right.constraints, every_there)]
 
 
 def _ignored(done: int, total: int) -> None:

@@ -13,6 +13,7 @@ METRICS = ("cosine", "euclidean")
 
 Vectors = NDArray[Any]
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 _CHUNK_BYTES = 2**25
@@ -108,8 +109,12 @@ def percent(distance: Any) -> Any:
     return float(similarity) if similarity.ndim == 0 else similarity
 
 
-def copies(vectors: Vectors) -> tuple[Indices, Indices]:
+def copies(vectors: Vectors, kinds: Indices | None = None) -> tuple[Indices, Indices]:
     """Find the vectors that are equal value by value.
+
+    Args:
+        vectors: ``(n, d)``
+        kinds (None): ``(n,)`` vectors of different kinds are told apart though they are equal
 
     Returns:
         a tuple of
@@ -121,6 +126,9 @@ def copies(vectors: Vectors) -> tuple[Indices, Indices]:
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     if not _equal_rows(vectors, first[group]):
         _, first, group = np.unique(vectors, axis=0, return_index=True, return_inverse=True)
+    if kinds is not None:
+        both = np.column_stack([group.reshape(-1), kinds])
+        _, first, group = np.unique(both, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

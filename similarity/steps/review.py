@@ -98,14 +98,10 @@ def decide(dataset: fo.Dataset, run_key: str, words: dict[str, str | None]) -> N
 
 def keep_again(dataset: fo.Dataset, run_key: str) -> None:
     """Keep again, with the options that the run recorded, the samples that it decided about."""
-    names, options = runs.Names(run_key), dict(runs.load(dataset, run_key)["steps"][KEEP.name]["options"])
-    samples = sm.everything(dataset)
-    tags = samples.distinct("tags")
-    decisions = [tag for word in (INSTEAD, DISTINCT) if (tag := names.tag(word)) in tags]
-    others = [tag for tag in options["protect_tags"] or () if tag in tags and tag not in decisions]
-    options["protect_tags"] = [*others, *decisions] or None
-    decided = samples.match(F(names.kept).exists() | F("tags").contains(names.tag("skipped")))
-    keep(sm.settled(decided, f"{run_key}_", f"{run_key}:"), KeepOptions.of(options))
+    names, options = runs.Names(run_key), runs.load(dataset, run_key)["steps"][KEEP.name]["options"]
+    decided = F(names.kept).exists() | F("tags").contains(names.tag("skipped"))
+    samples = sm.settled(sm.everything(dataset).match(decided), f"{run_key}_", f"{run_key}:")
+    keep(samples, KeepOptions.of(options))
 
 
 def _decided(dataset: fo.Dataset, names: runs.Names) -> fo.core.collections.SampleCollection:
