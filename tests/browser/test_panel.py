@@ -3,12 +3,15 @@
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.app import OPEN_MS
 from tests.browser.conftest import call
 from tests.browser.panel import Panel
 from tests.support import plugin
+
+import fiftyone as fo  # isort: skip
 
 pytestmark = pytest.mark.browser
 
@@ -32,23 +35,37 @@ def bottom(panel) -> float:
     )
 
 
-def test_the_main_button_finds_unique_samples_with_the_app_usable_and_every_tab_following(app, traffic, copy):
+@pytest.fixture
+def many(traffic, copy, tmp_path):
+    """A dataset of 120 photographs, enough to follow their embedding and to stop it."""
     made = copy(traffic)
+    samples = []
+    for number, path in enumerate(made.values("filepath") * 4):
+        with Image.open(path) as picture:
+            picture.point(lambda value, light=1 - number / 1_000: value * light).save(
+                tmp_path / f"{number}.jpg"
+            )
+        samples.append(fo.Sample(filepath=str(tmp_path / f"{number}.jpg")))
+    made.add_samples(samples)
+    return made
+
+
+def test_the_main_button_finds_unique_samples_with_the_app_usable_and_every_tab_following(app, many):
+    made = many
     call("compute_embeddings", made[:2], weights="untrained")
     opened, other = app(made), app(made)
     panel, second = Panel(opened).ready(), Panel(other).ready()
-    panel.says(re.compile("22 pictures to look at"))
+    panel.says(re.compile("118 pictures to look at"))
 
     panel.press("Find unique samples")
-    panel.says(re.compile(r"\d of 3|\d+ of 22 pictures|Starting|Loading"))
-    panel.says(re.compile(r"1/3 Embedding: \d+ of 22 pictures, [\d,]+ a (second|minute), \d+ (s|min) left"))
+    panel.says(re.compile(r"1/3 Embedding: \d+ of 118 pictures, [\d,]+ a (second|minute), \d+ (s|min) left"))
     second.press("Refresh")
     second.says("Cancel")
     opened.select(0)
     for each in (panel, second):
         expect(each.page.get_by_text("Result of 'dedup'")).to_be_visible(timeout=OPEN_MS)
         found = numbers(each)
-        assert found["Samples"] == 24 == found["Kept"] + found["Dropped"] + found["Skipped"]
+        assert found["Samples"] == 120 == found["Kept"] + found["Dropped"] + found["Skipped"]
     made.reload()
     assert made.count_values("dedup_kept")[True] == found["Kept"]
     panel.press("Show kept")
@@ -56,19 +73,19 @@ def test_the_main_button_finds_unique_samples_with_the_app_usable_and_every_tab_
     expect(opened.page.locator('[data-cy="saved-views-selection"]')).to_contain_text("dedup-kept")
 
 
-def test_a_cancelled_run_keeps_what_it_did_and_the_next_one_goes_on(app, traffic, copy):
-    made = copy(traffic)
+def test_a_cancelled_run_keeps_what_it_did_and_the_next_one_goes_on(app, many):
+    made = many
     call("compute_embeddings", made[:2], weights="untrained")
     panel = Panel(app(made)).ready()
 
     panel.press("Find unique samples")
-    panel.says(re.compile(r"Embedding: [1-9]\d* of 22"))
+    panel.says(re.compile(r"Embedding: [1-9]\d* of 118"))
     panel.press("Cancel")
     panel.says(re.compile("what was done before stays"))
     made.reload()
     done = made.exists("vgg16").count()
-    assert 2 < done < 24
-    panel.says(f"{24 - done} pictures to look at")
+    assert 2 < done < 120
+    panel.says(f"{120 - done} pictures to look at")
     assert not made.has_sample_field("dedup_kept")
 
 
