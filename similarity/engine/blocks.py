@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import vectors as vec
+from .pieces import Pieces
 from .vectors import Floats, Indices, Vectors
 
 Singles = NDArray[np.float32]
@@ -92,7 +93,7 @@ class Frame:
     sketch: Sketch | None = None
 
     @classmethod
-    def of(cls, vectors: Vectors, metric: str, *, sketch: bool = False) -> Frame:
+    def of(cls, vectors: Vectors | Pieces, metric: str, *, sketch: bool = False) -> Frame:
         """Return the frame of these vectors, with a sketch of a fixed sample where it pays."""
         vec.check_metric(metric)
         n, d = vectors.shape
@@ -217,26 +218,83 @@ class Blocks(Sequence[Block]):
         sketch (False): whether a sketch may rule out far pairs, which pays where few pairs are near
     """
 
-    def __init__(self, vectors: Vectors, metric: str, chosen: Indices, *, sketch: bool = False):
+    def __init__(self, vectors: Vectors | Pieces, metric: str, chosen: Indices, *, sketch: bool = False):
         self.frame = Frame.of(vectors, metric, sketch=sketch)
         self.vectors = vectors
         self.chosen = chosen
-        self.size = SIZE
+        self.cuts = self._cut()
         self._made: dict[int, Block] = {}
 
     def __len__(self) -> int:
-        return -(-len(self.chosen) // self.size)
+        return len(self.cuts) - 1
 
     def __getitem__(self, i: Any) -> Any:
         if i not in self._made:
-            at = np.arange(i * self.size, min(len(self.chosen), (i + 1) * self.size))
-            rows = self.chosen[at]
+            at, rows = self._part(i)
             read = self.vectors[rows[0] : rows[-1] + 1]
             self._made[i] = Block.of(self.frame, at, read, rows - rows[0], arrange=True)
         return self._made[i]
 
+    def numbers(self, i: int) -> Indices:
+        """Return the numbers of a block's vectors, in its order."""
+        numbers: Indices = self[i].numbers
+        return numbers
 
-def _ball(vectors: Vectors) -> tuple[Floats, float]:
+    def _cut(self) -> Indices:
+        """Where each block begins in ``chosen``, and where the last one ends."""
+        return np.append(np.arange(0, len(self.chosen), SIZE), len(self.chosen))
+
+    def _part(self, i: int) -> tuple[Indices, Indices]:
+        """The numbers and the rows of a block."""
+        at = np.arange(self.cuts[i], self.cuts[i + 1])
+        return at, self.chosen[at]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make a block anywhere: ``make(*arguments, *pieces)``, with the pieces fetched."""
+
+    make: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    pieces: tuple[Any, ...] = ()
+
+
+class DistantBlocks(Blocks):
+    """Blocks of vectors that are kept elsewhere, one of each piece; they are to be made where the pieces are."""
+
+    vectors: Pieces
+
+    def recipe(self, i: int) -> Recipe:
+        """Return how to make a block."""
+        at, rows = self._part(i)
+        piece = int(np.searchsorted(self.vectors.starts, rows[0], side="right")) - 1
+        told = (self.frame, at, rows - self.vectors.starts[piece])
+        return Recipe(_lay_out, told, (self.vectors.pieces[piece],))
+
+    def numbers(self, i: int) -> Indices:
+        """Return the numbers of a block's vectors, in its order."""
+        return self._part(i)[0]
+
+    def __getitem__(self, i: Any) -> Any:
+        recipe = self.recipe(i)
+        everything = np.arange(recipe.arguments[2].max() + 1)
+        return recipe.make(*recipe.arguments, *self.vectors.take([(recipe.pieces[0], everything)]))
+
+    def _cut(self) -> Indices:
+        return np.unique(np.searchsorted(self.chosen, self.vectors.starts))
+
+
+def cut(vectors: Vectors | Pieces, metric: str, chosen: Indices, *, sketch: bool = False) -> Blocks:
+    """Cut vectors into blocks, by :class:`Blocks`'s arguments."""
+    kind = DistantBlocks if isinstance(vectors, Pieces) else Blocks
+    return kind(vectors, metric, chosen, sketch=sketch)
+
+
+def _lay_out(frame: Frame, numbers: Indices, rows: Indices, vectors: Vectors) -> Block:
+    return Block.of(frame, numbers, vectors, rows)
+
+
+def _ball(vectors: Vectors | Pieces) -> tuple[Floats, float]:
     """The centre of the vectors, and the distance from there to the farthest."""
     centre = np.zeros(vectors.shape[1])
     for part in vec.chunks(*vectors.shape):

@@ -13,8 +13,9 @@ from sklearn.cluster import DBSCAN
 
 from . import tiles
 from . import vectors as vec
-from .blocks import Blocks
+from .blocks import cut
 from .neighbors import Progress, check_eps, reach
+from .pieces import Pieces
 from .tiles import Bools, Run
 from .vectors import Indices, Vectors
 
@@ -28,7 +29,7 @@ _BYTES_PER_PAIR = 80
 
 
 def dbscan(
-    vectors: Vectors,
+    vectors: Vectors | Pieces,
     *,
     eps: float,
     min_samples: int = 2,
@@ -44,7 +45,7 @@ def dbscan(
     than in scikit-learn, which disagrees with itself there between float32 and float64.
 
     Args:
-        vectors: ``(n, d)``; not modified
+        vectors: ``(n, d)``; not modified; or in pieces, kept elsewhere
         eps: largest distance between two neighbors, inclusive, above 0; no bound on the extent of a cluster
         min_samples (2): samples within ``eps``, itself included, that make a core sample
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
@@ -64,7 +65,7 @@ def dbscan(
         return np.empty(0, dtype=np.int64)
     first, group = vec.copies(vectors)
     weights, limit = np.bincount(group), reach(eps, metric)
-    blocks = Blocks(vectors, metric, first, sketch=True)
+    blocks = cut(vectors, metric, first, sketch=True)
     ask = partial(tiles.compare, blocks, run=run, progress=progress)
     core = np.ones(len(first), dtype=bool)
     if min_samples > 2:
@@ -119,7 +120,7 @@ def _components(ask: Ask, limit: float, core: Bools) -> tuple[Indices, tuple[Ind
 
     def known(at: Indices) -> tuple[float, Bools, Indices] | None:
         groups = tiles.find(root, at)
-        return None if (groups == groups[0]).all() else (limit, core[at], groups)
+        return None if (groups == groups[0]).all() else (limit, core[at], groups.astype(np.int32))
 
     for (ones, others), touching in ask(tiles.connect, known):
         tiles.unite(root, ones, others)
