@@ -41,13 +41,27 @@ class RunOptions(Options):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RayOptions(Options):
+    """Where the work is done."""
+
+    ray: str | None = option(
+        None,
+        "Address of a Ray cluster to work on: ray://host:10001, host:port, or auto for the one that this machine belongs "
+        "to; empty = ONLYONE_RAY, or this machine",
+        pattern=r"auto|(?:ray://)?[^\s:/]+:\d+",
+        pattern_help="ray://host:port, host:port or auto",
+        advanced=True,
+    )
+
+
 def _written() -> Any:
     help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
     return option("vgg16", help_text, picks="vectors", **_FIELD)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedOptions(VectorsOptions):
+class EmbedOptions(RayOptions, VectorsOptions):
     """Options of ``compute_embeddings``."""
 
     embeddings_field: str = _written()
@@ -72,6 +86,13 @@ class EmbedOptions(VectorsOptions):
     )
     recompute: bool = option(
         False, "Embed again what is up to date already, and files that ended an earlier run", advanced=True
+    )
+    pictures: str = option(
+        "shared",
+        "How the nodes of a Ray cluster get the pictures: shared (they see the same folders) or send (this machine sends "
+        "them)",
+        choices=("shared", "send"),
+        advanced=True,
     )
 
 
@@ -134,7 +155,7 @@ class SweepOptions(VectorsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(RunOptions, SweepOptions):
+class ClusterOptions(RayOptions, RunOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -171,7 +192,7 @@ class ClusterOptions(RunOptions, SweepOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOptions(RunOptions):
+class KeepOptions(RayOptions, RunOptions):
     """Options of ``keep_first_per_cluster``."""
 
     order_by: str = option(

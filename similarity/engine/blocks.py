@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -222,11 +222,11 @@ class Blocks(Sequence[Block]):
         self.frame = Frame.of(vectors, metric, sketch=sketch)
         self.vectors = vectors
         self.chosen = chosen
-        self.cuts = self._cut()
+        self.size = SIZE
         self._made: dict[int, Block] = {}
 
     def __len__(self) -> int:
-        return len(self.cuts) - 1
+        return -(-len(self.chosen) // self.size)
 
     def __getitem__(self, i: Any) -> Any:
         if i not in self._made:
@@ -240,58 +240,10 @@ class Blocks(Sequence[Block]):
         numbers: Indices = self[i].numbers
         return numbers
 
-    def _cut(self) -> Indices:
-        """Where each block begins in ``chosen``, and where the last one ends."""
-        return np.append(np.arange(0, len(self.chosen), SIZE), len(self.chosen))
-
     def _part(self, i: int) -> tuple[Indices, Indices]:
         """The numbers and the rows of a block."""
-        at = np.arange(self.cuts[i], self.cuts[i + 1])
+        at = np.arange(i * self.size, min(len(self.chosen), (i + 1) * self.size))
         return at, self.chosen[at]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to make a block anywhere: ``make(*arguments, *pieces)``, with the pieces fetched."""
-
-    make: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    pieces: tuple[Any, ...] = ()
-
-
-class DistantBlocks(Blocks):
-    """Blocks of vectors that are kept elsewhere, one of each piece; they are to be made where the pieces are."""
-
-    vectors: Pieces
-
-    def recipe(self, i: int) -> Recipe:
-        """Return how to make a block."""
-        at, rows = self._part(i)
-        piece = int(np.searchsorted(self.vectors.starts, rows[0], side="right")) - 1
-        told = (self.frame, at, rows - self.vectors.starts[piece])
-        return Recipe(_lay_out, told, (self.vectors.pieces[piece],))
-
-    def numbers(self, i: int) -> Indices:
-        """Return the numbers of a block's vectors, in its order."""
-        return self._part(i)[0]
-
-    def __getitem__(self, i: Any) -> Any:
-        recipe = self.recipe(i)
-        everything = np.arange(recipe.arguments[2].max() + 1)
-        return recipe.make(*recipe.arguments, *self.vectors.take([(recipe.pieces[0], everything)]))
-
-    def _cut(self) -> Indices:
-        return np.unique(np.searchsorted(self.chosen, self.vectors.starts))
-
-
-def cut(vectors: Vectors | Pieces, metric: str, chosen: Indices, *, sketch: bool = False) -> Blocks:
-    """Cut vectors into blocks, by :class:`Blocks`'s arguments."""
-    kind = DistantBlocks if isinstance(vectors, Pieces) else Blocks
-    return kind(vectors, metric, chosen, sketch=sketch)
-
-
-def _lay_out(frame: Frame, numbers: Indices, rows: Indices, vectors: Vectors) -> Block:
-    return Block.of(frame, numbers, vectors, rows)
 
 
 def _ball(vectors: Vectors | Pieces) -> tuple[Floats, float]:

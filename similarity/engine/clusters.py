@@ -13,7 +13,7 @@ from sklearn.cluster import DBSCAN
 
 from . import tiles
 from . import vectors as vec
-from .blocks import cut
+from .distant import cut
 from .neighbors import Progress, check_eps, reach
 from .pieces import Pieces
 from .tiles import Bools, Run

@@ -41,9 +41,14 @@ class Pieces:
     def __getitem__(self, some: slice | Sequence[int] | NDArray[np.intp]) -> Singles:
         rows = np.arange(len(self))[some]
         found = np.empty((len(rows), self.shape[1]), dtype=np.float32)
-        piece = np.searchsorted(self.starts, rows, side="right") - 1
-        places = [np.flatnonzero(piece == number) for number in np.unique(piece)]
-        wanted = [(self.pieces[piece[at[0]]], rows[at] - self.starts[piece[at[0]]]) for at in places]
-        for at, taken in zip(places, self.take(wanted), strict=True):
-            found[at] = taken
+        parts = self.find(rows)
+        taken = self.take([(self.pieces[piece], inside) for piece, _, inside in parts])
+        for (_, places, _), vectors in zip(parts, taken, strict=True):
+            found[places] = vectors
         return found
+
+    def find(self, rows: NDArray[np.intp]) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+        """Tell where rows are: number of a piece, which of ``rows`` are there, and their rows inside of it."""
+        piece = np.searchsorted(self.starts, rows, side="right") - 1
+        of_each = ((number, np.flatnonzero(piece == number)) for number in np.unique(piece))
+        return [(int(number), at, rows[at] - self.starts[number]) for number, at in of_each]

@@ -53,7 +53,7 @@ def spanning_tree(blocks: Blocks, *, run: Run = tiles.here, progress: Progress =
     def known(at: Indices) -> tuple[Floats]:
         # As soon as there is as much to gain as is known. A vector not in the tree yet has no bound.
         new = sum(len(left) for left, _, _ in waiting)
-        if new > len(tree[0]) or (new > 0 and at[0] >= blocks.cuts[1] and longest[at].max() == inf):
+        if new > len(tree[0]) or (new > 0 and at[0] >= blocks.size and longest[at].max() == inf):
             settle()
         return (longest[at],)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import tiles
 from . import vectors as vec
-from .blocks import cut
+from .distant import cut
 from .neighbors import FLOOR, Progress, check_eps, reach
 from .pieces import Pieces
 from .spanning import spanning_tree

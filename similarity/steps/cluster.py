@@ -1,11 +1,12 @@
 """Near-duplicate clusters: DBSCAN labels into a field, tags and the run record."""
 
 import dataclasses
-from dataclasses import dataclass
+from contextlib import ExitStack
 
 import fiftyone as fo
 import numpy as np
 
+from .. import ray
 from ..data import runs, sweeps, thresholds, views
 from ..data import samples as sm
 from ..data.files import files
@@ -13,16 +14,18 @@ from ..data.locks import lock
 from ..data.seals import json_digest
 from ..data.vectors import Vectors, read_vectors
 from ..engine import clusters as engine_clusters
+from ..engine import tiles
 from ..engine.calibration import ALIKE, usual_distance
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
 from ..engine.sweep import check_min_samples, eps_for_target
-from ..engine.vectors import percent as similarity_percent
 from ..options import AUTO, ClusterOptions
 from ..progress import Progress, about, silent
-from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table, view_field
+from ..result import count, listed
 from ..workflow import CLUSTER
+from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
 
+LEAST = 50_000  # samples from which a cluster's start takes less time than it saves
 MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
 
 
@@ -41,76 +44,19 @@ class WouldShrink(ValueError):
         self.lost = lost
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClusterResult(Result):
-    """What ``cluster_duplicates`` found.
-
-    Attributes:
-        run_key: the run
-        samples: number of samples asked for
-        clusters: number of clusters
-        sizes: ``(number, size)`` of every cluster, the largest first
-        noise: number of samples that resemble no other one; they are unique, and always kept
-        skipped: sample id -> why it has no usable vector
-        files: sample id -> file, of the first of them
-        eps: the distance used, and ``eps_reason`` why
-        metric, min_samples: as in the options
-        unique: clusters and noise samples together: how many samples remain if one of each cluster is kept
-        largest_share: share of the samples in the largest cluster, in [0, 1]
-        warnings: what a person should look at first
-        view: the clusters, one group each
-    """
-
-    run_key: str
-    samples: int
-    clusters: int
-    sizes: list[tuple[int, int]]
-    noise: int
-    skipped: Skipped
-    files: dict[str, str]
-    eps: float
-    eps_reason: str
-    metric: str
-    min_samples: int
-    unique: int
-    largest_share: float
-    warnings: list[str]
-    view: fo.DatasetView | None = view_field()
-
-    def summary(self) -> str:
-        """The result in words."""
-        clustered = self.samples - len(self.skipped)
-        lines = [
-            *self.warnings,
-            f"{count(self.samples, 'sample')}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike "
-            f"any other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate.",
-            self.eps_sentence(),
-        ]
-        if self.skipped:
-            lines += ["", f"{count(len(self.skipped), 'sample')} skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
-
-    def eps_sentence(self) -> str:
-        """The distance used, as similarity, and the reason."""
-        near = f" ({similarity_percent(self.eps):.4g} % similar)" if self.metric == "cosine" else ""
-        return f"Two samples are neighbors within {self.metric} distance {self.eps:.6g}{near}: {self.eps_reason}."
-
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The largest clusters."""
-        names = runs.Names(self.run_key)
-        rows = [
-            {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}
-            for number, size in self.sizes[:20]
-        ]
-        return {"largest_clusters": rows} | skipped_table(self.skipped, self.files)
-
-
 def cluster(
-    samples: fo.core.collections.SampleCollection, options: ClusterOptions, progress: Progress = silent
+    samples: fo.core.collections.SampleCollection,
+    options: ClusterOptions,
+    progress: Progress = silent,
+    *,
+    least: int = LEAST,
 ) -> ClusterResult:
     """Cluster the samples' vectors and write the labels.
 
     Nothing is written before the labels are known. An earlier result of the run, also of later steps, is replaced.
+
+    Args:
+        least (50,000): with fewer samples, a Ray cluster that is asked for is not used
 
     Raises:
         ValueError: if the samples, the field or a name does not do, or there is a target and ``min_samples`` is above 2
@@ -120,21 +66,28 @@ def cluster(
     dataset = sm.dataset_of(samples)
     if options.target is not None:
         check_min_samples(options.min_samples)
-    with lock(dataset, f"run-{options.run_key}"):
+    with lock(dataset, f"run-{options.run_key}"), ExitStack() as opened:
         samples = sm.flat(samples)
         runs.refuse_foreign(dataset, options.run_key, _owned(options.run_key))
         refuse_shrinking(samples, options)
         progress("Reading the vectors", 0, 1)
-        vectors = read_vectors(samples, options.embeddings_field)
-        eps, reason = _choose_eps(samples, vectors, options, progress)
+        few = sm.exact_count(samples) < least
+        on = None if few else opened.enter_context(ray.cluster(options.ray))
+        run = on.run if on else tiles.here
+        vectors = read_vectors(samples, options.embeddings_field, on)
+        eps, reason = _choose_eps(samples, vectors, options, progress, run)
         labels = engine_clusters.dbscan(
             vectors.matrix,
             eps=eps,
             min_samples=options.min_samples,
             metric=options.metric,
+            run=run,
             progress=about(progress, "Comparing the vectors"),
         )
         result = _result(dataset, options, vectors, labels, (eps, reason))
+        if ray.wanted(options.ray):
+            where = str(on) if on else f"this machine: Ray is of use from {least:,} samples"
+            result = dataclasses.replace(result, engine=where)
         runs.begin(dataset, options.run_key, CLUSTER, options, _owned(options.run_key))
         _write(dataset, options, vectors.ids, labels, result, progress)
         view = views.save_clusters(dataset, runs.Names(options.run_key))
@@ -145,6 +98,7 @@ def cluster(
             "noise": result.noise,
             "skipped": len(result.skipped),
             "vectors_digest": vectors.digest,
+            "engine": result.engine,
             "whole_dataset": result.samples == sm.exact_count(sm.everything(dataset)),
         }
         runs.finish(dataset, options.run_key, CLUSTER, facts, result.to_dict() | {"ids": vectors.ids})
@@ -184,10 +138,11 @@ def _choose_eps(
     vectors: Vectors,
     options: ClusterOptions,
     progress: Progress,
+    run: tiles.Run,
 ) -> tuple[float, str]:
     """The eps to use, and why."""
     if options.target is not None:
-        swept = sweeps.stored(sm.dataset_of(samples), vectors, options, progress).sweep
+        swept = sweeps.stored(sm.dataset_of(samples), vectors, options, progress, run).sweep
         wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
         return eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}"
@@ -265,20 +220,3 @@ def _write(
 def _owned(run_key: str) -> dict[str, list[str]]:
     names = runs.Names(run_key)
     return {"fields": [names.cluster], "views": [names.view("clusters"), names.view("skipped")]}
-
-
-def alike_warning(usual: float, metric: str) -> str:
-    """Return the warning that eps may not tell these samples apart, from the distance of two samples taken at random."""
-    near = f"{similarity_percent(usual):.1f} %" if metric == "cosine" else f"within distance {usual:.3g},"
-    return (
-        f"WARNING: half of all pairs of these samples are {near} or more alike. Either they show one scene, or VGG16 "
-        "hardly tells pictures of this kind apart: look at the worst pairs, and give a smaller eps if they differ."
-    )
-
-
-def large_cluster_warning(share: float) -> str:
-    """What to say where one cluster swallows much of the collection."""
-    return (
-        f"WARNING: one cluster holds {100 * share:.0f} % of the samples. Look at it before anything is left out; a smaller "
-        "eps splits it, and cover=True keeps more of it."
-    )

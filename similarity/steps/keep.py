@@ -22,7 +22,7 @@ from ..options import KeepOptions
 from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
-from .cluster import large_cluster_warning
+from .cluster_result import large_cluster_warning
 from .keep_result import KeepResult, largest_clusters
 from .order import keep_order, protected
 from .pairs import LISTED, equal_pairs, pairs_at, side_by_side, worst_pairs

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similarity.engine import blocks, clusters, exact, neighbors, tiles
+from similarity.engine import blocks, clusters, distant, exact, neighbors, tiles
+from similarity.engine import elsewhere as other_process
 from similarity.engine import vectors as vec
 from similarity.engine.blocks import Block, Blocks, Frame
 from similarity.engine.clusters import dbscan
+from similarity.engine.pieces import Pieces
 from similarity.engine.sweep import sweep
 
 
@@ -63,6 +65,37 @@ def in_batches(jobs, cut):
     jobs = iter(jobs)
     while batch := list(itertools.islice(jobs, 5)):
         yield from tiles.here(reversed(batch), cut)
+
+
+def in_pieces(vectors, size=5):
+    """Vectors as they are kept elsewhere, of which this process holds no more than it asks for."""
+    parts = [vectors[start : start + size] for start in range(0, len(vectors), size)]
+    taken = lambda wanted: [parts[number][rows] for number, rows in wanted]  # noqa: E731
+    pieces = Pieces(range(len(parts)), [vec.digests(part) for part in parts], vectors.shape[1], taken)
+    return pieces, parts
+
+
+def sent_by_name(seed, parts):
+    """Carry out jobs on distant blocks: what is sent is bytes that name functions; twice, in any order, some late."""
+
+    def run(jobs, cut):
+        def answer(job):
+            left, right = cut.recipe(job.left), cut.recipe(job.right)
+            same = job.left == job.right
+            pieces = [parts[number] for number in (*left.pieces, *(() if same else right.pieces))]
+            return (job.left, job.right), other_process.answer(
+                other_process.packed((job.task, job.known, len(left.pieces))),
+                ((cut, job.left), (cut, job.right)),
+                other_process.packed((left.make, left.arguments)),
+                None if same else other_process.packed((right.make, right.arguments)),
+                tuple(pieces),
+            )
+
+        jobs = list(jobs)
+        for place in random.Random(seed).sample(range(2 * len(jobs)), 2 * len(jobs)):
+            yield answer(jobs[place % len(jobs)])
+
+    return run
 
 
 @pytest.mark.parametrize("metric", vec.METRICS)
@@ -197,6 +230,10 @@ def test_labels_are_the_same_wherever_tiles_are_carried_out(seed, exponent, min_
         patch.setattr(neighbors, "_TILE", 3)
         for run in (tiles.here, in_batches, elsewhere(seed)):
             np.testing.assert_array_equal(dbscan(vectors, run=run, **options), whole)
+        patch.setattr(distant, "SIZE", 7)
+        pieces, parts = in_pieces(vectors)
+        for run in (tiles.here, sent_by_name(seed, parts)):
+            np.testing.assert_array_equal(dbscan(pieces, run=run, **options), whole)
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2]), st.sampled_from(vec.METRICS))
@@ -211,6 +248,10 @@ def test_a_sweep_is_the_same_wherever_tiles_are_carried_out(seed, min_samples, m
             other = sweep(vectors, min_samples=min_samples, metric=metric, run=run)
             np.testing.assert_allclose(other.length, whole.length, atol=1e-6)
             assert other.kept[-1] == whole.kept[-1]
+        patch.setattr(distant, "SIZE", 7)
+        pieces, parts = in_pieces(vectors)
+        other = sweep(pieces, min_samples=min_samples, metric=metric, run=sent_by_name(seed, parts))
+        np.testing.assert_allclose(other.length, whole.length, atol=1e-6)
 
 
 @pytest.mark.usefixtures("sizes")

@@ -1,0 +1,94 @@
+"""The result of ``cluster_duplicates``: the clusters, and what a person should look at first."""
+
+from dataclasses import dataclass
+
+import fiftyone as fo
+
+from ..data import runs
+from ..engine.vectors import percent as similarity_percent
+from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterResult(Result):
+    """What ``cluster_duplicates`` found.
+
+    Attributes:
+        run_key: the run
+        samples: number of samples asked for
+        clusters: number of clusters
+        sizes: ``(number, size)`` of every cluster, the largest first
+        noise: number of samples that resemble no other one; they are unique, and always kept
+        skipped: sample id -> why it has no usable vector
+        files: sample id -> file, of the first of them
+        eps: the distance used, and ``eps_reason`` why
+        metric, min_samples: as in the options
+        unique: clusters and noise samples together: how many samples remain if one of each cluster is kept
+        largest_share: share of the samples in the largest cluster, in [0, 1]
+        warnings: what a person should look at first
+        engine: where the vectors were compared, if a Ray cluster was asked for
+        view: the clusters, one group each
+    """
+
+    run_key: str
+    samples: int
+    clusters: int
+    sizes: list[tuple[int, int]]
+    noise: int
+    skipped: Skipped
+    files: dict[str, str]
+    eps: float
+    eps_reason: str
+    metric: str
+    min_samples: int
+    unique: int
+    largest_share: float
+    warnings: list[str]
+    engine: str | None = None
+    view: fo.DatasetView | None = view_field()
+
+    def summary(self) -> str:
+        """The result in words."""
+        clustered = self.samples - len(self.skipped)
+        lines = [
+            *self.warnings,
+            f"{count(self.samples, 'sample')}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike "
+            f"any other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate.",
+            self.eps_sentence(),
+        ]
+        if self.engine:
+            lines.append(f"Compared on {self.engine}.")
+        if self.skipped:
+            lines += ["", f"{count(len(self.skipped), 'sample')} skipped:", *skipped_lines(self.skipped)]
+        return "\n".join(lines)
+
+    def eps_sentence(self) -> str:
+        """The distance used, as similarity, and the reason."""
+        near = f" ({similarity_percent(self.eps):.4g} % similar)" if self.metric == "cosine" else ""
+        return f"Two samples are neighbors within {self.metric} distance {self.eps:.6g}{near}: {self.eps_reason}."
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The largest clusters."""
+        names = runs.Names(self.run_key)
+        rows = [
+            {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}
+            for number, size in self.sizes[:20]
+        ]
+        return {"largest_clusters": rows} | skipped_table(self.skipped, self.files)
+
+
+def alike_warning(usual: float, metric: str) -> str:
+    """Return the warning that eps may not tell these samples apart, from the distance of two samples taken at random."""
+    near = f"{similarity_percent(usual):.1f} %" if metric == "cosine" else f"within distance {usual:.3g},"
+    return (
+        f"WARNING: half of all pairs of these samples are {near} or more alike. Either they show one scene, or VGG16 "
+        "hardly tells pictures of this kind apart: look at the worst pairs, and give a smaller eps if they differ."
+    )
+
+
+def large_cluster_warning(share: float) -> str:
+    """What to say where one cluster swallows much of the collection."""
+    return (
+        f"WARNING: one cluster holds {100 * share:.0f} % of the samples. Look at it before anything is left out; a smaller "
+        "eps splits it, and cover=True keeps more of it."
+    )
