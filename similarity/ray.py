@@ -9,7 +9,6 @@ import os
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +39,10 @@ class RayUnavailable(ValueError):
     """The cluster cannot be used; the message says why and what to do."""
 
 
+class WorkerLost(RayUnavailable):
+    """A job has ended each worker that tried it."""
+
+
 def wanted(address: str | None) -> str | None:
     """Return the address of the cluster that is asked for, by an option or by ``$ONLYONE_RAY``; None if none is."""
     return address or os.environ.get(VARIABLE) or None
@@ -63,7 +66,11 @@ def cluster(address: str | None) -> Iterator[Cluster | None]:
         return
     _enter(address)
     try:
-        yield Cluster()
+        on = Cluster()
+        try:
+            yield on
+        finally:
+            on.cancel()
     finally:
         _leave()
 
@@ -145,6 +152,7 @@ class Cluster:
         self._answer = ray.remote(num_cpus=1, retry_exceptions=False)(_answer)
         self._take = ray.remote(num_cpus=1)(_take)
         self._look = ray.remote(num_cpus=0, max_retries=0)(_look)
+        self._waiting: dict[Any, tuple[int, int]] = {}
 
     def __str__(self) -> str:
         nodes = self.nodes()
@@ -180,26 +188,26 @@ class Cluster:
         return {name: self._get(ref) for name, ref in refs.items()}
 
     def run(
-        self, jobs: Iterable[Job], blocks: Any, retries: int = _RETRIES
+        self, jobs: Iterable[Job], blocks: Any, retries: int | None = None
     ) -> Generator[tuple[tuple[int, int], Any], None, None]:
         """Carry out jobs, as :data:`~similarity.engine.tiles.Run` says; what is in flight ends with the generator.
 
         Args:
             jobs: the jobs
             blocks: gives, by ``recipe(i)``, how to make a block
-            retries (8): how often a job is done again whose worker dies
+            retries (None): how often a job is done again whose worker dies; by default 8 times
 
         Raises:
             RayUnavailable: if there is no node any more, or a job ends every worker that tries it
         """
-        shipped = _Shipped(self._ray, blocks)
-        answer = self._answer.options(max_retries=retries)
-        waiting: dict[Any, tuple[int, int]] = {}
+        shipped = elsewhere.Shipped(self._ray.put, blocks)
+        answer = self._answer.options(max_retries=_RETRIES if retries is None else retries)
+        waiting = self._waiting = {}
         jobs, room, looked = iter(jobs), 0, -np.inf
         try:
             while True:
                 if time.monotonic() - looked > 5:
-                    room, looked = self._room(), time.monotonic()
+                    room, looked = self.room(), time.monotonic()
                 while len(waiting) < room and (job := next(jobs, None)) is not None:
                     waiting[answer.remote(*shipped.arguments(job))] = (job.left, job.right)
                 if not waiting:
@@ -208,11 +216,19 @@ class Cluster:
                     numbers = waiting.pop(ref)
                     yield numbers, self._get(ref)
         finally:
-            for ref in waiting:
-                self._ray.cancel(ref)
+            self.cancel()
 
-    def _room(self) -> int:
-        """How many jobs may be in flight; waits while there is no node."""
+    def cancel(self) -> None:
+        """End what is in flight; a task that has begun ends at its next step in Python."""
+        while self._waiting:
+            self._ray.cancel(self._waiting.popitem()[0])
+
+    def room(self) -> int:
+        """Return how many jobs may be in flight; waits while there is no node.
+
+        Raises:
+            RayUnavailable: if none comes
+        """
         started = time.monotonic()
         while not (nodes := self.nodes()):
             if time.monotonic() - started > self.patience:
@@ -227,34 +243,19 @@ class Cluster:
         errors = self._ray.exceptions
         try:
             return self._ray.get(ref)
-        except errors.RayTaskError:
+        except errors.RayTaskError as error:
+            if isinstance(error.cause, ImportError):
+                raise RayUnavailable(
+                    f"A node of the Ray cluster lacks a package ({error.cause}): install requirements.txt there, without "
+                    "fiftyone"
+                ) from error
             raise  # a fault of ours, with the traceback from there
         except (errors.RayError, ConnectionError) as error:
-            raise RayUnavailable(
+            died = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError)
+            kind = WorkerLost if isinstance(error, died) else RayUnavailable
+            raise kind(
                 f"Ray gave a job up: {str(error).strip()}. What was written stays; run it again"
             ) from error
-
-
-class _Shipped:
-    """The blocks of one run, each put into the object store when it is wanted first."""
-
-    def __init__(self, ray: Any, blocks: Any):
-        self._ray, self._blocks, self._name = ray, blocks, uuid.uuid4().hex
-        self._recipes: dict[int, tuple[Any, tuple[Any, ...]]] = {}
-
-    def arguments(self, job: Job) -> tuple[Any, ...]:
-        """What :func:`_answer` needs for a job."""
-        keys = (self._name, job.left), (self._name, job.right)
-        left, pieces = self._recipe(job.left)
-        right, others = (None, ()) if job.left == job.right else self._recipe(job.right)
-        return elsewhere.packed((job.task, job.known, len(pieces))), keys, left, right, *pieces, *others
-
-    def _recipe(self, i: int) -> tuple[Any, tuple[Any, ...]]:
-        if i not in self._recipes:
-            recipe = self._blocks.recipe(i)
-            made = self._ray.put(elsewhere.packed((recipe.make, recipe.arguments)))
-            self._recipes[i] = made, recipe.pieces
-        return self._recipes[i]
 
 
 def _this_module() -> Any:
@@ -269,7 +270,7 @@ def _this_module() -> Any:
 def _answer(job: bytes, keys: Any, left: bytes, right: bytes | None, *pieces: Any) -> Any:
     from similarity.engine import elsewhere
 
-    return elsewhere.answer(job, keys, left, right, pieces)
+    return elsewhere.answer(job, keys, left, right, *pieces)
 
 
 def _take(rows: list[Any], *pieces: Any) -> list[Any]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import pickle
 import pydoc
+import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
+
+from .tiles import Job
 
 NAME = "similarity"
 """The package's name where jobs are carried out. FiftyOne loads a plugin under a name that no other process can import."""
@@ -35,9 +39,33 @@ def packed(value: Any) -> bytes:
     return file.getvalue()
 
 
-def answer(
-    job: bytes, keys: tuple[Any, Any], left: bytes, right: bytes | None, pieces: tuple[Any, ...]
-) -> Any:
+class Shipped:
+    """The blocks of one run as other processes make them.
+
+    Args:
+        put: puts bytes where other processes find them, and returns by what
+        blocks: gives, by ``recipe(i)``, how to make a block
+    """
+
+    def __init__(self, put: Callable[[bytes], Any], blocks: Any):
+        self._put, self._blocks, self._name = put, blocks, uuid.uuid4().hex
+        self._recipes: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+
+    def arguments(self, job: Job) -> tuple[Any, ...]:
+        """Return what :func:`answer` needs for a job; each block's recipe is put there when it is wanted first."""
+        left, pieces = self._recipe(job.left)
+        right, others = (None, ()) if job.left == job.right else self._recipe(job.right)
+        keys = (self._name, job.left), (self._name, job.right)
+        return packed((job.task, job.known, len(pieces))), keys, left, right, *pieces, *others
+
+    def _recipe(self, i: int) -> tuple[Any, tuple[Any, ...]]:
+        if i not in self._recipes:
+            recipe = self._blocks.recipe(i)
+            self._recipes[i] = self._put(packed((recipe.make, recipe.arguments))), recipe.pieces
+        return self._recipes[i]
+
+
+def answer(job: bytes, keys: tuple[Any, Any], left: bytes, right: bytes | None, *pieces: Any) -> Any:
     """Carry out a job.
 
     Args:

@@ -79,17 +79,12 @@ def sent_by_name(seed, parts):
     """Carry out jobs on distant blocks: what is sent is bytes that name functions; twice, in any order, some late."""
 
     def run(jobs, cut):
+        shipped = other_process.Shipped(lambda recipe: recipe, cut)
+
         def answer(job):
-            left, right = cut.recipe(job.left), cut.recipe(job.right)
-            same = job.left == job.right
-            pieces = [parts[number] for number in (*left.pieces, *(() if same else right.pieces))]
-            return (job.left, job.right), other_process.answer(
-                other_process.packed((job.task, job.known, len(left.pieces))),
-                ((cut, job.left), (cut, job.right)),
-                other_process.packed((left.make, left.arguments)),
-                None if same else other_process.packed((right.make, right.arguments)),
-                tuple(pieces),
-            )
+            job_, keys, left, right, *numbers = shipped.arguments(job)
+            pieces = [parts[number] for number in numbers]
+            return (job.left, job.right), other_process.answer(job_, keys, left, right, *pieces)
 
         jobs = list(jobs)
         for place in random.Random(seed).sample(range(2 * len(jobs)), 2 * len(jobs)):
