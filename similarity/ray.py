@@ -78,6 +78,7 @@ def cluster(address: str | None) -> Iterator[Cluster | None]:
 def _enter(address: str) -> None:
     global _users, _ours
     ray = _imported()
+    _check_answer(address)
     with _connecting:
         if _ours not in (None, address):
             raise RayUnavailable(f"This process is at work on the Ray cluster {_ours}: wait, or use that one")
@@ -107,7 +108,6 @@ def _imported() -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
-    _check_answer(address)
     code = str(Path(__file__).parent)
     try:
         ray.init(
