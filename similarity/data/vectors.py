@@ -7,7 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.fields as fof
@@ -15,23 +15,13 @@ import fiftyone.core.utils as fou
 import numpy as np
 
 from ..engine import vectors as engine_vectors
-from ..engine.pieces import DIGEST, SIZE, Pieces
+from ..engine.pieces import DIGEST, SIZE, Pieces, Store
 from ..result import Skipped
 from . import samples as sm
 from .raw import documents
 
 _MAGIC = np.lib.format.magic(1, 0)
 _LENGTH = len(_MAGIC) + 2  # of magic, and of the length of what follows
-
-
-class Store(Protocol):
-    """A place for vectors outside of this process."""
-
-    def put(self, piece: np.ndarray) -> Any:
-        """Keep a piece there, and return by what it is found again."""
-
-    def take(self, wanted: Sequence[tuple[Any, np.ndarray]]) -> Sequence[np.ndarray]:
-        """Read rows of pieces."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +138,7 @@ def gather(
         ids += good
     if store is None:
         return Vectors(ids, matrix[: len(ids)], skipped)
-    return Vectors(ids, Pieces(pieces, digests, size, store.take), skipped)
+    return Vectors(ids, Pieces(pieces, digests, size, store), skipped)
 
 
 def _usable(

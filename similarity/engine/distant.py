@@ -34,9 +34,8 @@ class DistantBlocks(Blocks):
     def recipe(self, i: int) -> Recipe:
         """Return how to make a block."""
         at, rows = self._part(i)
-        parts = self.vectors.find(rows)
-        told = [(places, inside) for _, places, inside in parts]
-        return Recipe(_laid_out, (self.frame, at, told), tuple(self.vectors.pieces[p] for p, _, _ in parts))
+        told, pieces = gathering(self.vectors, rows)
+        return Recipe(_laid_out, (self.frame, at, told), pieces)
 
     def numbers(self, i: int) -> Indices:
         """Return the numbers of a block's vectors, in its order."""
@@ -54,11 +53,23 @@ def cut(vectors: Vectors | Pieces, metric: str, chosen: Indices, *, sketch: bool
     return Blocks(vectors, metric, chosen, sketch=sketch)
 
 
-def _laid_out(
-    frame: Frame, numbers: Indices, parts: list[tuple[Indices, Indices]], *pieces: Vectors
-) -> Block:
-    """Make a block of rows of pieces: of each piece, the places in the block and the rows that go there."""
-    vectors = np.empty((len(numbers), frame.dimension), dtype=np.float32)
-    for (places, rows), piece in zip(parts, pieces, strict=True):
+Places = list[tuple[Indices, Indices]]
+
+
+def gathering(vectors: Pieces, rows: Indices) -> tuple[tuple[int, int, Places], tuple[Any, ...]]:
+    """Tell how to gather rows: how many, the dimension, of each piece where its rows go; and the pieces."""
+    parts = vectors.find(rows)
+    places = [(at, inside) for _, at, inside in parts]
+    return (len(rows), vectors.shape[1], places), tuple(vectors.pieces[number] for number, _, _ in parts)
+
+
+def gathered(told: tuple[int, int, Places], *pieces: Vectors) -> Vectors:
+    """Return the rows that :func:`gathering` tells of."""
+    vectors = np.empty(told[:2], dtype=np.float32)
+    for (places, rows), piece in zip(told[2], pieces, strict=True):
         vectors[places] = piece[rows]
-    return Block.of(frame, numbers, vectors)
+    return vectors
+
+
+def _laid_out(frame: Frame, numbers: Indices, told: tuple[int, int, Places], *pieces: Vectors) -> Block:
+    return Block.of(frame, numbers, gathered(told, *pieces))

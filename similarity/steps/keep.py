@@ -2,26 +2,31 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
+from .. import ray
 from ..data import runs, seals, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
 from ..data.vectors import Vectors, read_vectors
+from ..engine import bins
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
 from ..engine.neighbors import reach
+from ..engine.pieces import Pieces, Store
 from ..options import KeepOptions
 from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
+from .cluster import LEAST
 from .cluster_result import large_cluster_warning
 from .keep_result import KeepResult, largest_clusters
 from .order import keep_order, protected
@@ -43,29 +48,38 @@ class _Members:
 
     ids: list[str]
     labels: np.ndarray
-    matrix: np.ndarray
+    matrix: Any
     skipped: Skipped
     guarded: np.ndarray
     rank: np.ndarray
 
 
 def keep(
-    samples: fo.core.collections.SampleCollection, options: KeepOptions, progress: Progress = silent
+    samples: fo.core.collections.SampleCollection,
+    options: KeepOptions,
+    progress: Progress = silent,
+    *,
+    least: int = LEAST,
 ) -> KeepResult:
     """Decide which samples stand for which, and write it.
+
+    Args:
+        least (50,000): with fewer samples, a Ray cluster that is asked for is not used
 
     Raises:
         ValueError: if the run is missing, or its vectors or samples have changed since; the message says what to run again
         Busy: if another operator is at work on the run
     """
     dataset, run_key, owned = sm.dataset_of(samples), options.run_key, _owned(options.run_key)
-    with lock(dataset, f"run-{run_key}"):
+    with lock(dataset, f"run-{run_key}"), ExitStack() as opened:
         samples = sm.flat(samples)
         clustering = runs.require(dataset, run_key, CLUSTER)
         runs.refuse_foreign(dataset, run_key, owned)
         progress("Reading the vectors", 0, 3)
         unusable = runs.step_results(dataset, run_key, CLUSTER)["skipped"]
-        members = _members(samples, options, clustering, unusable)
+        few = clustering["samples"] < least
+        on = None if few else opened.enter_context(ray.cluster(options.ray))
+        members = _members(samples, options, clustering, unusable, on)
         found = _choose(members, clustering, options.cover, about(progress, "Choosing what is kept"))
         covering = found
         if not options.cover:
@@ -90,10 +104,11 @@ def _members(
     options: KeepOptions,
     clustering: dict[str, Any],
     unusable: Skipped,
+    store: Store | None,
 ) -> _Members:
     """The view's samples that are in the run, with the vectors that were clustered."""
     cluster, metric = runs.Names(options.run_key).cluster, clustering["options"]["metric"]
-    vectors = _clustered(sm.dataset_of(samples), options.run_key, clustering)
+    vectors = _clustered(sm.dataset_of(samples), options.run_key, clustering, store)
     ids, labels = sm.read(samples, cluster)
     skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in zip(ids, labels, strict=True) if label is None}
     ids = [i for i in ids if i not in skipped]
@@ -103,17 +118,19 @@ def _members(
         )
     numbers = np.array([label for label in labels if label is not None], dtype=np.int64)
     row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
-    matrix = vectors.matrix[[row[sample_id] for sample_id in ids]]
+    rows = np.array([row[sample_id] for sample_id in ids])
+    distant = isinstance(vectors.matrix, Pieces)
+    matrix = vectors.matrix.chosen(rows) if distant else vectors.matrix[rows]
     in_run = samples.exists(cluster)
     rank = keep_order(in_run, ids, matrix, numbers, options, metric)
     return _Members(ids, numbers, matrix, skipped, protected(in_run, ids, options), rank)
 
 
-def _clustered(dataset: fo.Dataset, run_key: str, clustering: dict[str, Any]) -> Vectors:
+def _clustered(dataset: fo.Dataset, run_key: str, clustering: dict[str, Any], store: Store | None) -> Vectors:
     """The vectors of all samples of the run."""
     field, cluster = clustering["options"]["embeddings_field"], runs.Names(run_key).cluster
     members = sm.everything(dataset).exists(cluster)
-    vectors = read_vectors(members, field) if members.limit(1).count() else None
+    vectors = read_vectors(members, field, store) if members.limit(1).count() else None
     if vectors and not vectors.skipped and vectors.digest == clustering["vectors_digest"]:
         return vectors
     raise ValueError(
@@ -128,7 +145,7 @@ def _choose(
     cover: bool,
     progress: Callable[[int, int], None],
 ) -> Keepers:
-    return engine_keepers.keep(
+    return bins.keep(
         members.matrix,
         members.labels,
         eps=clustering["eps"],

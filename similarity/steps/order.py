@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data import samples as sm
 from ..data.labels import labelled
-from ..engine import keepers as engine_keepers
+from ..engine import bins
 from ..options import MEDOID, PIXELS, VIEW_ORDER, KeepOptions
 
 _NUMERIC = (fof.IntField, fof.FloatField, fof.DateField, fof.DateTimeField)
@@ -57,7 +57,7 @@ def _order_values(
     if order_by == VIEW_ORDER:
         return np.arange(len(ids), dtype=np.float64)
     if order_by == MEDOID:
-        return engine_keepers.medoid_rank(matrix, labels, metric=metric)
+        return bins.medoid_rank(matrix, labels, metric=metric)
     if order_by == PIXELS:
         return _aligned(ids, *_pixels(samples))
     field = samples.get_field(order_by)

@@ -3,13 +3,14 @@
 import itertools
 import pickle
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similarity.engine import blocks, clusters, distant, exact, neighbors, tiles
+from similarity.engine import bins, blocks, clusters, distant, exact, keepers, neighbors, tiles
 from similarity.engine import elsewhere as other_process
 from similarity.engine import vectors as vec
 from similarity.engine.blocks import Block, Blocks, Frame
@@ -70,8 +71,10 @@ def in_batches(jobs, cut):
 def in_pieces(vectors, size=5):
     """Vectors as they are kept elsewhere, of which this process holds no more than it asks for."""
     parts = [vectors[start : start + size] for start in range(0, len(vectors), size)]
-    taken = lambda wanted: [parts[number][rows] for number, rows in wanted]  # noqa: E731
-    pieces = Pieces(range(len(parts)), [vec.digests(part) for part in parts], vectors.shape[1], taken)
+    store = SimpleNamespace(
+        take=lambda wanted: [parts[number][rows] for number, rows in wanted], run=sent_by_name(0, parts)
+    )
+    pieces = Pieces(range(len(parts)), [vec.digests(part) for part in parts], vectors.shape[1], store)
     return pieces, parts
 
 
@@ -229,6 +232,30 @@ def test_labels_are_the_same_wherever_tiles_are_carried_out(seed, exponent, min_
         pieces, parts = in_pieces(vectors)
         for run in (tiles.here, sent_by_name(seed, parts)):
             np.testing.assert_array_equal(dbscan(pieces, run=run, **options), whole)
+
+
+@given(st.integers(0, 2**32), st.floats(-4, -0.5), st.sampled_from(vec.METRICS), st.booleans(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_is_kept_is_the_same_where_whole_clusters_are_sent_elsewhere(
+    seed, exponent, metric, cover, medoid
+):
+    vectors, rng = with_copies(seed), np.random.default_rng(seed)
+    n, eps = len(vectors), 10**exponent
+    labels = dbscan(vectors, eps=eps, metric=metric)
+    pieces, _ = in_pieces(vectors)
+    order = rng.permutation(n)
+    chosen = pieces.chosen(order)
+    rank = rng.integers(0, 5, n).astype(float)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bins, "SIZE", 3)
+        if medoid:
+            rank = keepers.medoid_rank(vectors[order], labels[order], metric=metric)
+            np.testing.assert_array_equal(bins.medoid_rank(chosen, labels[order], metric=metric), rank)
+        how = {"eps": eps, "metric": metric, "cover": cover, "rank": rank, "protected": rng.random(n) < 0.1}
+        here = keepers.keep(vectors[order], labels[order], **how)
+        there = bins.keep(chosen, labels[order], **how)
+    for name in ("kept", "kept_index", "distance", "similarity"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2]), st.sampled_from(vec.METRICS))

@@ -75,7 +75,7 @@ def vectors():
 def put(on, vectors, size=1_000):
     parts = [vectors[start : start + size] for start in range(0, len(vectors), size)]
     return pieces.Pieces(
-        [on.put(part) for part in parts], [vec.digests(part) for part in parts], vectors.shape[1], on.take
+        [on.put(part) for part in parts], [vec.digests(part) for part in parts], vectors.shape[1], on
     )
 
 
@@ -93,7 +93,11 @@ def test_labels_are_those_of_one_machine(vector_dataset, address, vectors, monke
         column(made, "dedup_cluster")[:6_000]
         == dbscan(vectors, eps=data.EPS, min_samples=min_samples).tolist()
     )
-    assert keep_step.keep(made, options.KeepOptions()).kept == result.unique
+    here = keep_step.keep(made, options.KeepOptions(order_by="medoid"))
+    decided = made.values(["dedup_kept", "dedup_kept_id", "dedup_similarity"])
+    there = keep_step.keep(made, options.KeepOptions(order_by="medoid", ray=address), least=1_000)
+    assert there == here
+    assert made.values(["dedup_kept", "dedup_kept_id", "dedup_similarity"]) == decided
 
 
 def test_few_samples_are_compared_here_and_the_result_says_so(vector_dataset):
@@ -234,7 +238,7 @@ distant.SIZE = 500
 made = data.vectors(2_000)
 with ours.cluster(sys.argv[1]) as on:
     parts = np.split(made, 4)
-    there = pieces.Pieces([on.put(p) for p in parts], [vectors.digests(p) for p in parts], 512, on.take)
+    there = pieces.Pieces([on.put(p) for p in parts], [vectors.digests(p) for p in parts], 512, on)
     assert (clusters.dbscan(there, eps=data.EPS, run=on.run) == clusters.dbscan(made, eps=data.EPS)).all()
     assert len(on.look(chunks.state, [], "float32")) == 2
     print(on)
