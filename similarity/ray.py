@@ -30,6 +30,8 @@ _PIECES = 16  # from which one task reads rows
 # A thread for each CPU that a task has, and no GPU: it would give other vectors.
 _ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
+_CODE = str(Path(__file__).parent)
+
 _connecting = threading.Lock()
 _users = 0
 _ours: str | None = None  # address of the connection that this module made
@@ -108,18 +110,18 @@ def _imported() -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
-    code = str(Path(__file__).parent)
     try:
         ray.init(
             address,
-            runtime_env={"py_modules": [code], "env_vars": _ENVIRONMENT},
+            runtime_env={"py_modules": [_CODE], "env_vars": _ENVIRONMENT},
             log_to_driver=False,
             logging_level="error",
         )
     except Exception as error:  # of many types: of Ray's, of gRPC's
         ray.shutdown()  # half of a connection
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise RayUnavailable(
-            f"There is no connection to the Ray cluster {address} ({str(error).strip()}). Is it running there, has this "
+            f"There is no connection to the Ray cluster {address} ({reason}). Is it running there, has this "
             f"process its token (RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH), and has it Ray {ray.__version__} as here?"
         ) from error
 
@@ -245,10 +247,10 @@ class Cluster:
             return self._ray.get(ref)
         except errors.RayTaskError as error:
             if isinstance(error.cause, ImportError):
-                raise RayUnavailable(
-                    f"A node of the Ray cluster lacks a package ({error.cause}): install requirements.txt there, without "
-                    "fiftyone"
-                ) from error
+                remedy = "install requirements.txt there, without fiftyone"
+                if error.cause.name == elsewhere.NAME:
+                    remedy = f"start Ray here by ray.init(..., runtime_env={{'py_modules': [{_CODE!r}]}}), or not at all"
+                raise RayUnavailable(f"A worker lacks a package ({error.cause}): {remedy}") from error
             raise  # a fault of ours, with the traceback from there
         except (errors.RayError, ConnectionError) as error:
             died = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError)
