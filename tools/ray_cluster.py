@@ -28,18 +28,7 @@ def main() -> None:
     parser.add_argument("--cpus", type=int, default=1, help="CPUs of each node")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="how long to wait")
     asked = parser.parse_args()
-    with ExitStack() as stack:
-        ip = HEAD if asked.namespaces else "127.0.0.1"
-        apart = stack.enter_context(namespace()) if asked.namespaces else []
-        head = [
-            "--head",
-            f"--port={PORT}",
-            f"--ray-client-server-port={CLIENTS}",
-            "--include-dashboard=false",
-        ]
-        stack.enter_context(node([], asked.cpus, ip, head))
-        there = OTHER if asked.namespaces else ip
-        stack.enter_context(node(apart, asked.cpus, there, [f"--address={ip}:{PORT}"]))
+    with two_nodes(namespaces=asked.namespaces, cpus=asked.cpus) as ip:
         print(f"Up: ray=ray://{ip}:{CLIENTS}, or ray={ip}:{PORT}", flush=True)
         until = time.monotonic() + asked.seconds
         try:
@@ -47,6 +36,24 @@ def main() -> None:
                 time.sleep(1)
         except KeyboardInterrupt:
             print("Ending")
+
+
+@contextmanager
+def two_nodes(*, namespaces: bool, cpus: int) -> Iterator[str]:
+    """Have a cluster of two nodes; yields the address of its head."""
+    with ExitStack() as stack:
+        ip = HEAD if namespaces else "127.0.0.1"
+        apart = stack.enter_context(namespace()) if namespaces else []
+        head = [
+            "--head",
+            f"--port={PORT}",
+            f"--ray-client-server-port={CLIENTS}",
+            "--include-dashboard=false",
+        ]
+        stack.enter_context(node([], cpus, ip, head))
+        there = OTHER if namespaces else ip
+        stack.enter_context(node(apart, cpus, there, [f"--address={ip}:{PORT}"]))
+        yield ip
 
 
 @contextmanager
@@ -58,7 +65,9 @@ def node(before: list[str], cpus: int, ip: str, more: list[str]) -> Iterator[Non
         "--block",
         "--disable-usage-stats",
     ]
-    process = subprocess.Popen([*before, str(RAY), "start", *options, *more], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*before, str(RAY), "start", *options, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         time.sleep(8)
         if process.poll() is not None:
