@@ -4,10 +4,11 @@ PY := .venv/bin/python
 PYTHON ?=
 APP ?= 1
 REQUIRE_BROWSER ?= 0
+REQUIRE_FFMPEG ?= 0
 QUICK ?= 0
 RAY ?= 0
 SETUP = $(or $(PYTHON),python3) tools/setup.py $(if $(filter 1,$(RAY)),--ray)
-export PYTHON APP REQUIRE_BROWSER
+export PYTHON APP REQUIRE_BROWSER REQUIRE_FFMPEG
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo open quality test torture bench lint fix clean
@@ -30,7 +31,7 @@ open: setup  ## open the App on the demo's dataset again
 quality: setup  ## measure on real pictures, write docs/quality.md (DATA=folder, WEIGHTS=imagenet or untrained, PEERS=1)
 	@$(PY) -m tools.quality --data "$(DATA)" --weights "$(or $(WEIGHTS),untrained)" $(if $(filter 1,$(PEERS)),--peers)
 
-test: lint  ## every check and test (REQUIRE_BROWSER=1: fail where there is no Chromium)
+test: lint  ## every check and test (REQUIRE_BROWSER=1, REQUIRE_FFMPEG=1: fail where there is no Chromium or ffmpeg)
 	$(PY) -m pytest
 
 torture: setup-dev  ## kill every step at fifty moments each, let two processes meet 1,000 times, try nine demos; takes long

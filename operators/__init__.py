@@ -1,4 +1,4 @@
-"""The face: what a person clicks. Forms, progress and messages; nothing is computed or written here."""
+"""Forms, progress and messages of the App; nothing is computed or written here."""
 
 
 def register(plugin):

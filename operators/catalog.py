@@ -2,8 +2,8 @@
 
 import base64
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
@@ -12,21 +12,26 @@ from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
 from ..similarity.data.locks import Busy
 from ..similarity.data.searches import searched
-from ..similarity.handover_options import DeleteRunOptions
-from ..similarity.options import ClusterOptions, RunOptions
+from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions, SplitOptions
+from ..similarity.options import RunOptions, WriteRunOptions
 from ..similarity.result import count
-from ..similarity.steps.cluster import WouldShrink, cluster, refuse_shrinking
+from ..similarity.steps.annotations import load_annotations, plan_for_form
+from ..similarity.steps.cluster import cluster
 from ..similarity.steps.compare import compare
+from ..similarity.steps.copies import find_copies
 from ..similarity.steps.delete_run import delete_run
 from ..similarity.steps.embed import embed
 from ..similarity.steps.export import export
 from ..similarity.steps.folders import folders
+from ..similarity.steps.frames import frames
 from ..similarity.steps.index import index
 from ..similarity.steps.keep import keep
 from ..similarity.steps.remove import remove
 from ..similarity.steps.report import report
 from ..similarity.steps.restore import restore
+from ..similarity.steps.shrinking import WouldShrink, refuse_shrinking
 from ..similarity.steps.sort import SortResult, sort
+from ..similarity.steps.split import WouldReplace, refuse_replacing, split
 from ..similarity.steps.sweep import sweep
 from ..similarity.steps.unique import find_unique
 from ..similarity.workflow import KEEP
@@ -37,23 +42,30 @@ from .request import in_app
 UPLOAD = "upload"
 
 
-class _ShrinkingOperator(StepOperator):
-    """An operator that can take samples out of a run, which asks first."""
+class _AskingOperator(StepOperator):
+    """An operator that asks before it takes something away, and otherwise does not.
 
-    def add_plan(self, inputs: types.Object, ctx, options: ClusterOptions) -> None:
-        """Add what the run would lose, and the box that confirms it; nothing where it loses nothing."""
+    Attributes:
+        refuse: called with samples and options; raises an error with the plan's name where there is something to lose
+    """
+
+    refuse: ClassVar[Callable[..., Any]]
+
+    def add_plan(self, inputs: types.Object, ctx, options: WriteRunOptions | SplitOptions) -> None:
+        """Add what would be lost, and the box that confirms it; nothing where nothing would be."""
         asked = dataclasses.replace(options, confirm=False, plan=None)
         try:
-            refuse_shrinking(ctx.target_view(), asked)
-        except WouldShrink as loss:
+            self.refuse(ctx.target_view(), asked)
+        except (WouldShrink, WouldReplace) as loss:
             form.add_confirmation(inputs, options, loss.plan, str(loss))
         except ValueError as error:
             inputs.view("plan_words", types.Warning(label=str(error)))
 
 
 class FindUniqueSamples(
-    _ShrinkingOperator,
+    _AskingOperator,
     step=find_unique,
+    refuse=staticmethod(refuse_shrinking),
     label="Find unique samples (deletes nothing)",
     icon="filter_none",
     asks=("weights", "eps"),
@@ -122,8 +134,24 @@ class SweepThresholds(StepOperator, step=sweep, icon="show_chart"):
     """What every threshold would keep; changes nothing in the dataset."""
 
 
-class ClusterDuplicates(_ShrinkingOperator, step=cluster, icon="bubble_chart"):
+class ClusterDuplicates(
+    _AskingOperator, step=cluster, refuse=staticmethod(refuse_shrinking), icon="bubble_chart"
+):
     """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
+
+
+class FindCopies(
+    _AskingOperator,
+    step=find_copies,
+    refuse=staticmethod(refuse_shrinking),
+    icon="file_copy",
+    opens_view=True,
+):
+    """Files of the same bytes: which is kept for which, in seconds, without a model or a threshold."""
+
+
+class FramesFromVideos(StepOperator, step=frames, icon="movie", risk="medium"):
+    """Make a dataset of pictures of the frames of videos; run again, it adds those of new videos."""
 
 
 class KeepFirstPerCluster(StepOperator, step=keep, icon="filter_1", opens_view=True):
@@ -142,6 +170,10 @@ class WriteReport(StepOperator, step=report, icon="summarize", risk="medium"):
     """Write a report to hand on: one page with numbers, clusters and the worst pairs, beside its manifest."""
 
 
+class SplitByCluster(_AskingOperator, step=split, refuse=staticmethod(refuse_replacing), icon="call_split"):
+    """Tag train, val and test by whole clusters, so that no look-alikes are in two splits."""
+
+
 class _PlannedOperator(StepOperator):
     """An operator that changes nothing before a person has seen its plan.
 
@@ -152,11 +184,11 @@ class _PlannedOperator(StepOperator):
         """Add the plan and the box that confirms it; where there is none, the reason."""
         ctx.dataset.reload()  # another process may have done the run again
         try:
-            form.add_confirmation(inputs, options, *self.plan(ctx, options.run_key))
+            form.add_confirmation(inputs, options, *self.plan(ctx, options))
         except (ValueError, Busy) as error:
             inputs.view("plan_words", types.Warning(label=str(error)))
 
-    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
         """The plan's name, as the step knows it, and its numbers."""
         raise NotImplementedError
 
@@ -164,13 +196,14 @@ class _PlannedOperator(StepOperator):
 class RemoveDuplicates(_PlannedOperator, step=remove, icon="layers_clear", risk="high", opens_view=True):
     """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
 
-    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
         """How many samples the run leaves out."""
-        runs.require(ctx.dataset, run_key, KEEP)
-        kept = F(runs.Names(run_key).kept)
+        runs.require(ctx.dataset, options.run_key, KEEP)
+        kept = F(runs.Names(options.run_key).kept)
         number = sm.flat(ctx.target_view()).match(kept == False).count()  # noqa: E712
-        words = f"{count(number, 'sample')} of {sm.exact_count(ctx.dataset):,} would be removed; each is checked once more."
-        return seals.run_state(runs.load(ctx.dataset, run_key)), words
+        samples = runs.count_new(ctx.dataset, options.run_key)
+        words = f"{count(number, 'sample')} of {samples:,} would be removed; each is checked once more."
+        return seals.run_state(runs.load(ctx.dataset, options.run_key)), words
 
 
 class RestoreRemoved(
@@ -182,16 +215,34 @@ class RestoreRemoved(
 class DeleteRun(_PlannedOperator, step=delete_run, icon="delete_sweep", risk="medium", targets=False):
     """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
 
-    def plan(self, ctx, run_key: str) -> tuple[str, str]:
+    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
         """How many names the run wrote; the step's own plan, which is quick."""
-        found = delete_run(ctx.dataset, DeleteRunOptions(run_key=run_key))
+        found = delete_run(ctx.dataset, DeleteRunOptions(run_key=options.run_key))
         fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
         tags = count(len(found.tags), "tag")
         return found.plan, f"{fields}, {views} and {tags} would be deleted; samples and files stay."
 
 
+class LoadAnnotations(
+    _PlannedOperator,
+    step=load_annotations,
+    icon="assignment_returned",
+    risk="medium",
+    targets=False,
+    asks=("export_dir", "label_field", "labels_path", "overwrite"),
+    opens_view=True,
+):
+    """Write the labels of an annotated export onto its samples, by its manifest; shows the plan first."""
+
+    def plan(self, ctx, options: AnnotationsOptions) -> tuple[str, str]:
+        """The step's own plan."""
+        return plan_for_form(ctx.dataset, options)
+
+
 OPERATORS = (
     FindUniqueSamples,
+    FramesFromVideos,
+    FindCopies,
     ComputeEmbeddings,
     BuildSimilarityIndex,
     SortBySimilarity,
@@ -199,7 +250,9 @@ OPERATORS = (
     SweepThresholds,
     ClusterDuplicates,
     KeepFirstPerCluster,
+    SplitByCluster,
     ExportDeduplicated,
+    LoadAnnotations,
     GroupIntoFolders,
     WriteReport,
     RemoveDuplicates,

@@ -8,9 +8,11 @@ import fiftyone.core.labels as fol
 import fiftyone.operators.types as types
 
 from ..similarity.data import runs
+from ..similarity.data.batch import ORDERED, SINGLE
+from ..similarity.data.labels import annotated_fields
 from ..similarity.data.vectors import vector_fields
 from ..similarity.declare import REQUIRED, Option, Options
-from ..similarity.options import MEDOID, PIXELS, VIEW_ORDER
+from ..similarity.options import ORDERS
 
 MORE = "more_options"
 _CONFIRMED = ("confirm", "plan")  # a form asks for both with one box, whose name is the plan's
@@ -79,6 +81,8 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
     shown = {"label": option.label, "description": option.help, "required": option.default == REQUIRED}
     if option.default not in (None, REQUIRED):
         shown["default"] = option.default
+    if option.picks == "annotated":
+        shown["description"] += f"; by default: {', '.join(annotated_fields(ctx.dataset)) or 'none here'}"
     if option.choices:
         inputs.enum(option.name, option.choices, view=types.DropdownView(), **shown)
     elif option.kind is bool:
@@ -115,7 +119,7 @@ def _proposing(option: Option, ctx) -> types.AutocompleteView:
 def _numbers(dataset) -> list[str]:
     numeric = (fof.IntField, fof.FloatField, fof.DateField, fof.DateTimeField)
     fields = [name for name, field in dataset.get_field_schema().items() if isinstance(field, numeric)]
-    return [VIEW_ORDER, MEDOID, PIXELS, *fields]
+    return [*ORDERS, *fields]
 
 
 def _brain_keys(dataset) -> list[str]:
@@ -133,5 +137,11 @@ _PROPOSALS: dict[str | None, Callable[[Any], list[str]]] = {
     "run": runs.keys,
     "brain": _brain_keys,
     "numbers": _numbers,
+    "reference": lambda dataset: [
+        *dataset.list_saved_views(),
+        *dataset.get_field_schema(ftype=fof.BooleanField),
+    ],
+    "fields": lambda dataset: list(dataset.get_field_schema(ftype=SINGLE)),
+    "order": lambda dataset: list(dataset.get_field_schema(ftype=ORDERED)),
     "labels": _label_fields,
 }

@@ -19,7 +19,7 @@ from .data.locks import lock
 from .index.query import NeighborQueries, Query, check_comparable, complain
 from .index.state import current
 from .index.store import IndexFolder, IndexSettings
-from .options import IndexOptions
+from .search_options import IndexOptions
 
 _DEFAULTS = IndexOptions()
 

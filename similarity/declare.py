@@ -38,7 +38,8 @@ class Option:
         pattern_help (None): the same in words
         auto (False): whether the word "auto" stands beside a number
         picks (None): what forms offer for free text: ``"vectors"``, ``"numbers"``, ``"labels"``, ``"brain"``,
-            ``"run"``, ``"folder"``, ``"picture"``, ``"weights"`` or ``"tags"``
+            ``"run"``, ``"reference"``, ``"fields"``, ``"order"``, ``"folder"``, ``"picture"``, ``"weights"`` or
+            ``"tags"``; ``"annotated"`` adds the label fields without confidence to the help
         advanced (False): whether forms show it under "more options"
     """
 
@@ -123,6 +124,10 @@ class Options:
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
+    def recorded(self) -> dict[str, Any]:
+        """The options as the record of a run holds them."""
+        return self.to_dict()
 
 
 def _kind(annotation: Any) -> type:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from .declare import REQUIRED, option
-from .options import RunOptions
+from .declare import REQUIRED, OptionError, option
+from .options import NAME, RunOptions
 
 KEEP_FILES, TRASH = "keep", "trash"
 
@@ -16,6 +16,14 @@ EXPORT_FORMATS = (
     "FiftyOneDataset",
     "ImageClassificationDirectoryTree",
 )
+ANNOTATED_FORMATS = (
+    "COCODetectionDataset",
+    "YOLOv5Dataset",
+    "CVATImageDataset",
+    "FiftyOneDataset",
+    "ImageClassificationDirectoryTree",
+)
+LABEL_TYPES = ("Classification", "Classifications", "Detections", "Polylines", "Keypoints")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,5 +105,89 @@ class DeleteRunOptions(RunOptions):
     plan: str | None = option(
         None,
         "Name of the plan that was looked at: if the run has changed since, nothing is deleted",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(RunOptions):
+    """Options of ``split_by_cluster``."""
+
+    train: float = option(0.8, "Share of the samples that get the tag train", minimum=0, maximum=1)
+    val: float = option(0.1, "Share of the samples that get the tag val", minimum=0, maximum=1)
+    test: float = option(0.1, "Share of the samples that get the tag test", minimum=0, maximum=1)
+    seed: int = option(51, "Seed of the choice between clusters of one size", minimum=0, maximum=2**31 - 1)
+    stratify: str | None = option(
+        None, "Field of classifications whose classes keep their shares in each split", picks="labels"
+    )
+    confirm: bool = option(
+        False,
+        "Replace the tags train, val, test and validation that samples have already; without it, nothing is changed then",
+        label="Yes, replace the split tags that are there",
+        advanced=True,
+    )
+    plan: str | None = option(
+        None, "Name of the tags that were shown: if there are others, nothing is changed", advanced=True
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse shares that do not add up."""
+        super().__post_init__()
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise OptionError(
+                f"train, val and test ({self.train}, {self.val}, {self.test}) add up to {total:.6g} and must to 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotationsOptions(RunOptions):
+    """Options of ``load_annotations``."""
+
+    export_dir: str = option(
+        REQUIRED,
+        "Folder that export_deduplicated wrote: its manifest says which picture is which sample",
+        picks="folder",
+    )
+    label_field: str = option(
+        REQUIRED,
+        "Label field that receives the labels: a new one, or one of their type",
+        picks="labels",
+        **NAME,
+    )
+    labels_path: str | None = option(
+        None,
+        "File or folder that the annotation tool gave; empty = the labels lie in the export itself",
+        picks="folder",
+    )
+    dataset_type: str | None = option(
+        None,
+        "Format of the annotations; empty = recognised by the files",
+        choices=ANNOTATED_FORMATS,
+        advanced=True,
+    )
+    label_type: str | None = option(
+        None,
+        "Type of a new label field; needed where the annotations hold several, of which one is loaded",
+        choices=LABEL_TYPES,
+        advanced=True,
+    )
+    overwrite: bool = option(
+        False, "Replace labels that samples have in this field; off: they stay, and are counted"
+    )
+    copy_labels: bool = option(
+        False,
+        "Copy classes onto the samples without labels that a kept one stands for, marked with copied_from. Never boxes: "
+        "between two pictures that are nearly alike, cars move",
+        advanced=True,
+    )
+    confirm: bool = option(
+        False,
+        "Write the labels now; without it, only the plan is shown",
+        label="Yes, write these labels",
+    )
+    plan: str | None = option(
+        None,
+        "Name of the plan that was looked at: if annotations or labels have changed since, nothing is written",
         advanced=True,
     )

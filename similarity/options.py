@@ -11,11 +11,23 @@ from .engine.images import MAX_PIXELS
 from .engine.vectors import METRICS
 from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
-VIEW_ORDER, MEDOID, PIXELS = "view", "medoid", "pixels"
+LIMITS = ("reference", "within", "order_field", "max_gap")
+"""Options that say which samples are compared."""
 
-_FIELD = {
+VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS = "view", "medoid", "pixels", "sharpness", "labels"
+ORDERS = (VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS)
+DIGEST = "digest"
+"""The metric of a run that compared the bytes of files, in place of vectors."""
+
+NAME = {
     "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
     "pattern_help": "a name (letters, digits and underscores, not beginning with a digit)",
+}
+
+_RUN_KEY = {
+    "pattern": r"(?=.{1,40}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
+    "pattern_help": "a lower-case identifier (letters, digits, single underscores between them; at most 40 characters)",
+    "picks": "run",
 }
 
 
@@ -24,7 +36,7 @@ class VectorsOptions(Options):
     """Where the vectors are."""
 
     embeddings_field: str = option(
-        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **_FIELD
+        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **NAME
     )
 
 
@@ -35,9 +47,19 @@ class RunOptions(Options):
     run_key: str = option(
         "dedup",
         "Names this run's fields, tags and saved views, so that several runs live side by side",
-        pattern=r"(?=.{1,40}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
-        pattern_help="a lower-case identifier (letters, digits, single underscores between them; at most 40 characters)",
-        picks="run",
+        **_RUN_KEY,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOptions(RunOptions):
+    """Which samples are there already."""
+
+    reference: str | None = option(
+        None,
+        "Tag, saved view or boolean field of samples that are there already, in the view or not: a new sample within eps of "
+        "one is dropped for it; they are never dropped, nor counted. keep_first_per_cluster takes it from the run",
+        picks="reference",
     )
 
 
@@ -57,7 +79,7 @@ class RayOptions(Options):
 
 def _written() -> Any:
     help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
-    return option("vgg16", help_text, picks="vectors", **_FIELD)
+    return option("vgg16", help_text, picks="vectors", **NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,49 +119,6 @@ class EmbedOptions(RayOptions, VectorsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexOptions(VectorsOptions):
-    """Options of ``build_similarity_index``."""
-
-    brain_key: str = option(
-        "vgg16_annoy",
-        "Name of the similarity index, as the App's similarity search lists it",
-        picks="brain",
-        **_FIELD,
-    )
-    n_trees: int = option(
-        50, "Trees in the Annoy forest; more are more exact", minimum=1, maximum=1000, advanced=True
-    )
-    search_k: int = option(
-        -1,
-        "Nodes that a search inspects; more are more exact; -1 = chosen so that the measured recall is high",
-        minimum=-1,
-        advanced=True,
-    )
-    seed: int = option(51, "Seed of the forest", minimum=0, maximum=2**31 - 1, advanced=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SortOptions(Options):
-    """Options of ``sort_by_similarity``."""
-
-    brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **_FIELD)
-    k: int = option(25, "How many neighbors to show", minimum=1, maximum=100_000)
-    similarity_field: str = option(
-        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **_FIELD
-    )
-    picture: str | None = option(
-        None,
-        "Path of a picture to search for, instead of the selected samples; it need not be in the dataset",
-        picks="picture",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareOptions(VectorsOptions):
-    """Options of ``compare_samples``."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class SweepOptions(VectorsOptions):
     """Options of ``sweep_thresholds``: what the numbers at an eps depend on, beside eps."""
 
@@ -155,7 +134,31 @@ class SweepOptions(VectorsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(RayOptions, RunOptions, SweepOptions):
+class WriteRunOptions(RunOptions):
+    """Options of the steps that begin a run, or begin it anew."""
+
+    tag_clusters: bool = option(
+        True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
+    )
+    splits: str | None = option(
+        None,
+        "Text field with each sample's split, to say which clusters straddle them; empty = the tags train, val, test and "
+        "validation",
+        advanced=True,
+    )
+    confirm: bool = option(
+        False,
+        "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",
+        label="Yes, take samples that are not in this view out of the run",
+        advanced=True,
+    )
+    plan: str | None = option(
+        None, "Name of the loss that was shown: if it is another one, nothing is changed", advanced=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -171,37 +174,63 @@ class ClusterOptions(RayOptions, RunOptions, SweepOptions):
         pattern=r"\d+|\d+(?:\.\d+)? ?%",
         pattern_help="a number (200) or a share (10 %)",
     )
-    tag_clusters: bool = option(
-        True, "Write clusters of two or more samples as tags, the largest 1,000 at most"
-    )
-    confirm: bool = option(
-        False,
-        "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",
-        label="Yes, take samples that are not in this view out of the run",
+    within: str | None = option(
+        None,
+        "Field, such as the camera, whose values must agree: only samples with the same value are compared",
+        picks="fields",
         advanced=True,
     )
-    plan: str | None = option(
-        None, "Name of the loss that was shown: if it is another one, nothing is changed", advanced=True
+    order_field: str | None = option(
+        None,
+        "Field of max_gap: a date, a time or a number, such as the frame's",
+        picks="order",
+        advanced=True,
+    )
+    max_gap: float | None = option(
+        None,
+        "How far apart in order_field samples may be that are compared: in the field's unit, seconds for dates and times",
+        minimum=0,
+        advanced=True,
     )
 
     def __post_init__(self) -> None:
-        """Refuse two ways to choose the threshold at once."""
+        """Refuse two ways to choose the threshold at once, and half of a gap."""
         super().__post_init__()
         if self.target is not None and self.eps != AUTO:
             raise OptionError(f"eps ({self.eps}) and target ({self.target!r}) exclude each other: give one")
+        if (self.max_gap is None) != (self.order_field is None):
+            given, lacks = ("order_field", "max_gap") if self.max_gap is None else ("max_gap", "order_field")
+            raise OptionError(f"{given} ({getattr(self, given)!r}) needs {lacks}: give both, or neither")
+        limits = [name for name in LIMITS if getattr(self, name) is not None]
+        if self.target is not None and limits:
+            raise OptionError(
+                f"target ({self.target!r}) is found by comparing all samples, which {', '.join(limits)} rules out: give eps"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOptions(RayOptions, RunOptions):
-    """Options of ``keep_first_per_cluster``."""
+class FirstOptions(RunOptions):
+    """Who is first in a cluster, and who is kept in any case."""
 
     order_by: str = option(
         VIEW_ORDER,
         "Who is first in a cluster: view (the view's order; where no stage orders it, the sample id), medoid (smallest "
-        "total distance within its cluster), pixels (picture size), or a numeric field",
+        "total distance within its cluster), pixels (picture size), sharpness (the sharpest), labels (the most of "
+        "label_fields), or a numeric field. Several, with commas, each break the ties of those before: sharpness, pixels",
         picks="numbers",
     )
-    descending: bool = option(False, "Largest value first")
+    descending: bool = option(False, "Largest value first, as sharpness and labels always are")
+    prefer_labeled: bool = option(
+        True,
+        "Prefer samples with labels in label_fields to those without, before order_by",
+        picks="annotated",
+    )
+    label_fields: tuple[str, ...] | None = option(
+        None,
+        "Label fields that count as annotated; empty = all whose labels have no confidence",
+        picks="labels",
+        advanced=True,
+    )
     protect_fields: tuple[str, ...] | None = option(
         None,
         "Label fields: samples with labels there are always kept, and preferred",
@@ -211,11 +240,35 @@ class KeepOptions(RayOptions, RunOptions):
     protect_tags: tuple[str, ...] | None = option(
         None, "Tags: samples with one of them are always kept, and preferred", picks="tags", advanced=True
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepOptions(RayOptions, FirstOptions, ReferenceOptions):
+    """Options of ``keep_first_per_cluster``."""
+
     cover: bool = option(
         True,
         "Keep more than one sample of a cluster where needed, so that each dropped one is within eps of a kept one; off: "
         "the first of each cluster only",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopiesOptions(FirstOptions, WriteRunOptions):
+    """Options of ``find_copies``."""
+
+    run_key: str = option(
+        "copies", "Names this run's fields, tags and saved views, apart from those of other runs", **_RUN_KEY
+    )
+
+    @property
+    def embeddings_field(self) -> str:
+        """The name that stands where other runs have their vectors: the digests are in the field beside it."""
+        return f"{self.run_key}_bytes"
+
+    def recorded(self) -> dict[str, Any]:
+        """The options and, as in the record of a clustering, what is compared."""
+        return super().recorded() | {"embeddings_field": self.embeddings_field, "metric": DIGEST}
 
 
 @dataclass(frozen=True, kw_only=True)

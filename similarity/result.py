@@ -80,6 +80,11 @@ def percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
+def resemblance(resembling: int, reference: int) -> str:
+    """How many new samples resemble the reference: "30 resemble one of 12 reference samples"."""
+    return f"{resembling:,} {'resembles' if resembling == 1 else 'resemble'} one of {count(reference, 'reference sample')}"
+
+
 def listed(skipped: Skipped) -> list[str]:
     """The ids of the skipped samples that a table lists."""
     return list(skipped)[:_LISTED]

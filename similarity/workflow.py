@@ -23,6 +23,7 @@ class Step:
 EMBED = Step("embed", "compute_embeddings")
 INDEX = Step("index", "build_similarity_index", EMBED, optional=True)
 CLUSTER = Step("cluster", "cluster_duplicates", EMBED)
+COPIES = Step("cluster", "find_copies")  # stands in the record where the clustering does
 KEEP = Step("keep", "keep_first_per_cluster", CLUSTER)
 EXPORT = Step("export", "export_deduplicated", KEEP)
 REMOVE = Step("remove", "remove_duplicates", KEEP, optional=True)

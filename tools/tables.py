@@ -4,20 +4,24 @@ import re
 import sys
 from pathlib import Path
 
-from similarity import handover_options, options
+from similarity import handover_options, options, search_options
 from similarity.declare import REQUIRED
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 
 STEPS = (
+    ("frames_from_videos", search_options.FramesOptions),
+    ("find_copies", options.CopiesOptions),
     ("compute_embeddings", options.EmbedOptions),
-    ("build_similarity_index", options.IndexOptions),
-    ("sort_by_similarity", options.SortOptions),
-    ("compare_samples", options.CompareOptions),
+    ("build_similarity_index", search_options.IndexOptions),
+    ("sort_by_similarity", search_options.SortOptions),
+    ("compare_samples", search_options.CompareOptions),
     ("sweep_thresholds", options.SweepOptions),
     ("cluster_duplicates", options.ClusterOptions),
     ("keep_first_per_cluster", options.KeepOptions),
+    ("split_by_cluster", handover_options.SplitOptions),
     ("export_deduplicated", handover_options.ExportOptions),
+    ("load_annotations", handover_options.AnnotationsOptions),
     ("group_into_folders", handover_options.FoldersOptions),
     ("write_report", handover_options.ReportOptions),
     ("remove_duplicates", handover_options.RemoveOptions),

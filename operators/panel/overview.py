@@ -6,7 +6,7 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 
 from ...similarity.declare import title
-from ...similarity.result import percent
+from ...similarity.result import percent, resemblance
 from ...similarity.steps.overview import BARS, ClusterRow, Overview
 from ...similarity.steps.states import DONE, MISSING, READY, STALE
 from ...similarity.workflow import STEPS
@@ -86,11 +86,15 @@ def _numbers(panel: types.Object, events: Any, state: State) -> None:
         if counts
         else "Clustered; nothing is chosen yet. Keep first per cluster decides what stays."
     )
+    if found.reference is not None:
+        caption = (
+            f"All numbers are of the new samples; {resemblance(found.resembling, found.reference)}. {caption}"
+        )
     section = parts.card(panel, "numbers", f"Result of {found.run_key!r}", caption)
     tiles = parts.row(section, "tiles", gap=2, align_y="top")
     samples = counts.samples if counts else found.clustered
-    kept = counts.kept if counts else found.clusters + found.noise
-    parts.tile(tiles, "samples", "Samples", f"{samples:,}")
+    kept = counts.kept if counts else found.unique
+    parts.tile(tiles, "samples", "Samples" if found.reference is None else "New samples", f"{samples:,}")
     parts.tile(tiles, "kept", "Kept" if counts else "Would keep", f"{kept:,}")
     if counts:
         removed = f"{counts.removed:,} removed" if counts.removed else ""
@@ -152,6 +156,7 @@ def _clusters(panel: types.Object, events: Any, found: Overview) -> None:
 
 def _row(row: ClusterRow) -> dict[str, str]:
     kept = parts.shortened(row.kept_file or row.kept_id, _LONGEST) if row.kept else "-"
+    kept = "in the reference" if row.kept == 0 else kept
     return {
         "number": f"{row.number}",
         "size": f"{row.size:,}",

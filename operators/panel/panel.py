@@ -122,7 +122,7 @@ class DeduplicationPanel(foo.Panel):
         """Open the form of the clustering with the chosen threshold."""
         state = State(ctx)
         params = state.found.sweep_options.to_dict() | {"run_key": state.run_key, "eps": repr(state.eps)}
-        self._prompt(ctx, CLUSTER.operator, params)
+        self._prompt(ctx, CLUSTER.operator, params | state.found.limits)
 
     def open_operator(self, ctx) -> None:
         """Open the form of one of the operators, for the run and the vectors that are shown."""

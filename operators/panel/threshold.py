@@ -17,6 +17,9 @@ def draw(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) ->
     caption = (
         "How similar two samples must be to be near-duplicates: further right, less similar ones are joined."
     )
+    if state.found.limits:
+        limits = ", ".join(f"{name} {value}" for name, value in state.found.limits.items())
+        caption += f" All samples are compared here, while the run has {limits}: it joins fewer."
     section = parts.card(panel, "threshold", "Threshold", caption)
     if not state.found.vectors:
         parts.text(section, "empty", "Compute embeddings first; then every threshold can be looked at.")

@@ -45,6 +45,7 @@ class Checks:
         self._vector, self._digest, self._file = (
             seals.key(name, dataset.get_field(name)) for name in (field, beside.digest, beside.file)
         )
+        self._reference = frozenset(sealed["reference"])
         self._own = seals.Own.of(dataset)
         self._digests: dict[str, str | None] = {}
 
@@ -80,7 +81,7 @@ class Checks:
             return "it is not in the run: it was added after keep_first_per_cluster ran"
         if kept is None:
             return "the sample that is kept for it is not in the dataset any more"
-        if kept.get(self._kept) is not True:
+        if kept.get(self._kept) is not True and str(kept["_id"]) not in self._reference:
             return "the sample that is kept for it is not kept any more"
         content = self._sealed["content"].get(sample_id)
         if content is None:

@@ -35,6 +35,11 @@ class FieldNames:
         return f"{self.vectors}_error"
 
     @property
+    def sharpness(self) -> str:
+        """Field: how sharp that picture is; not in :attr:`beside`, since the vectors are whole without it."""
+        return f"{self.vectors}_sharpness"
+
+    @property
     def beside(self) -> dict[str, str]:
         """The fields beside the vectors, with what they hold."""
         return {
@@ -50,14 +55,22 @@ def refuse_foreign(dataset: fo.Dataset, names: FieldNames) -> None:
     Raises:
         ValueError: if one of them is somebody else's
     """
-    ours = {names.vectors: "weights_digest" in sm.provenance(dataset, names.vectors)}
-    for name in names.beside:
-        ours[name] = sm.provenance(dataset, name).get("beside") == names.vectors
-    for name, own in ours.items():
-        if dataset.has_sample_field(name) and not own:
-            raise ValueError(
-                f"The field {name!r} exists and OnlyOne did not write it: choose another embeddings_field, or rename it"
-            )
+    for name in (names.vectors, *names.beside, names.sharpness):
+        refuse_foreign_field(dataset, names, name)
+
+
+def refuse_foreign_field(dataset: fo.Dataset, names: FieldNames, name: str) -> None:
+    """Refuse one of these fields, if OnlyOne did not write it.
+
+    Raises:
+        ValueError: if it is somebody else's
+    """
+    told = sm.provenance(dataset, name)
+    own = "weights_digest" in told if name == names.vectors else told.get("beside") == names.vectors
+    if dataset.has_sample_field(name) and not own:
+        raise ValueError(
+            f"The field {name!r} exists and OnlyOne did not write it: choose another embeddings_field, or rename it"
+        )
 
 
 def agree(
@@ -141,16 +154,24 @@ def declare(dataset: fo.Dataset, names: FieldNames, provenance: Mapping[str, Any
         "dimension": vgg16.LAYERS[layer],
         "onlyone_version": runs.VERSION,
     }
-    present = [name for name in (names.vectors, *names.beside) if dataset.has_sample_field(name)]
-    if known == info and len(present) == 1 + len(names.beside):
+    wanted = (names.vectors, *names.beside, names.sharpness)
+    present = [name for name in wanted if dataset.has_sample_field(name)]
+    if known == info and len(present) == len(wanted):
         return
     if present and _differing(known, provenance):
         locks.check()
         dataset.delete_sample_fields(present)
     for name, text in names.beside.items():
         sm.declare_field(dataset, name, fo.StringField, text, {"beside": names.vectors})
+    declare_sharpness(dataset, names)
     text = f"VGG16 {layer} embeddings ({provenance['weights']} weights)"
     sm.declare_field(dataset, names.vectors, fo.VectorField, text, info)
+
+
+def declare_sharpness(dataset: fo.Dataset, names: FieldNames) -> None:
+    """Create the field with the sharpness of the pictures, if need be."""
+    text = "Variance of the picture's Laplacian at a long side of 512 pixels; larger is sharper"
+    sm.declare_field(dataset, names.sharpness, fo.FloatField, text, {"beside": names.vectors})
 
 
 def file_mark(path: str) -> str | None:

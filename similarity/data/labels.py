@@ -1,11 +1,20 @@
 """Label fields: of which type they are, where their classes and their masks are, and the numbers of the classes."""
 
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import bson
 import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.groups as fog
 import fiftyone.core.labels as fol
+from bson import ObjectId
 
+from . import locks
 from . import samples as sm
+from .raw import Document, documents
 from .vectors import vector_fields
 
 Samples = fo.core.collections.SampleCollection
@@ -105,3 +114,106 @@ def portable_fields(samples: Samples, label_field: str | None) -> list[str]:
 def is_private(name: str) -> bool:
     """Whether a field, or a key of a dataset's info, is a mark of OnlyOne's own datasets."""
     return name.startswith(_PRIVATE)
+
+
+def annotated_fields(samples: Samples) -> list[str]:
+    """The label fields without any confidence: what people drew, not what a model predicted."""
+    fields = samples.get_field_schema(embedded_doc_type=fol.Label)
+    dataset = sm.dataset_of(samples)
+    return [
+        name
+        for name, field in fields.items()
+        if not issubclass(field.document_type, fol.GeoLocation | fol.GeoLocations)
+        and not dataset._sample_collection.find_one(
+            {f"{labels_path(samples, name)}.confidence": {"$type": "number"}}, {"_id": True}
+        )
+    ]
+
+
+def count_labels(samples: Samples, name: str) -> dict[str, int]:
+    """The number of labels of each sample in a label field."""
+    if issubclass(label_type(samples, name), LISTS):
+        return dict(
+            zip(*samples.values(["id", fo.ViewField(labels_path(samples, name)).length()]), strict=True)
+        )
+    return dict.fromkeys(labelled(samples, name), 1)
+
+
+def single_type(kind: type[fol.Label]) -> type[fol.Label]:
+    """The type of one label of a type that may be a list: Detection of Detections; other types as they are."""
+    return fol._LABEL_LIST_TO_SINGLE_MAP.get(kind, kind)
+
+
+def list_type(kind: type[fol.Label]) -> type[fol.Label]:
+    """The type of a list of labels of a type: Detections of Detection; types without a list as they are."""
+    return fol._SINGLE_LABEL_TO_LIST_MAP.get(kind, kind)
+
+
+def singles(label: fol.Label) -> list[fol.Label]:
+    """The single labels of a label."""
+    return label[label._LABEL_LIST_FIELD] if isinstance(label, LISTS) else [label]
+
+
+def document(kind: type[fol.Label], found: Iterable[fol.Label]) -> Document | None:
+    """A label of a type, as the database has it, of single labels; None where a type that is no list has none.
+
+    Not by the type's constructor, which validates every single label again.
+
+    Raises:
+        ValueError: if there are several, and the type is no list
+    """
+    made = [one.to_mongo() for one in found]
+    if issubclass(kind, LISTS):
+        return {"_cls": kind.__name__, kind._LABEL_LIST_FIELD: made}
+    if len(made) > 1:
+        raise ValueError(f"{len(made):,} labels, and a {kind.__name__} is one")
+    return made[0] if made else None
+
+
+def copied(label: Document, **marks: Any) -> Document:
+    """A copy of a label of classes, of which each one has an id of its own, and the marks."""
+    if "classifications" in label:
+        return {**label, "classifications": [copied(one, **marks) for one in label["classifications"]]}
+    return {**label, "_id": ObjectId(), **marks}
+
+
+def stored(dataset: fo.Dataset, name: str, ids: Iterable[str]) -> dict[str, Document | None]:
+    """The labels of samples as the database has them, by id: None without one; samples that are gone are left out."""
+    field = dataset.get_field(name)
+    key = (field and field.db_field) or name
+    return {str(document["_id"]): document.get(key) for document in documents(dataset, ids, (key,))}
+
+
+def count_stored(label: Document | None) -> int:
+    """How many single labels a label holds, as the database has it."""
+    if label is None:
+        return 0
+    lists = {kind.__name__: kind._LABEL_LIST_FIELD for kind in fol._LABEL_LIST_FIELDS}
+    return len(label.get(lists[label["_cls"]]) or ()) if label["_cls"] in lists else 1
+
+
+def digest(label: Document) -> str:
+    """A digest of a label as the database has it, without its ids: the same for labels that say the same."""
+    return blake2b(bson.encode({"label": _without_ids(label)}), digest_size=16).hexdigest()
+
+
+def _without_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_ids(value[key]) for key in sorted(value) if key != "_id"}
+    if isinstance(value, list):
+        return [_without_ids(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value  # files in pixels come back nearly the same
+
+
+def declare(dataset: fo.Dataset, name: str, kind: type[fol.Label]) -> None:
+    """Create a label field, unless it is there."""
+    if not dataset.has_sample_field(name):
+        locks.check()
+        dataset.add_sample_field(name, fof.EmbeddedDocumentField, embedded_doc_type=kind)
+
+
+def place_media(label: fol.Label, folder: Path) -> None:
+    """Make the path of a label's mask or map absolute, from one relative to a folder."""
+    key = label._MEDIA_FIELD
+    if key is not None and label[key]:
+        label[key] = str(folder / label[key])

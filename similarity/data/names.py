@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-VIEWS = ("kept", "duplicates", "clusters", "worst", "skipped")
+VIEWS = ("kept", "duplicates", "clusters", "worst", "skipped", "leaks")
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,22 @@ class Names:
         return f"{self.run_key}:cluster:{number:04d}"
 
     def tag(self, word: str) -> str:
-        """Tag ``noise``, ``duplicate`` or ``skipped``."""
+        """Tag ``noise``, ``duplicate`` or ``skipped``; a person's ``keep`` and ``distinct``, which no run owns."""
         return f"{self.run_key}:{word}"
 
     def view(self, word: str) -> str:
-        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst`` or ``skipped``."""
+        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst``, ``skipped`` or ``leaks``."""
         return f"{self.run_key}-{word}"
+
+    @property
+    def bytes(self) -> list[str]:
+        """Fields of a run of copies: digest, and size and time, of the files."""
+        return [f"{self.run_key}_bytes_digest", f"{self.run_key}_bytes_file"]
 
     @property
     def fields(self) -> list[str]:
         """All fields that the run writes."""
-        return [self.cluster, self.kept, self.kept_id, self.similarity]
+        return [self.cluster, self.kept, self.kept_id, self.similarity, *self.bytes]
 
     @property
     def views(self) -> list[str]:

@@ -27,8 +27,8 @@ def flat(collection: fo.core.collections.SampleCollection) -> fo.core.collection
         )
     if collection._is_frames or collection._is_clips:
         raise ValueError(
-            "This view's samples are generated from videos. Make pictures of the frames first: "
-            "dataset.to_frames(sample_frames=True).clone('frames')"
+            "This view's samples are generated from videos. Make pictures of the frames first: run "
+            "frames_from_videos on the dataset of the videos"
         )
     collection = _ungrouped(_plain(collection))
     if collection.media_type == fom.GROUP:
@@ -105,8 +105,8 @@ def _check_media(collection: fo.core.collections.SampleCollection) -> None:
         )
     if media == fom.VIDEO:
         raise ValueError(
-            "OnlyOne compares pictures, and these samples are videos. Make pictures of their frames first: "
-            "dataset.to_frames(sample_frames=True).clone('frames')"
+            "OnlyOne compares pictures, and these samples are videos. Make pictures of their frames first: run "
+            "frames_from_videos on the dataset of the videos"
         )
     if media == fom.UNKNOWN:
         path = collection.limit(1).values("filepath")[0]

@@ -98,6 +98,18 @@ def step_results(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any
     return found
 
 
+def reference_ids(dataset: fo.Dataset, run_key: str) -> set[str]:
+    """Ids of the samples of a run's reference; none without one."""
+    return set(load_results(dataset, run_key).get(CLUSTER.name, {}).get("reference_ids", ()))
+
+
+def count_new(dataset: fo.Dataset, run_key: str) -> int:
+    """Count the samples of a dataset that are not in a run's reference."""
+    reference = reference_ids(dataset, run_key)
+    known = len(reference.intersection(sm.everything(dataset).values("id"))) if reference else 0
+    return sm.exact_count(dataset) - known
+
+
 def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
     """The record of a finished step of a run.
 
@@ -107,10 +119,16 @@ def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
     """
     if step.needs in RECORDED:
         require(dataset, run_key, step.needs)
-    problem = lacks(dataset, run_key, load(dataset, run_key), step)
+    record = load(dataset, run_key)
+    problem = lacks(dataset, run_key, record, step)
     if problem is not None:
-        raise ValueError(f"{problem}: run {step.operator} first")
-    return dict(load(dataset, run_key)["steps"][step.name])
+        raise ValueError(f"{problem}: run {operator(record, step)} first")
+    return dict(record["steps"][step.name])
+
+
+def operator(record: dict[str, Any], step: Step) -> str:
+    """The operator that did a step of a run, or does it."""
+    return str(record["steps"].get(step.name, {}).get("operator", step.operator))
 
 
 def is_finished(record: dict[str, Any], step: Step) -> bool:
@@ -126,7 +144,7 @@ def lacks(dataset: fo.Dataset, run_key: str, record: dict[str, Any], step: Step)
     if former != run_key:
         return f"The run {run_key!r} was named {former!r} when it was written, as its fields, tags and views still are"
     if not is_finished(record, step):
-        return f"{step.operator} did not finish in the run {run_key!r}"
+        return f"{operator(record, step)} did not finish in the run {run_key!r}"
     gone = [name for name in found["fields"] if not owns_field(dataset, run_key, name)]
     return f"The field {gone[0]!r} of the run {run_key!r} was deleted or renamed" if gone else None
 
@@ -149,7 +167,12 @@ def begin(
     steps = record["steps"]
     earlier = list(steps)[: list(steps).index(step.name)] if step.name in steps else list(steps)
     record["steps"] = {name: steps[name] for name in earlier}
-    started = {"state": WRITING, "options": options.to_dict(), "started": _now()}
+    started = {
+        "state": WRITING,
+        "operator": step.operator,
+        "options": options.recorded(),
+        "started": _now(),
+    }
     record["steps"][step.name] = started | owned
     _save(dataset, run_key, record)
 
@@ -219,10 +242,12 @@ def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views
             saved_views.delete(dataset, name)
 
 
-def declare(dataset: fo.Dataset, run_key: str, fields: dict[str, tuple[type[fof.Field], str]]) -> None:
-    """Create a run's fields: ``{name: (type, description)}``."""
+def declare(
+    dataset: fo.Dataset, run_key: str, fields: dict[str, tuple[type[fof.Field], str]], **info: str
+) -> None:
+    """Create a run's fields: ``{name: (type, description)}``; ``info`` is what their infos say beside."""
     for name, (kind, description) in fields.items():
-        sm.declare_field(dataset, name, kind, description, {"run_key": run_key, "version": VERSION})
+        sm.declare_field(dataset, name, kind, description, {"run_key": run_key, "version": VERSION, **info})
 
 
 def versions() -> dict[str, str]:

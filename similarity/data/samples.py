@@ -169,5 +169,19 @@ def retag(dataset: fo.Dataset, pattern: str | None, members: Mapping[str, Iterab
         dataset._bulk_write(additions)
 
 
+def replace_tags(dataset: fo.Dataset, tags: Iterable[str], members: Mapping[str, Iterable[str]]) -> None:
+    """Add ``{tag: sample ids}``, then remove from these samples the others of ``tags``; a kill leaves none without."""
+    retag(dataset, None, members)
+    for tag, ids in members.items():
+        others = {"$pullAll": {"tags": [other for other in tags if other != tag]}}
+        operations = [
+            UpdateMany({"_id": {"$in": chunk}}, others)
+            for chunk in _chunks([ObjectId(sample_id) for sample_id in ids])
+        ]
+        if operations:
+            locks.check()
+            dataset._bulk_write(operations)
+
+
 def _chunks(items: list[Any]) -> list[list[Any]]:
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

@@ -15,7 +15,6 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import numpy as np
 
-from ..engine.vectors import chunks
 from ..workflow import RECORDED
 from . import runs
 from . import samples as sm
@@ -68,7 +67,11 @@ class Own:
 
 
 def take(
-    dataset: fo.Dataset, field: str, ids: Sequence[str], matrix: Any, dropped: Iterable[str]
+    dataset: fo.Dataset,
+    field: str,
+    ids: Sequence[str],
+    vectors: Iterable[np.ndarray | None],
+    dropped: Iterable[str],
 ) -> dict[str, dict[str, str | None]]:
     """Seal the samples of a decision.
 
@@ -76,7 +79,7 @@ def take(
         dataset: where they are
         field: the field with their vectors
         ids: the ids of all of them
-        matrix: ``(n, d)`` float32, their vectors; or in pieces, kept elsewhere
+        vectors: their vectors; None for each where files were compared instead
         dropped: the ids of those that are left out
 
     Returns:
@@ -84,11 +87,10 @@ def take(
         embeddings have no digests of their files beside them, size and time of all files
     """
     own = Own.of(dataset)
-    rows = (row for part in chunks(*matrix.shape) for row in matrix[part])
     files = () if dataset.has_sample_field(FieldNames(field).digest) else ids
     return {
         "content": {str(d["_id"]): own.digest(d) for d in documents(dataset, dropped, (*own.keys, "tags"))},
-        "vectors": {i: vector_digest(row) for i, row in zip(ids, rows, strict=True)},
+        "vectors": {i: vector_digest(row) for i, row in zip(ids, vectors, strict=True)},
         "files": {str(d["_id"]): file_mark(d["filepath"]) for d in documents(dataset, files, ("filepath",))},
     }
 

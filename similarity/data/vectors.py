@@ -15,7 +15,8 @@ import fiftyone.core.utils as fou
 import numpy as np
 
 from ..engine import vectors as engine_vectors
-from ..engine.pieces import DIGEST, SIZE, Pieces, Store
+from ..engine.pieces import SIZE, Pieces, Store
+from ..options import DIGEST
 from ..result import Skipped
 from . import samples as sm
 from .raw import documents
@@ -45,7 +46,7 @@ class Vectors:
         each = (matrix.digests if isinstance(matrix, Pieces) else engine_vectors.digests(matrix)).tobytes()
         state = hashlib.sha256()
         for i in sorted(range(len(self.ids)), key=self.ids.__getitem__):
-            state.update(self.ids[i].encode() + each[i * DIGEST.itemsize : (i + 1) * DIGEST.itemsize])
+            state.update(self.ids[i].encode() + each[i * 16 : (i + 1) * 16])
         return state.hexdigest()
 
 
@@ -104,6 +105,27 @@ def read_vectors(
             "Run compute_embeddings on them"
         )
     return found
+
+
+def read_compared(
+    samples: fo.core.collections.SampleCollection, field: str, metric: str, store: Store | None = None
+) -> Vectors:
+    """Read what a run compared; where that was files, whose bytes are equal within each cluster, vectors that are all equal.
+
+    Args:
+        field, metric: of the run
+
+    Raises:
+        ValueError: as :func:`read_vectors` does
+    """
+    if metric != DIGEST:
+        return read_vectors(samples, field, store)
+    return all_equal(sm.read(samples)[0])
+
+
+def all_equal(ids: list[str]) -> Vectors:
+    """Make vectors that stand for samples of which files were compared."""
+    return Vectors(ids, np.ones((len(ids), 1), dtype=np.float32), {})
 
 
 def gather(

@@ -54,6 +54,16 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> No
     )
 
 
+def save_leaks(dataset: fo.Dataset, names: Names, clusters: Sequence[int]) -> None:
+    """Save the view of the clusters that straddle the splits; take an earlier one off where none does."""
+    if clusters:
+        straddling = sm.everything(dataset).match(F(names.cluster).is_in(list(clusters)))
+        grouped = straddling.group_by(names.cluster, order_by="id")
+        _save(dataset, names, {"leaks": (grouped, "Clusters that straddle the splits, one group each")})
+    elif names.view("leaks") in saved_views.marked(dataset, names.mark):
+        saved_views.delete(dataset, names.view("leaks"))
+
+
 def _save(dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]) -> None:
     for word, (view, description) in views.items():
         saved_views.save(dataset, names.view(word), view, f"{description} {names.mark}")

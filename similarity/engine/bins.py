@@ -14,6 +14,7 @@ import numpy as np
 
 from . import keepers
 from .clusters import NOISE, Labels
+from .constraints import Constraints
 from .distant import Recipe, gathered, gathering
 from .keepers import Keepers
 from .neighbors import Progress
@@ -26,18 +27,27 @@ def keep(
     vectors: Vectors | Pieces,
     labels: Labels,
     *,
-    rank: Floats,
-    protected: Bools,
+    rank: Floats | None = None,
+    protected: Bools | None = None,
+    constraints: Constraints | None = None,
     progress: Progress = None,
     **how: Any,
 ) -> Keepers:
     """Return what :func:`~similarity.engine.keepers.keep` does, with its arguments."""
-    if not isinstance(vectors, Pieces):
-        return keepers.keep(vectors, labels, rank=rank, protected=protected, progress=progress, **how)
     n = len(labels)
-    found = Keepers(np.ones(n, dtype=bool), np.arange(n), np.zeros(n), np.full(n, 100.0))
-    bins = _Bins.of(vectors, labels)
-    for rows, answer in bins.each(_keep, lambda at: (labels[at], rank[at], protected[at], how), progress):
+    rank = np.arange(n, dtype=np.float64) if rank is None else rank
+    protected = np.zeros(n, dtype=bool) if protected is None else protected
+    if not isinstance(vectors, Pieces):
+        given: dict[str, Any] = {"rank": rank, "protected": protected, "constraints": constraints}
+        return keepers.keep(vectors, labels, **given, progress=progress, **how)
+
+    def known(at: Indices) -> tuple[Any, ...]:
+        some = constraints.take(at) if constraints else None
+        return labels[at], {"rank": rank[at], "protected": protected[at], "constraints": some, **how}
+
+    noise = np.ones(n, dtype=bool) if constraints is None else ~constraints.reference
+    found = Keepers(noise, np.arange(n), np.zeros(n), np.full(n, 100.0))
+    for rows, answer in _Bins.of(vectors, labels).each(_keep, known, progress):
         kept, kept_index, distance, similarity = answer
         found.kept[rows], found.kept_index[rows] = kept, rows[kept_index]
         found.distance[rows], found.similarity[rows] = distance, similarity
@@ -54,11 +64,9 @@ def medoid_rank(vectors: Vectors | Pieces, labels: Labels, *, metric: str) -> Fl
     return total
 
 
-def _keep(
-    vectors: Vectors, _: None, labels: Labels, rank: Floats, protected: Bools, how: dict[str, Any]
-) -> tuple[Any, ...]:
+def _keep(vectors: Vectors, _: None, labels: Labels, how: dict[str, Any]) -> tuple[Any, ...]:
     """Task: what is kept of a bin, as the columns of :class:`~similarity.engine.keepers.Keepers`."""
-    found = keepers.keep(vectors, labels, rank=rank, protected=protected, **how)
+    found = keepers.keep(vectors, labels, **how)
     return found.kept, found.kept_index, found.distance, found.similarity
 
 

@@ -11,64 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import vectors as vec
+from .constraints import Constraints
 from .pieces import Pieces
-from .vectors import Floats, Indices, Vectors
-
-Singles = NDArray[np.float32]
+from .sketch import Sketch
+from .vectors import Floats, Indices, Singles, Vectors
 
 SIZE = 8192  # vectors of a block
 
 _LONG = 192  # values of a vector from which a sketch saves more than it costs
 _MANY = 2048  # vectors from which it does
-_DIRECTIONS = 61  # 64 columns with the three that the bound needs
 _SAMPLE = 4096
 _LEAF = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Sketch:
-    """A projection that rules out most far pairs: no difference gets longer, and most stay long.
-
-    Attributes:
-        middle: ``(d,)`` is taken off first
-        directions: ``(d, k)`` orthonormal
-    """
-
-    middle: Floats
-    directions: Floats
-
-    @classmethod
-    def of(cls, points: Singles) -> Sketch:
-        """Return directions near the principal ones (subspace iteration, Halko et al. 2011) of a sample of points."""
-        sample = points.astype(np.float64)
-        middle = sample.mean(axis=0)
-        sample -= middle
-        d = sample.shape[1]
-        basis: Floats = np.random.default_rng(0).normal(size=(d, min(d, _DIRECTIONS)))
-        for _ in range(3):
-            basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
-        return cls(middle, basis)
-
-    def flatten(self, points: Singles) -> tuple[Singles, Floats]:
-        """Project points. That never lengthens a difference; nor does replacing what is left over by its length.
-
-        Returns:
-            a tuple of
-
-            - flat: ``(n, k + 1)``, such that ``|flat[i] - flat[j]| <= |points[i] - points[j]|``, rounding apart
-            - half: ``(n,)`` minus half the squared lengths of ``flat``
-        """
-        basis = self.directions
-        flat = np.empty((len(points), basis.shape[1] + 1), dtype=np.float32)
-        half = np.empty(len(points), dtype=np.float64)
-        for part in vec.chunks(*points.shape):
-            shifted = points[part] - self.middle
-            squared = np.square(shifted).sum(axis=1)
-            flat[part, :-1] = shifted @ basis
-            left_over = squared - np.square(flat[part, :-1], dtype=np.float64).sum(axis=1)
-            flat[part, -1] = np.sqrt(np.maximum(left_over, 0.0))
-            half[part] = -0.5 * squared
-        return flat, half
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +103,7 @@ class Block:
         rows: ``(m,)`` where in ``vectors`` they are
         left, right: ``(m, k)`` the vectors laid out
         sketch: a smaller ``left, right``, whose product is never less than score - top, rounding apart; or None
+        constraints: which of the vectors may be neighbors; None = all
     """
 
     frame: Frame
@@ -159,6 +113,7 @@ class Block:
     left: Singles
     right: Singles
     sketch: tuple[Singles, Singles] | None
+    constraints: Constraints | None = None
 
     @classmethod
     def of(
@@ -167,6 +122,7 @@ class Block:
         numbers: Indices,
         vectors: Vectors,
         rows: Indices | None = None,
+        constraints: Constraints | None = None,
         *,
         arrange: bool = False,
     ) -> Block:
@@ -177,23 +133,35 @@ class Block:
         if frame.metric == "euclidean":
             left, right = _minus_half_squares(points, -0.5 * np.square(vec.norms(points)))
         if frame.sketch is None:
-            return cls(frame, numbers, vectors, rows, left, right, None)
+            return cls(frame, numbers, vectors, rows, left, right, None, constraints)
         flat, half = frame.sketch.flatten(points)
-        block = cls(frame, numbers, vectors, rows, left, right, _minus_half_squares(flat, half))
+        block = cls(frame, numbers, vectors, rows, left, right, _minus_half_squares(flat, half), constraints)
         return block.take(_compact_order(flat)) if arrange else block
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Block.of, (self.frame, self.numbers, self.vectors[self.rows])
+        return Block.of, (self.frame, self.numbers, self.vectors[self.rows], None, self.constraints)
 
-    def take(self, places: Indices) -> Block:
+    def take(self, places: Any) -> Block:
         """Return a block of some of the vectors."""
         left = self.left[places]
         sides = (left, left if self.left is self.right else self.right[places])
         sketch = None if self.sketch is None else (self.sketch[0][places], self.sketch[1][places])
-        return Block(self.frame, self.numbers[places], self.vectors, self.rows[places], *sides, sketch)
+        constraints = self.constraints.take(places) if self.constraints else None
+        return Block(
+            self.frame, self.numbers[places], self.vectors, self.rows[places], *sides, sketch, constraints
+        )
+
+    def products(self, places: Any, other: Block, places_there: Any) -> Singles:
+        """Return the scores ``(m, k)`` of some vectors here with some of another block, -inf where a pair is not allowed."""
+        scores: Singles = self.left[places] @ other.right[places_there].T
+        if self.constraints and other.constraints:
+            mine, others = self.constraints.take(places), other.constraints.take(places_there)
+            allowed = mine.allow(np.arange(len(scores))[:, None], others, np.arange(scores.shape[1]))
+            scores[~allowed] = -np.inf
+        return scores
 
     def scores(self, places: Indices, other: Block, places_there: Indices) -> Singles:
         """Return the score ``(m,)`` of each pair of a vector here and one of another block."""
@@ -214,14 +182,25 @@ class Blocks(Sequence[Block]):
     Args:
         vectors: ``(n, d)``, checked; not modified. Anything that has a shape and a dtype, and gives rows for a slice
         metric: one of :data:`~similarity.engine.vectors.METRICS`
-        chosen: ``(u,)`` the rows that take part, ascending; the vector in row ``chosen[i]`` has the number ``i``
+        chosen: ``(u,)`` the rows that take part; the vector in row ``chosen[i]`` has the number ``i``. A block reads all
+            rows between its first and its last
+        constraints (None): of the ``chosen``, in their order; by default all may be neighbors
         sketch (False): whether a sketch may rule out far pairs, which pays where few pairs are near
     """
 
-    def __init__(self, vectors: Vectors | Pieces, metric: str, chosen: Indices, *, sketch: bool = False):
+    def __init__(
+        self,
+        vectors: Vectors | Pieces,
+        metric: str,
+        chosen: Indices,
+        constraints: Constraints | None = None,
+        *,
+        sketch: bool = False,
+    ):
         self.frame = Frame.of(vectors, metric, sketch=sketch)
         self.vectors = vectors
         self.chosen = chosen
+        self.constraints = constraints
         self.size = SIZE
         self._made: dict[int, Block] = {}
 
@@ -231,14 +210,23 @@ class Blocks(Sequence[Block]):
     def __getitem__(self, i: Any) -> Any:
         if i not in self._made:
             at, rows = self._part(i)
-            read = self.vectors[rows[0] : rows[-1] + 1]
-            self._made[i] = Block.of(self.frame, at, read, rows - rows[0], arrange=True)
+            if not len(rows):
+                raise IndexError(i)
+            start = rows.min()
+            read = self.vectors[start : rows.max() + 1]
+            # Vectors that may be neighbors stand together as chosen: another arrangement would mix them.
+            some = self.told(i)
+            self._made[i] = Block.of(self.frame, at, read, rows - start, some, arrange=some is None)
         return self._made[i]
 
     def numbers(self, i: int) -> Indices:
         """Return the numbers of a block's vectors, in its order."""
         numbers: Indices = self[i].numbers
         return numbers
+
+    def told(self, i: int) -> Constraints | None:
+        """Return the constraints of a block's vectors."""
+        return self.constraints.take(self._part(i)[0]) if self.constraints else None
 
     def _part(self, i: int) -> tuple[Indices, Indices]:
         """The numbers and the rows of a block."""

@@ -13,6 +13,7 @@ from sklearn.cluster import DBSCAN
 
 from . import tiles
 from . import vectors as vec
+from .constraints import Constraints
 from .distant import cut
 from .neighbors import Progress, check_eps, reach
 from .pieces import Pieces
@@ -34,6 +35,7 @@ def dbscan(
     eps: float,
     min_samples: int = 2,
     metric: str = "cosine",
+    constraints: Constraints | None = None,
     memory: int = 2**28,
     run: Run = tiles.here,
     progress: Progress = None,
@@ -41,14 +43,15 @@ def dbscan(
     """Return the cluster ``(n,)`` of each vector, -1 for noise, equal to scikit-learn's DBSCAN.
 
     Clusters are numbered by their first core sample; a border sample of several takes the smallest number.
-    Equal vectors are compared once and always share a label. A pair within 1e-6 of ``eps`` may fall otherwise
-    than in scikit-learn, which disagrees with itself there between float32 and float64.
+    Equal vectors are compared once and share a label where the same constraints hold for them. A pair within 1e-6 of
+    ``eps`` may fall otherwise than in scikit-learn, which disagrees with itself there between float32 and float64.
 
     Args:
         vectors: ``(n, d)``; not modified; or in pieces, kept elsewhere
         eps: largest distance between two neighbors, inclusive, above 0; no bound on the extent of a cluster
         min_samples (2): samples within ``eps``, itself included, that make a core sample
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
+        constraints (None): which vectors may be neighbors; by default all, and none others are compared
         memory (256 MiB): bytes that the pairs may take where they are stored, which is where ``min_samples`` is
             above 2; beyond, they are found again instead
         run (here): carries out the tiles
@@ -63,21 +66,24 @@ def dbscan(
     vec.check(vectors)
     if len(vectors) == 0:
         return np.empty(0, dtype=np.int64)
-    first, group = vec.copies(vectors)
-    weights, limit = np.bincount(group), reach(eps, metric)
-    blocks = cut(vectors, metric, first, sketch=True)
+    first, group = vec.copies(vectors, constraints.kinds() if constraints else None)
+    order = constraints.take(first).order() if constraints else np.arange(len(first))
+    place = np.argsort(order)  # of each vector among the blocks'
+    weights, limit = np.bincount(group)[order], reach(eps, metric)
+    chosen = first[order]
+    blocks = cut(vectors, metric, chosen, constraints.take(chosen) if constraints else None, sketch=True)
     ask = partial(tiles.compare, blocks, run=run, progress=progress)
     core = np.ones(len(first), dtype=bool)
     if min_samples > 2:
         graph = _graph(ask, len(first), limit, memory // _BYTES_PER_PAIR)
         if graph is not None:
-            return _by_scikit_learn(graph, weights, min_samples)[group]
+            return _by_scikit_learn(graph[place][:, place], weights[place], min_samples)[group]
         core = _core(ask, limit, weights, min_samples)
     root, borders = _components(ask, limit, core)
     if min_samples == 2:
         # With two samples enough, everything in a pair is core: one pass, nothing stored.
         core = np.bincount(root, weights)[root] > 1
-    return _numbered(root, core, borders)[group]
+    return _numbered(root[place], core[place], (order[borders[0]], order[borders[1]]))[group]
 
 
 def _graph(ask: Ask, n: int, limit: float, most: int) -> scipy.sparse.csr_matrix | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from . import vectors as vec
-from .blocks import Block, Frame, Singles
+from .blocks import Block, Frame
 from .neighbors import Progress, reach
 from .sweep import Sweep
 from .tiles import Bools
-from .vectors import Floats, Indices, Vectors
+from .vectors import Floats, Indices, Singles, Vectors
 
 _ROWS = 512  # decided together; within them every pair is looked at
 _COLUMNS = 8192
@@ -46,7 +46,7 @@ def kept_with_cover(vectors: Vectors, swept: Sweep, grid: Floats, *, progress: P
 
 
 def cover(block: Block, limits: Floats, *, forced: Bools | None = None, progress: Progress = None) -> Bools:
-    """Choose vectors, in order, that no vector chosen before is within a limit of; for each limit by itself.
+    """Choose vectors, in order, that no possible neighbor chosen before is within a limit of; for each limit by itself.
 
     Args:
         block: the vectors, in order
@@ -85,7 +85,7 @@ class _Covering:
 
     def choose(self, rows: Indices) -> None:
         """Choose among some rows, in order."""
-        scores = self.block.left[rows] @ self.block.right[rows].T
+        scores = self.block.products(rows, self.block, rows)
         scores[np.tril_indices(len(rows))] = -np.inf
         best = scores.max(axis=0)
         forced = self.forced[rows]
@@ -105,7 +105,7 @@ class _Covering:
         cols = cols[~self.covered[:, cols].all(axis=0)]
         if len(rows) == 0 or len(cols) == 0:
             return
-        scores = self.block.left[rows] @ self.block.right[cols].T
+        scores = self.block.products(rows, self.block, cols)
         best = scores.max(axis=0)
         top = float(best.max())
         for g in range(len(self.limits)):

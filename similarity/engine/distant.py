@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Block, Blocks, Frame
+from .constraints import Constraints
 from .pieces import SIZE, Pieces
 from .vectors import Indices, Vectors
 
@@ -27,15 +28,15 @@ class DistantBlocks(Blocks):
 
     vectors: Pieces
 
-    def __init__(self, vectors: Pieces, metric: str, chosen: Indices, *, sketch: bool = False):
-        super().__init__(vectors, metric, chosen, sketch=sketch)
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
         self.size = SIZE
 
     def recipe(self, i: int) -> Recipe:
         """Return how to make a block."""
         at, rows = self._part(i)
         told, pieces = gathering(self.vectors, rows)
-        return Recipe(_laid_out, (self.frame, at, told), pieces)
+        return Recipe(_laid_out, (self.frame, at, self.told(i), told), pieces)
 
     def numbers(self, i: int) -> Indices:
         """Return the numbers of a block's vectors, in its order."""
@@ -43,14 +44,12 @@ class DistantBlocks(Blocks):
 
     def __getitem__(self, i: Any) -> Any:
         at, rows = self._part(i)
-        return Block.of(self.frame, at, self.vectors[rows])
+        return Block.of(self.frame, at, self.vectors[rows], constraints=self.told(i))
 
 
-def cut(vectors: Vectors | Pieces, metric: str, chosen: Indices, *, sketch: bool = False) -> Blocks:
+def cut(vectors: Vectors | Pieces, *arguments: Any, **options: Any) -> Blocks:
     """Cut vectors into blocks, by :class:`Blocks`'s arguments."""
-    if isinstance(vectors, Pieces):
-        return DistantBlocks(vectors, metric, chosen, sketch=sketch)
-    return Blocks(vectors, metric, chosen, sketch=sketch)
+    return (DistantBlocks if isinstance(vectors, Pieces) else Blocks)(vectors, *arguments, **options)
 
 
 Places = list[tuple[Indices, Indices]]
@@ -71,5 +70,11 @@ def gathered(told: tuple[int, int, Places], *pieces: Vectors) -> Vectors:
     return vectors
 
 
-def _laid_out(frame: Frame, numbers: Indices, told: tuple[int, int, Places], *pieces: Vectors) -> Block:
-    return Block.of(frame, numbers, gathered(told, *pieces))
+def _laid_out(
+    frame: Frame,
+    numbers: Indices,
+    constraints: Constraints | None,
+    told: tuple[int, int, Places],
+    *pieces: Vectors,
+) -> Block:
+    return Block.of(frame, numbers, gathered(told, *pieces), constraints=constraints)

@@ -77,6 +77,7 @@ class Picture:
         digest: hex digest of the file's bytes, as :func:`digest` gives it; None where they were not read
         error: why there are no pixels, or None
         postponed: whether the reason is that the picture is large
+        sharpness: as :func:`~similarity.engine.sharpness.sharpness` gives it, at a long side of 512; None without pixels
         vector: its embedding, where it was made where the file was read; there are no pixels then
     """
 
@@ -84,6 +85,7 @@ class Picture:
     digest: str | None
     error: str | None
     postponed: bool = False
+    sharpness: float | None = None
     vector: NDArray[np.float32] | None = None
 
 
@@ -112,9 +114,9 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
         UnreadableImage: if it cannot be read or decoded completely, is too large, or has no contrast
     """
     if isinstance(source, bytes):
-        return _decoded(source, max_pixels, postpone=False)
+        return _decoded(source, max_pixels, postpone=False)[0]
     with content(source, max_pixels, postpone=False) as found:
-        return _decoded(found, max_pixels, postpone=False)
+        return _decoded(found, max_pixels, postpone=False)[0]
 
 
 def fit(array: NDArray[Any]) -> Pixels:
@@ -130,7 +132,7 @@ def fit(array: NDArray[Any]) -> Pixels:
         raise UnreadableImage(f"not a picture: an array {array.shape} of {array.dtype}")
     image = Image.fromarray(array)
     _check_size(image, array.size)
-    return _to_pixels(image)
+    return _to_pixels(image)[0]
 
 
 def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, postpone: bool = False) -> Picture:
@@ -146,10 +148,10 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, postpone: 
         held = nullcontext(source) if isinstance(source, bytes) else content(source, max_pixels, postpone)
         with held as found:
             content_digest = _digest(found).hexdigest()
-            pixels = _decoded(found, max_pixels, postpone)
+            pixels, sharpness = _decoded(found, max_pixels, postpone)
     except UnreadableImage as error:
         return Picture(None, content_digest, str(error), postponed=isinstance(error, Postponed))
-    return Picture(pixels, content_digest, None)
+    return Picture(pixels, content_digest, None, sharpness=sharpness)
 
 
 def read_many(
@@ -233,7 +235,7 @@ def content(path: str | Path, max_pixels: int, postpone: bool) -> Iterator[bytes
         raise UnreadableImage(_reason(error)) from error
 
 
-def _decoded(content: bytes, max_pixels: int, postpone: bool) -> Pixels:
+def _decoded(content: bytes, max_pixels: int, postpone: bool) -> tuple[Pixels, float]:
     try:
         with sources.identify(content) as image:
             _check_size(image, max_pixels)
@@ -241,14 +243,14 @@ def _decoded(content: bytes, max_pixels: int, postpone: bool) -> Pixels:
             if postpone and weight > sources.LARGE_PIXELS:
                 raise Postponed(f"{image.width} x {image.height} pixels")
             with _PIXELS.hold(weight):
-                pixels = _to_pixels(image)
+                pixels, sharpness = _to_pixels(image)
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's plugins let nearly every type escape on a damaged file
         raise UnreadableImage(_reason(error)) from error
     if contrast(pixels) < LEAST_CONTRAST:
         raise UnreadableImage("without contrast: all pixels are alike, so there is nothing to compare")
-    return pixels
+    return pixels, sharpness
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
@@ -260,7 +262,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _to_pixels(image: Image.Image) -> Pixels:
+def _to_pixels(image: Image.Image) -> tuple[Pixels, float]:
     image.load()
     # The orientation is read after loading: TIFF is turned, and forgets it, while loading.
     turn = _UPRIGHT.get(_orientation(image))

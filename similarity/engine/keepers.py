@@ -1,4 +1,7 @@
-"""Which sample is kept for which: the first of each cluster, all noise, and more where cover asks for it."""
+"""Which sample is kept for which: the first of each cluster, all noise, and more where cover asks for it.
+
+A sample near one of the reference is dropped for that; the others are decided among themselves.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from . import vectors as vec
 from .blocks import Block, Frame
 from .clusters import NOISE, Labels
+from .constraints import Constraints
 from .cover import cover as chosen_to_cover
 from .neighbors import Progress, check_eps, nearest, reach
 from .vectors import Floats, Indices, Vectors
@@ -23,9 +27,9 @@ class Keepers:
     """What is kept, and for each sample the kept one that stands for it.
 
     Attributes:
-        kept: ``(n,)`` bool
+        kept: ``(n,)`` bool; not the reference
         kept_index: ``(n,)`` the nearest kept sample of the same cluster, ties by keep order; the own index
-            for a kept sample
+            for a kept sample and for the reference; for a sample near the reference, the nearest of it
         distance: ``(n,)`` to that sample, in the metric; 0 for a kept sample
         similarity: ``(n,)`` to that sample, in percent; 100 for a kept sample
     """
@@ -34,6 +38,10 @@ class Keepers:
     kept_index: Indices
     distance: Floats
     similarity: Floats
+
+    def first(self, n: int) -> Keepers:
+        """Return what is chosen of the first ``n`` samples; others may stand for them."""
+        return Keepers(self.kept[:n], self.kept_index[:n], self.distance[:n], self.similarity[:n])
 
 
 def keep(
@@ -45,22 +53,26 @@ def keep(
     rank: Floats | None = None,
     protected: NDArray[np.bool_] | None = None,
     cover: bool = False,
+    constraints: Constraints | None = None,
     progress: Progress = None,
 ) -> Keepers:
     """Choose the samples to keep: noise, protected ones, and the first of each cluster in keep order.
 
-    The keep order is protected first, then by ``rank``, then by index. Memory stays near that of the vectors;
-    time grows with cluster size times kept samples of the cluster.
+    A sample that is not protected, and within ``eps`` of one of the reference in its cluster, is dropped for the nearest
+    such; it is not among those that the others are decided among. The keep order is by ``rank``, then by index. Memory
+    stays near that of the vectors; time grows with cluster size times kept samples of the cluster.
 
     Args:
         vectors: ``(n, d)``; not modified
         labels: ``(n,)`` from :func:`~similarity.engine.clusters.dbscan`
-        eps: the distance the labels were made with; only ``cover`` uses it
+        eps: the distance the labels were made with; only ``cover`` and a reference use it
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
         rank (None): ``(n,)``, smaller is preferred; by default the index
         protected (None): ``(n,)``, always kept
-        cover (False): whether to keep, in keep order, also each sample that no kept one of its cluster is
-            within ``eps`` of (inclusive)
+        cover (False): whether to keep, in keep order, also each sample that no kept one of its cluster that may be its
+            neighbor is within ``eps`` of (inclusive); without it, a dropped sample's kept one may be no possible neighbor
+            where there is no other
+        constraints (None): those the labels were made with
         progress (None): called with (clusters done, clusters in all); may raise to cancel
 
     Raises:
@@ -72,31 +84,38 @@ def keep(
     rank = np.arange(n, dtype=np.float64) if rank is None else np.asarray(rank, dtype=np.float64)
     protected = np.zeros(n, dtype=bool) if protected is None else np.asarray(protected, dtype=bool)
     _check_lengths(n, labels=labels, rank=rank, protected=protected)
-    order = np.lexsort((np.arange(n), rank, ~protected))
+    order = np.lexsort((np.arange(n), rank))
     kept = (labels == NOISE) | protected
+    limit, kept_index, far = reach(eps, metric), np.arange(n), np.zeros(n, dtype=bool)
+    if constraints is not None:
+        kept &= ~constraints.reference
+        by_reference = _by_reference(vectors, labels, limit, metric, constraints)
+        kept_index = np.where(protected, kept_index, by_reference)
+        order = order[(~constraints.reference & (kept_index == np.arange(n)))[order]]
     kept[_firsts(labels, order)] = True
-    limit = reach(eps, metric)
-    kept_index = _first_of_each(labels, order)
-    distance = vec.between(vectors, np.arange(n), kept_index, metric=metric)
-    clusters = list(_open_clusters(labels, order, kept, (distance > limit) & cover))
+    _name_firsts(kept_index, labels, order)
+    if cover:
+        far = vec.between(vectors, np.arange(n), kept_index, metric=metric) > limit
+        if constraints is not None:
+            far |= ~constraints.allow(np.arange(n), constraints, kept_index)
+    clusters = list(_open_clusters(labels, order, kept, far))
     for done, members in enumerate(clusters):
         if progress is not None:
             progress(done, len(clusters))
-        own = vectors[members]
-        block = Block.of(Frame.of(own, metric), members, own)
+        block = _block(vectors, members, metric, constraints)
         if cover:
             kept[members] = chosen_to_cover(block, np.array([limit]), forced=kept[members])[0]
-        kept_index[members] = _nearest(block, kept[members])
+        nearest_kept, _ = _nearest(block, block.take(np.flatnonzero(kept[members])))
+        kept_index[members] = np.where(nearest_kept < 0, kept_index[members], nearest_kept)
     kept_index[kept] = np.flatnonzero(kept)
     return _keepers(vectors, metric, kept, kept_index)
 
 
-def first_per_cluster(labels: Labels, protected: NDArray[np.bool_]) -> int:
-    """Return how many samples :func:`keep` keeps without ``cover``: noise, protected ones, else one of each cluster."""
-    clustered = labels != NOISE
-    guarded = np.unique(labels[clustered & protected])
-    alone = np.setdiff1d(labels[clustered], guarded)
-    return int(np.count_nonzero(~clustered | protected)) + len(alone)
+def first_per_cluster(labels: Labels, protected: NDArray[np.bool_], rank: Floats) -> NDArray[np.bool_]:
+    """Return which samples :func:`keep` keeps without ``cover``: noise, protected ones, the first of each cluster."""
+    kept: NDArray[np.bool_] = (labels == NOISE) | protected
+    kept[_firsts(labels, np.lexsort((np.arange(len(labels)), rank)))] = True
+    return kept
 
 
 def medoid_rank(
@@ -118,18 +137,44 @@ def medoid_rank(
     return total
 
 
-def _nearest(block: Block, kept: NDArray[np.bool_]) -> Indices:
-    """The kept sample nearest to each of a block, as a number; of equally near ones the first."""
+def _by_reference(
+    vectors: Vectors, labels: Labels, limit: float, metric: str, constraints: Constraints
+) -> Indices:
+    """For each sample the nearest of the reference in its cluster, where one is within reach; else itself."""
+    result = np.arange(len(labels))
+    if not constraints.reference.any():
+        return result
+    for members in _clusters(labels, result):
+        reference = constraints.reference[members]
+        if reference.any() and not reference.all():
+            block = _block(vectors, members, metric, constraints)
+            new = block.take(np.flatnonzero(~reference))
+            found, distance = _nearest(new, block.take(np.flatnonzero(reference)))
+            near = distance <= limit
+            result[new.numbers[near]] = found[near]
+    return result
+
+
+def _block(vectors: Vectors, members: Indices, metric: str, constraints: Constraints | None) -> Block:
+    own = vectors[members]
+    some = constraints.take(members) if constraints else None
+    return Block.of(Frame.of(own, metric), members, own, constraints=some)
+
+
+def _nearest(block: Block, among: Block) -> tuple[Indices, Floats]:
+    """The possible neighbor nearest to each of a block among those of another, of equally near ones the first.
+
+    Returns:
+        its number, -1 where there is none, and the distance to it
+    """
     best = np.full(len(block), -1, dtype=np.intp)
     closest = np.full(len(block), np.inf)
-    places = np.flatnonzero(kept)
-    for start in range(0, len(places), _COLUMNS):
-        _, found, distance = nearest(block, block.take(places[start : start + _COLUMNS]), 1)
-        better = distance < closest
-        best[better] = places[start + found[better]]
-        closest[better] = distance[better]
-    numbers: Indices = block.numbers[best]
-    return numbers
+    for start in range(0, len(among), _COLUMNS):
+        rows, found, distance = nearest(block, among.take(slice(start, start + _COLUMNS)), 1)
+        better = distance < closest[rows]
+        best[rows[better]] = among.numbers[start + found[better]]
+        closest[rows[better]] = distance[better]
+    return best, closest
 
 
 def _keepers(vectors: Vectors, metric: str, kept: NDArray[np.bool_], kept_index: Indices) -> Keepers:
@@ -176,13 +221,11 @@ def _firsts(labels: Labels, order: Indices) -> Indices:
     return firsts
 
 
-def _first_of_each(labels: Labels, order: Indices) -> Indices:
-    """For each sample the first of its cluster; for noise itself."""
-    result = np.arange(len(labels))
+def _name_firsts(kept_index: Indices, labels: Labels, order: Indices) -> None:
+    """Set for each sample of ``order`` that is not noise the first of its cluster."""
     firsts = _firsts(labels, order)
-    clustered = labels != NOISE
-    result[clustered] = firsts[np.searchsorted(labels[firsts], labels[clustered])]
-    return result
+    clustered = order[labels[order] != NOISE]
+    kept_index[clustered] = firsts[np.searchsorted(labels[firsts], labels[clustered])]
 
 
 def _total_cosine(vectors: Vectors, members: Indices) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from .sharpness import SIDE, sharpness
 from .sources import LARGE_PIXELS
 from .tones import LEAST_CONTRAST, contrast, grey
 
@@ -29,8 +30,8 @@ _TIFF_BITS_PER_SAMPLE = 258
 
 def square(
     image: Image.Image, side: int, white: int, turn: Image.Transpose | None = None
-) -> NDArray[np.uint8]:
-    """The picture as ``(side, side, 3)`` RGB, stretched with antialiasing.
+) -> tuple[NDArray[np.uint8], float]:
+    """The picture as ``(side, side, 3)`` RGB, stretched with antialiasing, and its sharpness.
 
     Args:
         white: value of white where the picture has 16 bits
@@ -40,20 +41,27 @@ def square(
         whites = (1, 255, white) if image.mode == "F" else (white,)
         image = Image.fromarray(grey(np.asarray(image), whites))
 
-    def fitted(to_rgb: Callable[[Image.Image], Image.Image]) -> NDArray[np.uint8]:
+    def fitted(to_rgb: Callable[[Image.Image], Image.Image]) -> tuple[NDArray[np.uint8], float]:
         small = _averaged(image, to_rgb)
         upright = small if turn is None else small.transpose(turn)
-        return np.asarray(upright.resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
+        pixels = np.asarray(upright.resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
+        return pixels, _sharpness(small)
 
     if not image.has_transparency_data:
         return fitted(_to_rgb)
     shown = [fitted(partial(_composite, ground="white"))]
-    if contrast(shown[0], _TAIL) < _VISIBLE:
+    if contrast(shown[0][0], _TAIL) < _VISIBLE:
         shown.append(fitted(partial(_composite, ground="black")))
         least, most = _alpha_range(image)
         if most - least < LEAST_CONTRAST:  # where alpha varies, the colours that it hides may be anything
             shown.append(fitted(lambda strip: strip.convert("RGBA").convert("RGB")))
-    return max(shown, key=lambda pixels: (contrast(pixels, _TAIL), contrast(pixels)))
+    return max(shown, key=lambda one: (contrast(one[0], _TAIL), contrast(one[0])))
+
+
+def _sharpness(image: Image.Image) -> float:
+    """The sharpness of an RGB picture, at one size for all."""
+    width, height = (max(1, round(length * SIDE / max(image.size))) for length in image.size)
+    return sharpness(np.asarray(image.convert("L").resize((width, height), Image.Resampling.BILINEAR)))
 
 
 def white_level(image: Image.Image) -> int:

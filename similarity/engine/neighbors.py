@@ -12,8 +12,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Block, Singles
-from .vectors import Floats, Indices
+from .blocks import Block
+from .vectors import Floats, Indices, Singles
 
 FLOOR = 1e-6
 
@@ -22,6 +22,7 @@ Progress = Callable[[int, int], None] | None
 
 _TILE = 2048  # rows and columns of a product; smaller ones wait for each other where cores are busy
 _STRIP = 128  # rows of a product whose pairs are looked at before ``groups`` is asked again
+_LEAST = -4.0  # below every score
 _PAIR_COST = 100  # of the score of a pair by itself, in scores by a product
 
 
@@ -67,12 +68,21 @@ def pairs(
     buffer = np.empty(min(_TILE, len(left)) * min(_TILE, len(other)), dtype=np.float32)
     groups = np.arange(offset + len(other)) if groups is None else groups
     for rows, cols in squares(len(left), None if right is None else len(right)):
+        upper = right is None and rows == cols
+        if left.constraints and other.constraints:
+            rows = left.constraints.span(rows, other.constraints, cols)
+            if rows.stop == 0:
+                continue
+            cols = other.constraints.span(cols, left.constraints, rows)
         of_rows, of_cols = groups[rows], groups[offset:][cols]  # views: they see what is changed
         if (of_rows == of_rows[0]).all() and (of_cols == of_rows[0]).all():
             continue
         for row, col, scores in _candidates(left, rows, other, cols, cut, buffer, of_rows, of_cols):
-            wanted = np.ones(len(row), dtype=bool) if right is not None or rows != cols else row < col
-            row, col, scores = row[wanted] + rows.start, col[wanted] + cols.start, scores[wanted]
+            row, col = row + rows.start, col + cols.start
+            wanted = row < col if upper else np.ones(len(row), dtype=bool)
+            if left.constraints and other.constraints:
+                wanted &= left.constraints.allow(row, other.constraints, col)
+            row, col, scores = row[wanted], col[wanted], scores[wanted]
             near = _settled(left, row, other, col, scores, limit)
             if near.any():
                 yield row[near], col[near] + offset
@@ -93,7 +103,7 @@ def nearest(
 
     Args:
         left, right: the blocks
-        k: how many, at least 1; where there are fewer, all
+        k: how many, at least 1; where there are fewer, or fewer may be neighbors, all
         within (None): ``(n,)`` beyond which distance one is of no use to each of ``left``, and may be left out
         own (True): whether a vector may be its own neighbor
 
@@ -103,10 +113,12 @@ def nearest(
     found = []
     for start in range(0, len(left), _TILE):
         rows = slice(start, min(len(left), start + _TILE))
-        scores = left.left[rows] @ right.right.T
+        scores = left.products(rows, right, slice(None))
         if not own:
             scores[left.numbers[rows, None] == right.numbers[None, :]] = -np.inf
-        least = np.partition(scores, -k, axis=1)[:, -k] if k < len(right) else np.full(len(scores), -4.0)
+        least = np.full(len(scores), _LEAST)
+        if k < len(right):
+            least = np.maximum(least, np.partition(scores, -k, axis=1)[:, -k])
         if within is not None:
             least = np.maximum(least, left.frame.score(within[rows]))
         # Rounding could hide a near one behind those at most this far below.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any, Protocol
 
@@ -67,9 +67,32 @@ class Pieces:
             found[places] = vectors
         return found
 
+    def __iter__(self) -> Iterator[Singles]:
+        for start in range(0, len(self), SIZE):
+            yield from self[start : start + SIZE]
+
+    def followed_by(self, other: Pieces) -> Pieces:
+        """Return these vectors and others, without reading any."""
+        both = copy(self)
+        both.pieces, both.digests = self.pieces + other.pieces, np.concatenate([self.digests, other.digests])
+        both.starts = np.append(self.starts, self.starts[-1] + other.starts[1:])
+        both.order = np.append(self.order, self.starts[-1] + other.order)
+        both.shape = (len(both.order), self.shape[1])
+        return both
+
     def find(self, rows: NDArray[np.intp]) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
         """Tell where rows are: number of a piece, which of ``rows`` are there, and their rows inside of it."""
         rows = self.order[rows]
         piece = np.searchsorted(self.starts, rows, side="right") - 1
         of_each = ((number, np.flatnonzero(piece == number)) for number in np.unique(piece))
         return [(int(number), at, rows[at] - self.starts[number]) for number, at in of_each]
+
+
+def picked(vectors: Any, rows: Any) -> Any:
+    """Return the vectors in some rows; those in pieces without reading any."""
+    return vectors.chosen(np.asarray(rows)) if isinstance(vectors, Pieces) else vectors[rows]
+
+
+def joined(left: Any, right: Any) -> Any:
+    """Return both vectors as one."""
+    return left.followed_by(right) if isinstance(left, Pieces) else np.concatenate([left, right])

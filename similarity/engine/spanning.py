@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from . import tiles
-from .blocks import Block, Blocks, Frame, Singles
+from .blocks import Block, Blocks, Frame
 from .neighbors import Progress, numbers, squares
 from .tiles import Run
-from .vectors import Floats, Indices
+from .vectors import Floats, Indices, Singles
 
 Edges = tuple[Indices, Indices, Floats]
 """``left, right, length``, each ``(m,)``."""

@@ -16,6 +16,7 @@ METRICS = ("cosine", "euclidean")
 
 Vectors = NDArray[Any]
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 _CHUNK_BYTES = 2**25
@@ -113,8 +114,12 @@ def percent(distance: Any) -> Any:
     return float(similarity) if similarity.ndim == 0 else similarity
 
 
-def copies(vectors: Vectors | Pieces) -> tuple[Indices, Indices]:
+def copies(vectors: Vectors | Pieces, kinds: Indices | None = None) -> tuple[Indices, Indices]:
     """Find the vectors that are equal value by value.
+
+    Args:
+        vectors: ``(n, d)``
+        kinds (None): ``(n,)`` vectors of different kinds are told apart though they are equal
 
     Returns:
         a tuple of
@@ -124,6 +129,9 @@ def copies(vectors: Vectors | Pieces) -> tuple[Indices, Indices]:
     """
     keys = vectors.digests if isinstance(vectors, Pieces) else digests(vectors)
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    if kinds is not None:
+        both = np.column_stack([group.reshape(-1), kinds])
+        _, first, group = np.unique(both, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

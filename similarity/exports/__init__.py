@@ -1,1 +1,1 @@
-"""What is written outside of the dataset: folders, formats, manifest, report."""
+"""What is written outside of the dataset, and read there again: folders, formats, manifest, report, annotations."""

@@ -1,7 +1,7 @@
 """The formats of an export: what each can hold, and the names of its files."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ CSV, FIFTYONE = "CSVDataset", "FiftyOneDataset"
 PICTURES, TREE = "ImageDirectory", "ImageClassificationDirectoryTree"
 
 YOLO_DATA = "images/val"
+CLASS_FOLDERS = "classes.json"
+"""Where an export with a folder for each class says which class a folder is of: a class may be no name of a folder."""
 _UNLABELLED = "_unlabeled"  # where FiftyOne's importer expects pictures of no class
 
 _SINGLE = (fol.Classification, fol.Detection, fol.Polyline, fol.Keypoint)
@@ -49,6 +51,7 @@ class Content:
         masks: where the files of masks and maps are in the export, likewise: ``{file: path}``
         read: further files that the export reads
         classes: the classes that the format numbers, in the order of their numbers
+        folders: where classes are folders: ``{folder: class}``
         masks_lost: how many masks are left out, since the format holds only the boxes around them
     """
 
@@ -57,6 +60,7 @@ class Content:
     masks: dict[str, str]
     read: list[str]
     classes: list[str]
+    folders: dict[str, str]
     masks_lost: int
 
 
@@ -80,12 +84,15 @@ def content(kept: Samples, rows: Sequence[Row], options: ExportOptions) -> Conte
     files = labels.mask_files(kept, field) if field is not None else []
     copied = wanted == FIFTYONE and options.media != NONE
     measured = wanted in (COCO, CVAT) and options.media == NONE
+    labelled = _classes_of(kept, field) if wanted == TREE and field is not None else {}
+    folders = _class_folders(set(labelled.values()))
     return Content(
         kept=kept,
-        pictures=_picture_names(kept, rows, options),
+        pictures=_picture_names(rows, {i: folders[label] for i, label in labelled.items()}, options),
         masks=_mask_names(kept, files, field) if copied and files else {},
         read=[row.filepath for row in rows if measured] + (files if wanted == COCO else []),
         classes=_class_list(kept, options),
+        folders={folder: label for label, folder in folders.items()},
         masks_lost=labels.count_masks(kept, field) if field is not None and wanted in (YOLO, CVAT) else 0,
     )
 
@@ -150,19 +157,16 @@ def _check_classes_given(kept: Samples, name: str, wanted: str) -> None:
         )
 
 
-def _picture_names(kept: Samples, rows: Sequence[Row], options: ExportOptions) -> dict[str, str]:
-    folders = _class_folders(kept, options) if options.dataset_type == TREE else {}
-    common = picture_folder(options)
-    names: dict[str, UniqueNames] = defaultdict(UniqueNames)
-    files = {}
+def _picture_names(rows: Sequence[Row], folders: Mapping[str, str], options: ExportOptions) -> dict[str, str]:
+    """Where each picture goes; no two names are alike, also in two folders: annotators move pictures between folders."""
+    common, names, files = picture_folder(options), UniqueNames(), {}
     for row in rows:
-        folder = folders.get(row.id, common)
-        name = names[folder].name(Path(row.filepath).name)
+        name = names.name(Path(row.filepath).name)
         if options.media == NONE and not _can_name(row.filepath, name, options):
             raise ValueError(
                 f"{options.dataset_type} cannot name {row.filepath!r} where it is: choose copy or symlink as media"
             )
-        files[row.id] = f"{folder}/{name}"
+        files[row.id] = f"{folders.get(row.id, common)}/{name}"
     return files
 
 
@@ -173,15 +177,15 @@ def _can_name(path: str, name: str, options: ExportOptions) -> bool:
     return options.dataset_type != YOLO or options.label_field is None or Path(path).name == name
 
 
-def _class_folders(kept: Samples, options: ExportOptions) -> dict[str, str]:
-    if options.label_field is None:
-        return {}
-    ids, found = sm.read(kept, f"{options.label_field}.label")
+def _classes_of(kept: Samples, field: str) -> dict[str, str]:
+    """The class of each sample that has one."""
+    ids, found = sm.read(kept, f"{field}.label")
+    return {sample_id: label for sample_id, label in zip(ids, found, strict=True) if label}
+
+
+def _class_folders(classes: Collection[str]) -> dict[str, str]:
     names = UniqueNames(folders=True)
-    folders = {
-        label: names.name(_folder_name(label)) for label in sorted({label for label in found if label})
-    }
-    return {sample_id: folders[label] for sample_id, label in zip(ids, found, strict=True) if label}
+    return {label: names.name(_folder_name(label)) for label in sorted(classes)}
 
 
 def _folder_name(label: str) -> str:

@@ -20,14 +20,27 @@ from ..data import labels
 from ..handover_options import ExportOptions
 from ..progress import Progress
 from .cvat import CVATExporter
-from .formats import CSV, CVAT, FIFTYONE, PICTURES, TREE, YOLO, YOLO_DATA, Content, picture_folder
-from .manifest import write_csv
+from .formats import (
+    CLASS_FOLDERS,
+    CSV,
+    CVAT,
+    FIFTYONE,
+    PICTURES,
+    TREE,
+    YOLO,
+    YOLO_DATA,
+    Content,
+    picture_folder,
+)
+from .manifest import write_csv, write_json
 from .media import NONE
 
 
 def write_labels(content: Content, folder: Path, options: ExportOptions, progress: Progress) -> None:
     """Write everything of the format but the pictures and masks, which are in the folder already."""
     write = {FIFTYONE: _write_fiftyone, CSV: _write_csv}.get(options.dataset_type, _write_shapes)
+    if content.folders:
+        write_json(content.folders, folder / CLASS_FOLDERS)
     if options.dataset_type not in (PICTURES, TREE):
         write(content, folder, options, progress)
 

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+from bson import ObjectId
+from bson.errors import InvalidId
 
-from ..data import runs
+from ..data import decisions, runs
 from ..data import samples as sm
+from ..data.frames import FRAME, SECONDS, VIDEO
 from ..engine.clusters import NOISE
-from ..workflow import CLUSTER
+from ..workflow import CLUSTER, KEEP
 
+NAME = "manifest.csv"
 KEPT, DROPPED, SKIPPED, UNDECIDED = "kept", "dropped", "skipped", "undecided"
+BY_HAND = "kept by hand"
+RESEMBLES = "near-duplicate of a reference sample"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class Row:
     Attributes:
         id, filepath: of the sample
         cluster: number of its cluster; -1 = noise, None = skipped
-        kept_id: id of the kept sample that stands for it, a kept one's own; None where none is decided
+        kept_id: id of the kept, or reference, sample that stands for it, a kept one's own; None where none is decided
         similarity: in percent, to that sample
         status: ``"kept"``, ``"dropped"``, ``"skipped"``, or ``"undecided"`` before the keep step
         reason: why, in words
@@ -56,7 +62,7 @@ class ClusterRow:
 
 
 def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: bool = True) -> list[Row]:
-    """A row for each sample, in the order that decides who is first.
+    """A row for each sample that is not of the run's reference, in the order that decides who is first.
 
     Args:
         samples: a flat collection
@@ -64,31 +70,50 @@ def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: b
         decided (True): whether its keep step is done too; without, no row is kept or dropped
 
     Raises:
-        ValueError: if a dropped sample's kept one is not in the dataset any more
+        ValueError: if a dropped sample's kept one is not in the dataset any more, or a person has decided since to keep a
+            dropped sample, or all are of the reference
     """
+    if decided:
+        decisions.require_heeded(sm.dataset_of(samples), run_key)
     names, results = runs.Names(run_key), runs.load_results(sm.dataset_of(samples), run_key)
     # Not samples that were merged in from a dataset with a run of the same key.
     members = set(runs.step_results(sm.dataset_of(samples), run_key, CLUSTER)["ids"])
     reasons = {i: reason for step in results.values() for i, reason in step.get("skipped", {}).items()}
-    decisions = (names.kept, names.kept_id, names.similarity) if decided else ()
+    chosen = set(results.get(KEEP.name, {}).get("chosen", ()))
+    reference = runs.reference_ids(sm.dataset_of(samples), run_key)
+    columns = (names.kept, names.kept_id, names.similarity) if decided else ()
     rows = []
     for sample_id, path, cluster, *decision in zip(
-        *sm.read(samples, "filepath", names.cluster, *decisions), strict=True
+        *sm.read(samples, "filepath", names.cluster, *columns), strict=True
     ):
+        if sample_id in reference:
+            continue
         kept, kept_id, similarity = decision or (None, None, None)
         status, reason = _verdict(cluster if sample_id in members else None, kept, decided)
+        if status == KEPT and sample_id in chosen:
+            reason = BY_HAND
         if status == SKIPPED:
             rows.append(Row(sample_id, path, None, None, None, status, reasons.get(sample_id, reason)))
         else:
+            reason = RESEMBLES if status == DROPPED and kept_id in reference else reason
             rows.append(Row(sample_id, path, cluster, kept_id, similarity, status, reason))
-    _check_kept_ones(sm.dataset_of(samples), names, {row.kept_id for row in rows if row.status == DROPPED})
+    if not rows:
+        raise ValueError(
+            f"All of these samples are in the reference of the run {run_key!r}: choose the dataset, or a view with new ones"
+        )
+    needed = {row.kept_id for row in rows if row.status == DROPPED}
+    _check_kept_ones(sm.dataset_of(samples), names, needed, reference)
     return rows
 
 
-def _check_kept_ones(dataset: fo.Dataset, names: runs.Names, needed: set[str | None]) -> None:
+def _check_kept_ones(
+    dataset: fo.Dataset, names: runs.Names, needed: set[str | None], reference: set[str]
+) -> None:
     """Nothing may stand for a dropped sample but a sample that is there."""
     everything = sm.everything(dataset)
     gone = needed and needed.difference(everything.match(fo.ViewField(names.kept) == True).values("id"))  # noqa: E712
+    if gone & reference:
+        gone = gone - (reference & set(everything.exists(names.cluster).values("id")))
     if gone:
         raise ValueError(
             f"Kept samples of the run {names.run_key!r} are gone ({len(gone):,}, e.g. {min(gone)}), and dropped ones rely "
@@ -143,8 +168,47 @@ def write(rows: Iterable[Row], path: Path) -> None:
     write_csv(path, columns, ([_cell(getattr(row, name)) for name in columns] for row in rows))
 
 
+def load(folder: Path) -> list[Row]:
+    """The rows of the manifest in a folder.
+
+    Raises:
+        ValueError: if there is none, or it cannot be read; the message names it
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no {NAME}: name the folder that export_deduplicated wrote")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [_row(**line) for line in csv.DictReader(file)]
+    except (TypeError, KeyError, ValueError, InvalidId, csv.Error) as error:
+        raise ValueError(f"{path} is no manifest of OnlyOne's: {error}") from error
+
+
+def _row(cluster: str, kept_id: str, similarity: str, **texts: str) -> Row:
+    ObjectId(texts["id"])
+    return Row(
+        cluster=int(cluster) if cluster else None,
+        kept_id=kept_id or None,
+        similarity=float(similarity) if similarity else None,
+        **texts,
+    )
+
+
 def _cell(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
+
+
+def write_frames(samples: fo.core.collections.SampleCollection, rows: Iterable[Row], path: Path) -> None:
+    """Write ``frames.csv``: one line a kept frame, in the order of the videos and of their time.
+
+    Args:
+        samples: frames that frames_from_videos made
+    """
+    ids, *columns = sm.read(samples, VIDEO, FRAME, SECONDS)
+    told = dict(zip(ids, zip(*columns, strict=True), strict=True))
+    kept = [(*told[row.id], row.exported or row.filepath) for row in rows if row.status == KEPT]
+    lines = sorted(line for line in kept if None not in line)  # a sample that a person added is of no video
+    write_csv(path, [VIDEO, FRAME, SECONDS, "picture"], lines)
 
 
 def write_clusters(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path) -> None:

@@ -42,12 +42,12 @@ class UniqueNames:
             extension = ""
         stem = original.removesuffix(extension)
         name = start = _shortened(prefix + stem, "")
-        repeat = self._repeats.get(_key(start), 1)
-        while _key(name) in self._taken:
+        repeat = self._repeats.get(name_key(start), 1)
+        while name_key(name) in self._taken:
             repeat += 1
             name = _shortened(prefix + stem, f"-{repeat}")
-        self._repeats[_key(start)] = repeat
-        self._taken.add(_key(name))
+        self._repeats[name_key(start)] = repeat
+        self._taken.add(name_key(name))
         return name + extension
 
 
@@ -55,7 +55,8 @@ def _shortened(stem: str, ending: str) -> str:
     return stem.encode()[: _LONGEST - len(ending)].decode(errors="ignore") + ending
 
 
-def _key(stem: str) -> str:
+def name_key(stem: str) -> str:
+    """What a case-insensitive file system, or one that normalises Unicode, tells names by."""
     return unicodedata.normalize("NFC", stem).casefold()
 
 

@@ -1,6 +1,7 @@
 """The report of a run: its figures as plain values, and the files that hold them."""
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,12 +13,14 @@ import fiftyone as fo
 from ..data import runs
 from ..data import samples as sm
 from ..data.files import files
+from ..data.splits import find_leaks
 from ..engine.clusters import NOISE
 from ..engine.neighbors import reach
 from ..handover_options import ReportOptions
 from ..progress import Progress
+from ..workflow import CLUSTER, KEEP
 from . import manifest, report_page
-from .manifest import DROPPED, KEPT, SKIPPED, ClusterRow, Row
+from .manifest import BY_HAND, DROPPED, KEPT, RESEMBLES, SKIPPED, ClusterRow, Row
 
 LARGEST, WORST = 8, 12  # clusters and pairs that the page shows as pictures
 _EXAMPLES = 5
@@ -66,7 +69,12 @@ def _figures(
             **{name: counts[name] for name in ("samples", KEPT, DROPPED, SKIPPED)},
             "clusters": len(clusters),
             "noise": noise,
+            "by_hand": sum(row.reason == BY_HAND for row in rows),
             "percent_to_annotate": round(100 * counts[KEPT] / counts["samples"], 2),
+        },
+        "reference": {
+            "samples": results["cluster"]["reference"],
+            "resembling": sum(row.reason == RESEMBLES for row in rows),
         },
         "cost": _cost(counts, options),
         "disk": _disk(rows),
@@ -75,13 +83,14 @@ def _figures(
         "eps_reason": results["cluster"].get("eps_reason", ""),
         "metric": metric,
         **_certificate(dataset, rows, results["keep"]["distances"], reach(clustering["eps"], metric)),
+        "leaks": _leaks(dataset, options.run_key, clustering["options"]),
         "cluster_sizes": _sizes(clusters, noise),
         "largest": [_large(cluster) for cluster in clusters[:LARGEST]],
         "skipped": _skipped(rows),
         "embeddings": sm.provenance(samples, clustering["options"]["embeddings_field"]),
         "options": {
-            "cluster_duplicates": clustering["options"],
-            "keep_first_per_cluster": keeping["options"],
+            runs.operator(record, CLUSTER): clustering["options"],
+            runs.operator(record, KEEP): keeping["options"],
         },
         "versions": keeping["versions"],
     }
@@ -140,6 +149,12 @@ def _certificate(
             for row in worst
         ],
     }
+
+
+def _leaks(dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The clusters that straddle the splits, by what the samples say now; None where they have none."""
+    leaks = find_leaks(dataset, run_key, clustering)
+    return leaks and dataclasses.asdict(leaks) | {"words": leaks.sentence(), "rows": leaks.rows()}
 
 
 def _sizes(clusters: Sequence[ClusterRow], noise: int) -> list[dict[str, int]]:

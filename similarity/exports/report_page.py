@@ -6,8 +6,8 @@ from typing import Any
 
 import jinja2
 
-from ..result import count, percent
-from .manifest import KEPT, Row
+from ..result import count, percent, resemblance
+from .manifest import BY_HAND, KEPT, Row
 from .targets import size
 from .thumbnails import thumbnails
 
@@ -32,6 +32,7 @@ def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> st
         "share": percent,
         "number": "{:,}".format,
         "similarity": "{:.2f} %".format,
+        "resemblance": resemblance,
         "money": "{:,.2f} {}".format,
         "name": lambda path: Path(path).name,
     }
@@ -44,6 +45,7 @@ def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> st
         bars=bars,
         longest=max((bar["kept"] + bar["dropped"] for bar in bars), default=1),
         KEPT=KEPT,
+        BY_HAND=BY_HAND,
     )
 
 

@@ -54,20 +54,22 @@ class Target:
         machine removes it.
 
         Raises:
-            ValueError: if no folder can be made there
+            ValueError: in place of an OSError, naming the file and the remedy; nothing is left there then
         """
         _remove_abandoned(self.anchor)
-        with written_beside(self.path, self.anchor) as partial:
-            owner = partial / _OWNER
-            try:
+        try:
+            with written_beside(self.path, self.anchor) as partial:
                 partial.mkdir()
+                owner = partial / _OWNER
                 owner.write_text(json.dumps(this_process()), encoding="utf-8")
-            except OSError as error:
-                raise ValueError(
-                    f"Nothing can be written in {self.anchor}: {error.strerror}. Choose another folder"
-                ) from error
-            yield partial
-            owner.unlink()
+                yield partial
+                owner.unlink()
+        except OSError as error:
+            place = error.filename2 or error.filename or self.anchor
+            raise ValueError(
+                f"Writing {self.path} stopped at {place} ({error.strerror or error}), and nothing was left there: make "
+                "room, mend that file, or choose another folder"
+            ) from error
 
 
 def target(folder: str) -> Target:
@@ -82,6 +84,25 @@ def target(folder: str) -> Target:
     path = Path(os.path.realpath(Path(folder).expanduser()))
     anchor = next(parent for parent in path.parents if os.path.lexists(parent))
     _refuse_occupied(path, anchor)
+    _refuse_unfit(path, anchor)
+    return Target(path, anchor)
+
+
+def folder(named: str) -> Path:
+    """The folder to write folders into: as :func:`target` says, but it may hold others.
+
+    Raises:
+        ValueError: as :func:`target` does
+    """
+    path = Path(os.path.realpath(Path(named).expanduser()))
+    anchor = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not anchor.is_dir():
+        raise ValueError(f"{anchor} is a file, so there can be no folder {path}: choose another one")
+    _refuse_unfit(path, anchor)
+    return path
+
+
+def _refuse_unfit(path: Path, anchor: Path) -> None:
     served = served_folder(path)
     if served:
         raise ValueError(
@@ -91,7 +112,6 @@ def target(folder: str) -> Target:
         raise ValueError(
             f"Nothing can be written in {anchor}: choose another folder, or change its permissions"
         )
-    return Target(path, anchor)
 
 
 def _refuse_occupied(path: Path, anchor: Path) -> None:

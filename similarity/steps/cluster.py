@@ -1,47 +1,37 @@
 """Near-duplicate clusters: DBSCAN labels into a field, tags and the run record."""
 
 import dataclasses
+from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
 from .. import ray
-from ..data import runs, sweeps, thresholds, views
+from ..data import batch as bt
+from ..data import runs, splits, sweeps, thresholds, views
 from ..data import samples as sm
+from ..data.batch import Batch
 from ..data.files import files
 from ..data.locks import lock
-from ..data.seals import json_digest
-from ..data.vectors import Vectors, read_vectors
+from ..data.vectors import Vectors
+from ..engine import bins, tiles
 from ..engine import clusters as engine_clusters
-from ..engine import tiles
 from ..engine.calibration import ALIKE, usual_distance
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
+from ..engine.pieces import picked
 from ..engine.sweep import check_min_samples, eps_for_target
-from ..options import AUTO, ClusterOptions
+from ..options import AUTO, ClusterOptions, WriteRunOptions
 from ..progress import Progress, about, silent
-from ..result import count, listed
-from ..workflow import CLUSTER
+from ..result import listed
+from ..workflow import CLUSTER, Step
 from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
+from .shrinking import refuse_shrinking
 
 LEAST = 50_000  # samples from which a cluster's start takes less time than it saves
 MOST_TAGS = 1_000  # cluster tags of one run: the App's sidebar stays usable; the field has them all
-
-
-class WouldShrink(ValueError):
-    """Samples of the run are not among those asked for, and would leave it; nothing was written.
-
-    Args:
-        message: how many, and the remedy
-        plan: name of what would be lost
-        lost: ids of the samples that would leave the run
-    """
-
-    def __init__(self, message: str, plan: str, lost: list[str]):
-        super().__init__(message)
-        self.plan = plan
-        self.lost = lost
 
 
 def cluster(
@@ -51,7 +41,7 @@ def cluster(
     *,
     least: int = LEAST,
 ) -> ClusterResult:
-    """Cluster the samples' vectors and write the labels.
+    """Cluster the samples' vectors, with those of the reference, and write the labels.
 
     Nothing is written before the labels are known. An earlier result of the run, also of later steps, is replaced.
 
@@ -70,67 +60,79 @@ def cluster(
         samples = sm.flat(samples)
         runs.refuse_foreign(dataset, options.run_key, _owned(options.run_key))
         refuse_shrinking(samples, options)
+        splits.check(dataset, options.splits)
         progress("Reading the vectors", 0, 1)
         few = sm.exact_count(samples) < least
         on = None if few else opened.enter_context(ray.cluster(options.ray))
         run = on.run if on else tiles.here
-        vectors = read_vectors(samples, options.embeddings_field, on)
+        batch = bt.read(samples, options, on)
+        vectors, constraints = batch.vectors, batch.values.constraints if batch.values else None
         eps, reason = _choose_eps(samples, vectors, options, progress, run)
         labels = engine_clusters.dbscan(
             vectors.matrix,
             eps=eps,
             min_samples=options.min_samples,
             metric=options.metric,
+            constraints=constraints,
             run=run,
             progress=about(progress, "Comparing the vectors"),
         )
-        result = _result(dataset, options, vectors, labels, (eps, reason))
+        # The reference has the clusters that it stands for, which are the new samples'.
+        labels[batch.new :][~np.isin(labels[batch.new :], labels[: batch.new])] = NOISE
+        result = _result(dataset, options, batch, labels, (eps, reason))
         if ray.wanted(options.ray):
             where = str(on) if on else f"this machine: Ray is of use from {least:,} samples"
             result = dataclasses.replace(result, engine=where)
-        runs.begin(dataset, options.run_key, CLUSTER, options, _owned(options.run_key))
-        _write(dataset, options, vectors.ids, labels, result, progress)
-        view = views.save_clusters(dataset, runs.Names(options.run_key))
-        facts = {
-            "eps": result.eps,
-            "samples": result.samples,
-            "clusters": result.clusters,
-            "noise": result.noise,
-            "skipped": len(result.skipped),
-            "vectors_digest": vectors.digest,
-            "engine": result.engine,
-            "whole_dataset": result.samples == sm.exact_count(sm.everything(dataset)),
-        }
-        runs.finish(dataset, options.run_key, CLUSTER, facts, result.to_dict() | {"ids": vectors.ids})
-        return dataclasses.replace(result, view=view)
+        return write_clusters(dataset, options, CLUSTER, batch, labels, result, progress)
 
 
-def refuse_shrinking(samples: fo.core.collections.SampleCollection, options: ClusterOptions) -> None:
-    """Refuse to take samples out of a run that nobody confirmed to be lost.
+def write_clusters(
+    dataset: fo.Dataset,
+    options: WriteRunOptions,
+    step: Step,
+    batch: Batch,
+    labels: np.ndarray,
+    result: ClusterResult,
+    progress: Progress,
+    beside: Mapping[str, Mapping[str, str | None]] | None = None,
+) -> ClusterResult:
+    """Write the labels of a run and its record; an earlier result of the run, also of later steps, is replaced.
 
-    Raises:
-        WouldShrink: if samples of the run are not among ``samples``, and ``confirm`` is off
-        ValueError: if it is on, and the ``plan`` that was looked at is another one
+    Args:
+        step: whose record it is
+        batch: the samples, and what was compared
+        labels: ``(n,)`` of these samples
+        result: without its view
+        beside (None): fields of the run beside its clusters: ``{field: {sample id: text}}``
+
+    Returns:
+        the result with its view
     """
-    dataset, run_key, field = sm.dataset_of(samples), options.run_key, runs.Names(options.run_key).cluster
-    if not runs.owns_field(dataset, run_key, field):
-        return
-    members = sm.everything(dataset).exists(field).values("id")
-    lost = sorted(set(members) - set(sm.flat(samples).values("id")))
-    plan = json_digest({"run_key": run_key, "lost": lost})
-    if lost and not options.confirm:
-        raise WouldShrink(
-            f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not in this view and would "
-            "lose their clusters and decisions. Cluster the whole dataset, choose another run_key, or confirm it "
-            "(confirm=True)",
-            plan,
-            lost,
-        )
-    if lost and options.plan not in (None, plan):
-        raise ValueError(
-            f"The run {run_key!r} would lose other samples than in the plan {options.plan!r} that was shown, so nothing was "
-            "changed: look at the new plan first"
-        )
+    beside, owned, vectors = beside or {}, _owned(options.run_key), batch.vectors
+    owned["fields"] += beside
+    runs.begin(dataset, options.run_key, step, options, owned)
+    _write(dataset, options, batch, labels, result, beside, progress)
+    view = views.save_clusters(dataset, runs.Names(options.run_key))
+    leaks = splits.save_leaks(dataset, options.run_key, options.recorded())
+    result = dataclasses.replace(result, leaks=leaks)
+    facts = {
+        "eps": result.eps,
+        "samples": result.samples,
+        "clusters": result.clusters,
+        "noise": result.noise,
+        "skipped": len(result.skipped),
+        "vectors_digest": vectors.digest,
+        "engine": result.engine,
+        "whole_dataset": result.samples + len(batch.reference) == sm.exact_count(sm.everything(dataset)),
+    }
+    results = result.to_dict() | {"ids": vectors.ids[: batch.new]}
+    if result.reference is not None:
+        facts["reference"] = result.reference
+        results["reference_ids"] = batch.reference
+    if batch.values is not None:
+        facts["values_digest"] = batch.values.digest
+    runs.finish(dataset, options.run_key, step, facts, results)
+    return dataclasses.replace(result, view=view)
 
 
 def _choose_eps(
@@ -154,29 +156,47 @@ def _choose_eps(
 
 
 def _result(
-    dataset: fo.Dataset, options: ClusterOptions, vectors: Vectors, labels: np.ndarray, eps: tuple[float, str]
+    dataset: fo.Dataset, options: ClusterOptions, batch: Batch, labels: np.ndarray, eps: tuple[float, str]
 ) -> ClusterResult:
-    numbers, counts = np.unique(labels[labels != NOISE], return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    sizes = list(zip(numbers[order].tolist(), counts[order].tolist(), strict=True))
-    noise = int((labels == NOISE).sum())
-    largest = sizes[0][1] / len(labels) if sizes else 0.0
+    vectors, values, new = batch.vectors, batch.values, batch.new
+    found, resembling = counted(labels[:new]), 0
+    if batch.reference:
+        how = {"eps": eps[0], "metric": options.metric, "constraints": values.constraints}
+        chosen = bins.keep(vectors.matrix, labels, **how)
+        found["unique"], resembling = int(chosen.kept.sum()), int((chosen.kept_index[:new] >= new).sum())
     return ClusterResult(
         run_key=options.run_key,
-        samples=len(vectors.ids) + len(vectors.skipped),
-        clusters=len(sizes),
-        sizes=sizes,
-        noise=noise,
+        samples=new + len(vectors.skipped),
         skipped=vectors.skipped,
         files=files(dataset, listed(vectors.skipped)),
         eps=eps[0],
         eps_reason=eps[1],
         metric=options.metric,
         min_samples=options.min_samples,
-        unique=len(sizes) + noise,
-        largest_share=largest,
-        warnings=_warnings(vectors.matrix, options.metric, eps[0], largest),
+        reference=None if options.reference is None else len(vectors.ids) - new,
+        reference_skipped=len(batch.reference) - (len(vectors.ids) - new),
+        resembling=resembling,
+        without_value=int(values.missing[:new].sum()) if values else 0,
+        warnings=_warnings(
+            picked(vectors.matrix, np.arange(new)), options.metric, eps[0], found["largest_share"]
+        ),
+        **found,
     )
+
+
+def counted(labels: np.ndarray) -> dict[str, Any]:
+    """The fields of a :class:`ClusterResult` that the labels ``(n,)`` alone give."""
+    numbers, counts = np.unique(labels[labels != NOISE], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    sizes = list(zip(numbers[order].tolist(), counts[order].tolist(), strict=True))
+    noise = int((labels == NOISE).sum())
+    return {
+        "clusters": len(sizes),
+        "sizes": sizes,
+        "noise": noise,
+        "unique": len(sizes) + noise,
+        "largest_share": sizes[0][1] / len(labels) if sizes else 0.0,
+    }
 
 
 def _warnings(matrix: np.ndarray, metric: str, eps: float, largest: float) -> list[str]:
@@ -191,19 +211,24 @@ def _warnings(matrix: np.ndarray, metric: str, eps: float, largest: float) -> li
 
 def _write(
     dataset: fo.Dataset,
-    options: ClusterOptions,
-    ids: list[str],
+    options: WriteRunOptions,
+    batch: Batch,
     labels: np.ndarray,
     result: ClusterResult,
+    beside: Mapping[str, Mapping[str, str | None]],
     progress: Progress,
 ) -> None:
-    names = runs.Names(options.run_key)
+    names, ids = runs.Names(options.run_key), batch.vectors.ids
     runs.clear(dataset, options.run_key, names.fields, names.tags, names.views)
     told = "Number of the sample's cluster; -1 = noise, empty = not in the run"
     runs.declare(dataset, options.run_key, {names.cluster: (fo.IntField, told)})
+    if beside:
+        texts = dict.fromkeys(beside, (fo.StringField, "Of the file whose copies were looked for"))
+        runs.declare(dataset, options.run_key, texts, beside=options.embeddings_field)
     progress("Writing the labels", 0, 2)
-    sm.write(dataset, {names.cluster: dict(zip(ids, labels.tolist(), strict=True))})
+    sm.write(dataset, {names.cluster: dict(zip(ids, labels.tolist(), strict=True)), **beside})
     progress("Writing the tags", 1, 2)
+    ids, labels = ids[: batch.new], labels[: batch.new]
     tagged = {
         names.tag("noise"): [i for i, label in zip(ids, labels, strict=True) if label == NOISE],
         names.tag("skipped"): list(result.skipped),
@@ -219,4 +244,7 @@ def _write(
 
 def _owned(run_key: str) -> dict[str, list[str]]:
     names = runs.Names(run_key)
-    return {"fields": [names.cluster], "views": [names.view("clusters"), names.view("skipped")]}
+    return {
+        "fields": [names.cluster],
+        "views": [names.view(word) for word in ("clusters", "skipped", "leaks")],
+    }

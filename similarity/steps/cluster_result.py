@@ -5,8 +5,18 @@ from dataclasses import dataclass
 import fiftyone as fo
 
 from ..data import runs
+from ..data.splits import Leaks
 from ..engine.vectors import percent as similarity_percent
-from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from ..result import (
+    Result,
+    Skipped,
+    count,
+    percent,
+    resemblance,
+    skipped_lines,
+    skipped_table,
+    view_field,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,18 +25,23 @@ class ClusterResult(Result):
 
     Attributes:
         run_key: the run
-        samples: number of samples asked for
+        samples: number of samples asked for, without those of the reference, as all numbers are
         clusters: number of clusters
         sizes: ``(number, size)`` of every cluster, the largest first
         noise: number of samples that resemble no other one; they are unique, and always kept
+        reference: number of samples of the reference that were compared; None without a reference
+        reference_skipped: how many others of it have no usable vector
+        resembling: how many samples are within eps of one of the reference in their cluster
+        without_value: how many samples lack a value of ``within`` or ``order_field``; they are among the noise
         skipped: sample id -> why it has no usable vector
         files: sample id -> file, of the first of them
         eps: the distance used, and ``eps_reason`` why
         metric, min_samples: as in the options
-        unique: clusters and noise samples together: how many samples remain if one of each cluster is kept
+        unique: how many samples remain if one of each cluster, and none that resembles the reference, is kept
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: what a person should look at first
         engine: where the vectors were compared, if a Ray cluster was asked for
+        leaks: the clusters that straddle the splits; None where the samples have none
         view: the clusters, one group each
     """
 
@@ -42,22 +57,38 @@ class ClusterResult(Result):
     metric: str
     min_samples: int
     unique: int
+    reference: int | None = None
+    reference_skipped: int = 0
+    resembling: int = 0
+    without_value: int = 0
     largest_share: float
     warnings: list[str]
+    leaks: Leaks | None = None
     engine: str | None = None
     view: fo.DatasetView | None = view_field()
 
     def summary(self) -> str:
         """The result in words."""
         clustered = self.samples - len(self.skipped)
+        known = "" if self.reference is None else f"; {resemblance(self.resembling, self.reference)}"
+        samples = count(self.samples, "sample" if self.reference is None else "new sample")
         lines = [
             *self.warnings,
-            f"{count(self.samples, 'sample')}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike "
-            f"any other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate.",
+            f"{samples}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike any "
+            f"other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate{known}.",
             self.eps_sentence(),
+            *([self.leaks.sentence()] if self.leaks else []),
         ]
         if self.engine:
             lines.append(f"Compared on {self.engine}.")
+        if self.reference_skipped:
+            lines.append(
+                f"{count(self.reference_skipped, 'reference sample')} without a usable vector, compared with nothing."
+            )
+        if self.without_value:
+            lines.append(
+                f"{count(self.without_value, 'sample')} without a value of within or order_field: compared with nothing."
+            )
         if self.skipped:
             lines += ["", f"{count(len(self.skipped), 'sample')} skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)
@@ -68,13 +99,14 @@ class ClusterResult(Result):
         return f"Two samples are neighbors within {self.metric} distance {self.eps:.6g}{near}: {self.eps_reason}."
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The largest clusters."""
+        """The largest clusters, and the pairs that straddle the splits."""
         names = runs.Names(self.run_key)
         rows = [
             {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}
             for number, size in self.sizes[:20]
         ]
-        return {"largest_clusters": rows} | skipped_table(self.skipped, self.files)
+        leaks = {"leaks": self.leaks.rows()} if self.leaks and self.leaks.pairs else {}
+        return {"largest_clusters": rows} | leaks | skipped_table(self.skipped, self.files)
 
 
 def alike_warning(usual: float, metric: str) -> str:

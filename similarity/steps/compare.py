@@ -12,9 +12,9 @@ from ..data.files import files, short_names
 from ..data.vectors import read_vectors
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
-from ..options import CompareOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
+from ..search_options import CompareOptions
 
 MOST = 50  # samples: 1,225 pairs, more than anybody reads
 

@@ -153,6 +153,7 @@ class _Item:
     mark: str | None
     digest: str | None
     error: str | None
+    sharpness: float | None
     pixels: images.Pixels | None = None
     vector: np.ndarray | None = None
     computed: np.ndarray | None = None
@@ -212,7 +213,7 @@ def _item(
     twins: Mapping[str, str],
 ) -> _Item:
     """Tell how a picture gets its vector; only one whose content has none yet keeps its pixels."""
-    told = _Item(sample_id, mark, picture.digest, picture.error)
+    told = _Item(sample_id, mark, picture.digest, picture.error, picture.sharpness)
     if picture.digest is not None and picture.digest == embedded:
         return replace(told, unchanged=True)
     if picture.digest in twins:
@@ -245,15 +246,16 @@ def _values(names: FieldNames, item: _Item, computed: np.ndarray | None, tally: 
     """The values of a sample's fields."""
     if item.unchanged:
         tally.unchanged += 1
-        return {names.file: item.mark}
+        return {names.file: item.mark, names.sharpness: item.sharpness}
     vector = item.vector if computed is None else computed
+    values = {names.digest: item.digest, names.file: item.mark, names.sharpness: item.sharpness}
     if vector is None:
         error = tally.skipped[item.id] = item.error or "unreadable"
-        return {names.vectors: None, names.digest: None, names.file: item.mark, names.error: error}
+        return {names.vectors: None} | values | {names.digest: None, names.error: error}
     tally.embedded += 1
     if computed is not None:
         tally.distinct.add(item.digest)
-    return {names.vectors: vector, names.digest: item.digest, names.file: item.mark, names.error: None}
+    return {names.vectors: vector} | values | {names.error: None}
 
 
 def _write(dataset: fo.Dataset, pending: dict[str, dict[str, Any]]) -> None:

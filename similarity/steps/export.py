@@ -7,6 +7,7 @@ import fiftyone as fo
 
 from ..data import runs
 from ..data import samples as sm
+from ..data.frames import hold_frames
 from ..data.locks import lock
 from ..exports import formats, manifest, media, targets
 from ..exports.labels import write_labels
@@ -77,7 +78,7 @@ class ExportResult(Result):
 
 
 def export(samples: Samples, options: ExportOptions, progress: Progress = silent) -> ExportResult:
-    """Write the kept ones of the samples, a manifest of all of them, the clusters and the report.
+    """Write the kept ones of the samples, a manifest of all of them, the clusters, the report, and of frames their times.
 
     The folder appears when everything is in it. The samples are not changed.
 
@@ -101,6 +102,8 @@ def export(samples: Samples, options: ExportOptions, progress: Progress = silent
             media.place([(file, folder / new) for file, new in copied], options.media, progress)
             write_labels(content, folder, options, progress)
             write_report(samples, rows, options, folder, progress)
+            if hold_frames(samples):
+                manifest.write_frames(samples, rows, folder / "frames.csv")
         return _result(rows, content, options, target.path)
 
 

@@ -12,9 +12,9 @@ from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
 from ..data.vectors import check_vector_field, read_vectors
-from ..options import IndexOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table
+from ..search_options import IndexOptions
 
 BACKEND = "annoy"
 LARGE = 1_000_000  # samples from which a vector database serves better than one file in one process

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
@@ -14,44 +13,22 @@ from ..data import runs, seals, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
-from ..data.vectors import Vectors, read_vectors
 from ..engine import bins
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
 from ..engine.neighbors import reach
-from ..engine.pieces import Pieces, Store
-from ..options import KeepOptions
+from ..options import DIGEST, KeepOptions
 from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
 from .cluster import LEAST
 from .cluster_result import large_cluster_warning
 from .keep_result import KeepResult, largest_clusters
-from .order import keep_order, protected
-from .pairs import LISTED, equal_pairs, pairs_at, side_by_side, worst_pairs
-
-NOT_IN_RUN = "not in the run: run cluster_duplicates again"
-
-
-@dataclass(frozen=True)
-class _Members:
-    """The samples of a view that are in the run, in the view's order.
-
-    Attributes:
-        ids, labels, matrix: their ids, ``(n,)`` clusters, ``(n, d)`` vectors
-        skipped: sample id -> why it is not in the run, of the view's others
-        guarded: ``(n,)`` whether they are kept in any case
-        rank: ``(n,)`` smaller is preferred
-    """
-
-    ids: list[str]
-    labels: np.ndarray
-    matrix: Any
-    skipped: Skipped
-    guarded: np.ndarray
-    rank: np.ndarray
+from .members import Members, eps_and_metric, read_members
+from .order import Standing
+from .pairs import LISTED, WORST, equal_pairs, pairs_at, side_by_side, worst_pairs
 
 
 def keep(
@@ -74,12 +51,18 @@ def keep(
     with lock(dataset, f"run-{run_key}"), ExitStack() as opened:
         samples = sm.flat(samples)
         clustering = runs.require(dataset, run_key, CLUSTER)
+        reference = clustering["options"].get("reference")
+        if options.reference not in (None, reference):
+            raise ValueError(
+                f"reference is {options.reference!r}, and the run {run_key!r} was clustered with {reference!r}: leave it "
+                "out, or run cluster_duplicates again"
+            )
         runs.refuse_foreign(dataset, run_key, owned)
         progress("Reading the vectors", 0, 3)
         unusable = runs.step_results(dataset, run_key, CLUSTER)["skipped"]
         few = clustering["samples"] < least
         on = None if few else opened.enter_context(ray.cluster(options.ray))
-        members = _members(samples, options, clustering, unusable, on)
+        members = read_members(samples, options, clustering, unusable, progress, on)
         found = _choose(members, clustering, options.cover, about(progress, "Choosing what is kept"))
         covering = found
         if not options.cover:
@@ -99,96 +82,78 @@ def keep(
         return dataclasses.replace(result, view=dataset.load_saved_view(runs.Names(run_key).view("kept")))
 
 
-def _members(
-    samples: fo.core.collections.SampleCollection,
-    options: KeepOptions,
-    clustering: dict[str, Any],
-    unusable: Skipped,
-    store: Store | None,
-) -> _Members:
-    """The view's samples that are in the run, with the vectors that were clustered."""
-    cluster, metric = runs.Names(options.run_key).cluster, clustering["options"]["metric"]
-    vectors = _clustered(sm.dataset_of(samples), options.run_key, clustering, store)
-    ids, labels = sm.read(samples, cluster)
-    skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in zip(ids, labels, strict=True) if label is None}
-    ids = [i for i in ids if i not in skipped]
-    if not ids:
-        raise ValueError(
-            f"None of these samples is in the run {options.run_key!r}: run cluster_duplicates on them first"
-        )
-    numbers = np.array([label for label in labels if label is not None], dtype=np.int64)
-    row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
-    rows = np.array([row[sample_id] for sample_id in ids])
-    distant = isinstance(vectors.matrix, Pieces)
-    matrix = vectors.matrix.chosen(rows) if distant else vectors.matrix[rows]
-    in_run = samples.exists(cluster)
-    rank = keep_order(in_run, ids, matrix, numbers, options, metric)
-    return _Members(ids, numbers, matrix, skipped, protected(in_run, ids, options), rank)
-
-
-def _clustered(dataset: fo.Dataset, run_key: str, clustering: dict[str, Any], store: Store | None) -> Vectors:
-    """The vectors of all samples of the run."""
-    field, cluster = clustering["options"]["embeddings_field"], runs.Names(run_key).cluster
-    members = sm.everything(dataset).exists(cluster)
-    vectors = read_vectors(members, field, store) if members.limit(1).count() else None
-    if vectors and not vectors.skipped and vectors.digest == clustering["vectors_digest"]:
-        return vectors
-    raise ValueError(
-        f"The vectors in {field!r}, or the samples of the run {run_key!r}, have changed since they were clustered: run "
-        "cluster_duplicates again"
-    )
-
-
 def _choose(
-    members: _Members,
+    members: Members,
     clustering: dict[str, Any],
     cover: bool,
     progress: Callable[[int, int], None],
 ) -> Keepers:
-    return bins.keep(
+    eps, metric = eps_and_metric(clustering)
+    more = (0, len(members.ids) - members.new)
+    found = bins.keep(
         members.matrix,
         members.labels,
-        eps=clustering["eps"],
-        metric=clustering["options"]["metric"],
-        rank=members.rank,
-        protected=members.guarded,
+        eps=eps,
+        metric=metric,
+        rank=np.pad(members.standing.rank, more),
+        protected=np.pad(members.standing.forced, more),
         cover=cover,
+        constraints=members.constraints,
         progress=progress,
     )
+    return found.first(members.new)
 
 
 def _result(
     dataset: fo.Dataset,
     options: KeepOptions,
     clustering: dict[str, Any],
-    members: _Members,
+    members: Members,
     found: Keepers,
     with_cover: int,
 ) -> KeepResult:
-    eps, metric, labels = clustering["eps"], clustering["options"]["metric"], members.labels
+    eps, metric, labels = clustering["eps"], clustering["options"]["metric"], members.labels[: members.new]
+    standing = members.standing
     proof = certify(labels, found, eps=eps, metric=metric)
-    worst = worst_pairs(members.ids, members.rank, found)
+    worst = worst_pairs(members.ids, standing.rank, found)
     equal = np.flatnonzero(~found.kept & (found.distance <= reach(0, metric)))
-    equal = pairs_at(members.ids, found, equal[np.argsort(members.rank[equal])])
+    equal = pairs_at(members.ids, found, equal[np.argsort(standing.rank[equal])])
     copies, identical = equal_pairs(dataset, clustering["options"]["embeddings_field"], equal)
     kept = int(found.kept.sum())
-    without_cover = engine_keepers.first_per_cluster(labels, members.guarded)
+    alone = found.kept_index < members.new
+    first = engine_keepers.first_per_cluster(labels[alone], standing.forced[alone], standing.rank[alone])
+    without_cover = int(first.sum())
+    dropped = np.flatnonzero(~found.kept & standing.labelled)
+    annotated = pairs_at(members.ids, found, dropped[np.argsort(found.similarity[dropped], kind="stable")])
     return KeepResult(
         run_key=options.run_key,
-        samples=len(members.ids) + len(members.skipped),
+        samples=members.new + len(members.skipped),
         clusters=len(np.unique(labels[labels != NOISE])),
         noise=int((labels == NOISE).sum()),
         kept=kept,
-        dropped=len(members.ids) - kept,
+        dropped=members.new - kept,
+        reference=clustering.get("reference"),
+        resembling=members.new - int(alone.sum()),
         kept_with_cover=with_cover,
         kept_without_cover=without_cover,
         skipped=members.skipped,
-        protected=int(members.guarded.sum()),
+        protected=int(standing.protected.sum()),
+        by_hand=int(standing.by_hand.sum()),
+        label_fields=standing.label_fields,
+        labelled=int(standing.labelled.sum()),
+        labelled_dropped=len(annotated),
+        labelled_pairs=annotated[:WORST],
         eps=eps,
         metric=metric,
-        largest=largest_clusters(members.ids, labels, members.rank, found),
+        largest=largest_clusters(members.ids, labels, standing.rank, found),
         worst=worst,
-        files=files(dataset, [*side_by_side([*worst, *identical[:LISTED]]), *listed(members.skipped)]),
+        files=files(
+            dataset,
+            [
+                *side_by_side([*worst, *identical[:LISTED], *annotated[:LISTED]]),
+                *listed(members.skipped),
+            ],
+        ),
         worst_similarity=proof.worst_similarity if worst else None,
         copies=copies,
         identical=len(identical),
@@ -196,11 +161,24 @@ def _result(
         beyond_eps=proof.beyond_eps,
         largest_share=proof.largest_share,
         warnings=[large_cluster_warning(proof.largest_share)] if proof.alarm else [],
-        notes=_notes(options.cover, proof, with_cover, without_cover),
+        notes=[
+            *_notes(options.cover, proof, _beyond_gap(members, found), with_cover, without_cover),
+            *_labelled(standing, len(annotated)),
+        ],
     )
 
 
-def _notes(cover: bool, proof: Certificate, with_cover: int, without_cover: int) -> list[str]:
+def _beyond_gap(members: Members, found: Keepers) -> int:
+    """How many dropped samples are farther than max_gap from their kept one."""
+    if members.constraints is None:
+        return 0
+    dropped = np.flatnonzero(~found.kept)
+    return int((~members.constraints.allow(dropped, members.constraints, found.kept_index[dropped])).sum())
+
+
+def _notes(
+    cover: bool, proof: Certificate, beyond_gap: int, with_cover: int, without_cover: int
+) -> list[str]:
     if with_cover == without_cover:
         return []
     if cover:
@@ -209,25 +187,38 @@ def _notes(cover: bool, proof: Certificate, with_cover: int, without_cover: int)
             f"{without_cover:,}, and some dropped samples farther than eps from every kept one."
         ]
     far = count(proof.beyond_eps, "dropped sample is", "dropped samples are")
+    gap = f", and {beyond_gap:,} farther than max_gap" if beyond_gap else ""
     return [
-        f"{far} farther than eps from every kept one, linked to it by look-alikes in between: look at the worst pairs. "
+        f"{far} farther than eps from every kept one{gap}, linked to it by look-alikes in between: look at the worst pairs. "
         f"With cover, {with_cover:,} are kept and none is."
     ]
 
 
+def _labelled(standing: Standing, dropped: int) -> list[str]:
+    if not dropped:
+        return []
+    labelled = count(int(standing.labelled.sum()), "labelled sample")
+    return [
+        f"Of {labelled} ({', '.join(standing.label_fields)}), {dropped:,} are dropped all the same: see the pairs."
+    ]
+
+
 def _of_each(
-    dataset: fo.Dataset, clustering: dict[str, Any], members: _Members, found: Keepers
+    dataset: fo.Dataset, clustering: dict[str, Any], members: Members, found: Keepers
 ) -> dict[str, Any]:
-    """Stored of each sample, beside its fields: a dropped one's distance to its kept one, and the seals."""
+    """Stored of each sample, beside its fields: distances of the dropped ones, decisions by hand, and seals."""
     dropped = [
         (i, d)
-        for i, d, kept in zip(members.ids, found.distance.tolist(), found.kept, strict=True)
+        for i, d, kept in zip(members.ids[: members.new], found.distance.tolist(), found.kept, strict=True)
         if not kept
     ]
-    field = clustering["options"]["embeddings_field"]
+    field, by_bytes = clustering["options"]["embeddings_field"], clustering["options"]["metric"] == DIGEST
+    vectors = [None] * len(members.ids) if by_bytes else members.matrix
     return {
         "distances": dict(dropped),
-        "seals": seals.take(dataset, field, members.ids, members.matrix, [i for i, _ in dropped]),
+        "chosen": np.array(members.ids)[: members.new][members.standing.by_hand].tolist(),
+        "seals": seals.take(dataset, field, members.ids, vectors, [i for i, _ in dropped])
+        | {"reference": members.ids[members.new :]},
     }
 
 
@@ -242,7 +233,7 @@ def _owned(run_key: str) -> dict[str, list[str]]:
 def _write(
     dataset: fo.Dataset,
     options: KeepOptions,
-    members: _Members,
+    members: Members,
     found: Keepers,
     result: KeepResult,
     unusable: Skipped,
@@ -254,7 +245,10 @@ def _write(
         options.run_key,
         {
             names.kept: (fo.BooleanField, "Whether the sample is kept"),
-            names.kept_id: (fo.StringField, "Id of its cluster's nearest kept sample; a kept one's own"),
+            names.kept_id: (
+                fo.StringField,
+                "Id of its cluster's nearest kept, or reference, sample; a kept one's own",
+            ),
             names.similarity: (fo.FloatField, "Similarity in percent to that sample"),
         },
     )
@@ -263,6 +257,7 @@ def _write(
         names.kept_id: [ids[i] for i in found.kept_index],
         names.similarity: found.similarity.tolist(),
     }
+    ids = ids[: members.new]
     sm.write(dataset, {name: dict(zip(ids, values, strict=True)) for name, values in columns.items()})
     tags = {
         names.tag("duplicate"): [i for i, kept in zip(ids, found.kept, strict=True) if not kept],

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.clusters import NOISE
 from ..engine.keepers import Keepers
-from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table, view_field
+from ..result import Result, Skipped, count, percent, resemblance, skipped_lines, skipped_table, view_field
 from .pairs import Dropped, rows
 
 LARGEST = 20  # clusters in the panel's table
@@ -20,7 +20,7 @@ class ClusterRow:
 
     Attributes:
         kept: how many of it are kept; None before keeping, as are the others
-        kept_id, kept_file: the first kept one
+        kept_id, kept_file: the first kept one; None where a reference stands for all
         spread: largest distance of a member to its kept one
         worst_similarity: smallest similarity of a member to its kept one, in percent
     """
@@ -40,17 +40,24 @@ class KeepResult(Result):
 
     Attributes:
         run_key: the run
-        samples: number of samples asked for: kept + dropped + skipped
+        samples: number of samples asked for: kept + dropped + skipped; without those of the reference, as all numbers are
         clusters, noise: how many of each are among them
         kept, dropped: how many
+        reference: number of samples of the reference that they were compared with; None without a reference
+        resembling: how many of the dropped ones are dropped for one of these
         kept_with_cover, kept_without_cover: how many are kept if each dropped sample is to be within eps of a kept
             one, and if one of each cluster is enough; ``kept`` is one of the two
         skipped: sample id -> why it is neither kept nor dropped
         protected: how many samples are kept because they are protected
+        by_hand: how many are kept because a person tagged them so
+        label_fields: the label fields that count as annotated
+        labelled, labelled_dropped: how many samples have labels there, and how many of them are dropped all the same
+        labelled_pairs: the first of these, the least similar to their kept one first
         eps, metric: of the clustering
         largest: the largest clusters, the largest first, 20 at most
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs`` and the first of the skipped ones
+        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs``, and the first of the labelled and
+            skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
         copies: how many dropped samples are copies of their kept one, byte by byte
         identical: how many others have its vector, but for rounding: identical to the model, not known to be copies
@@ -68,10 +75,17 @@ class KeepResult(Result):
     noise: int
     kept: int
     dropped: int
+    reference: int | None
+    resembling: int
     kept_with_cover: int
     kept_without_cover: int
     skipped: Skipped
     protected: int
+    by_hand: int
+    label_fields: list[str]
+    labelled: int
+    labelled_dropped: int
+    labelled_pairs: list[Dropped]
     eps: float
     metric: str
     largest: list[ClusterRow]
@@ -89,11 +103,16 @@ class KeepResult(Result):
 
     def summary(self) -> str:
         """The result in words."""
-        lines = [
-            *self.warnings,
-            f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
-            f"{percent(self.kept, self.samples)} to annotate. {self.dropped:,} dropped, {len(self.skipped):,} skipped.",
-        ]
+        share = percent(self.kept, self.samples)
+        if self.reference is None:
+            head = f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
+            head += f"{share} to annotate."
+        else:
+            known = resemblance(self.resembling, self.reference)
+            head = f"{self.kept:,} of {count(self.samples, 'new sample')} to annotate ({share}); {known}."
+        lines = [*self.warnings, f"{head} {self.dropped:,} dropped, {len(self.skipped):,} skipped."]
+        if self.by_hand:
+            lines.append(f"Kept by hand: {count(self.by_hand, 'sample')}.")
         if self.worst_similarity is not None:
             lines.append(
                 f"The least similar dropped sample is {self.worst_similarity:.2f} % similar to its kept one."
@@ -113,10 +132,12 @@ class KeepResult(Result):
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The dropped samples least similar to their kept one, and those that only the model takes for equal."""
+        """The dropped samples least similar to their kept one, and those that are labelled, or equal to the model alone."""
         tables = {"worst_pairs": rows(self.worst, self.files)}
         if self.identical_pairs:
             tables["identical_pairs"] = rows(self.identical_pairs, self.files)
+        if self.labelled_pairs:
+            tables["labelled_pairs"] = rows(self.labelled_pairs, self.files)
         return tables | skipped_table(self.skipped, self.files)
 
 
@@ -134,7 +155,7 @@ def largest_clusters(
                 number=int(numbers[at]),
                 size=len(members),
                 kept=len(kept),
-                kept_id=ids[kept[np.argmin(rank[kept])]],
+                kept_id=ids[kept[np.argmin(rank[kept])]] if len(kept) else None,
                 spread=float(found.distance[members].max()),
                 worst_similarity=float(found.similarity[members].min()),
             )

@@ -1,6 +1,7 @@
 """Who is first in a cluster, and who is kept in any case."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import Any
@@ -10,56 +11,114 @@ import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import numpy as np
 
+from ..data import decisions
 from ..data import samples as sm
-from ..data.labels import labelled
+from ..data.labels import annotated_fields, count_labels, labelled
 from ..engine import bins
-from ..options import MEDOID, PIXELS, VIEW_ORDER, KeepOptions
+from ..options import LABELS, MEDOID, ORDERS, PIXELS, SHARPNESS, VIEW_ORDER, KeepOptions
+from ..progress import Progress
+from .sharpness import sharpness
 
 _NUMERIC = (fof.IntField, fof.FloatField, fof.DateField, fof.DateTimeField)
 
 
-def keep_order(
-    samples: fo.core.collections.SampleCollection,
-    ids: Sequence[str],
-    matrix: np.ndarray,
-    labels: np.ndarray,
-    options: KeepOptions,
-    metric: str,
-) -> np.ndarray:
-    """The rank of each sample: ``(n,)`` int64, smaller is preferred; ties by the view's order.
+@dataclass(frozen=True)
+class Standing:
+    """Who goes before whom, and who is kept in any case; arrays ``(n,)`` in the view's order.
 
-    Args:
+    Attributes:
+        rank: int64, smaller is preferred; distinct
+        by_hand: whether a person has tagged the sample as one to keep
+        protected: whether ``protect_fields`` or ``protect_tags`` keep it
+        label_fields: the label fields that count as annotated
+        labelled: whether the sample has a label in one of them
+    """
+
+    rank: np.ndarray
+    by_hand: np.ndarray
+    protected: np.ndarray
+    label_fields: list[str]
+    labelled: np.ndarray
+
+    @property
+    def forced(self) -> np.ndarray:
+        """Whether the sample is kept in any case."""
+        forced: np.ndarray = self.by_hand | self.protected
+        return forced
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The samples that are put in order, as the run compared them.
+
+    Attributes:
         samples: the samples of the run
-        ids: their ids, in the view's order, as the rows of ``matrix`` and ``labels`` are
+        ids, labels, matrix: in the view's order: their ids, ``(n,)`` clusters, ``(n, d)`` vectors
+        field: the embeddings field
+        metric: of the clustering
+    """
+
+    samples: fo.core.collections.SampleCollection
+    ids: list[str]
+    labels: np.ndarray
+    matrix: Any
+    field: str
+    metric: str
+
+
+def standing(compared: Compared, options: KeepOptions, progress: Progress) -> Standing:
+    """Put samples in order: those a person tagged first, protected ones, labelled ones, then by ``order_by``.
+
+    Tags and labels are read from the whole dataset: a view may show a part of them.
 
     Raises:
-        ValueError: if ``order_by`` is none of the known orders, nor a numeric field
+        ValueError: if a name in ``order_by`` is none of the known orders, nor a numeric field; if a field of
+            ``label_fields`` or ``protect_fields`` does not exist, or no sample has a tag of ``protect_tags``
     """
-    values = _order_values(samples, ids, matrix, labels, options.order_by, metric)
-    missing = np.isnan(values)
-    if options.descending:
-        values = -values
-    order = np.lexsort((np.arange(len(ids)), values, missing))
+    ids = compared.ids
+    dataset = sm.dataset_of(compared.samples)
+    first, by_hand = (_among(ids, tagged) for tagged in decisions.tagged(dataset, options.run_key))
+    guarded = _protected(sm.everything(dataset), ids, options)
+    fields = _label_fields(sm.everything(dataset), "label_fields", options.label_fields)
+    if options.label_fields is None:
+        fields = annotated_fields(sm.everything(dataset))
+    numbers = _count_labels(dataset, ids, fields)
+    keys = [np.arange(len(ids))]
+    for order_by in reversed(options.order_by.split(",")):
+        values = _order_values(compared, order_by.strip(), numbers, progress)
+        descending = options.descending or order_by.strip() in (SHARPNESS, LABELS)
+        keys += [-values if descending else values, np.isnan(values)]
+    keys += [(numbers == 0) & options.prefer_labeled, ~guarded]
+    order = np.lexsort(keys)
+    order = np.concatenate([np.flatnonzero(first), order[~first[order]]])
     rank = np.empty(len(ids), dtype=np.int64)
     rank[order] = np.arange(len(ids))
-    return rank
+    return Standing(rank, by_hand, guarded, fields, numbers > 0)
 
 
-def _order_values(
-    samples: fo.core.collections.SampleCollection,
-    ids: Sequence[str],
-    matrix: np.ndarray,
-    labels: np.ndarray,
-    order_by: str,
-    metric: str,
-) -> np.ndarray:
-    """One number a sample; NaN where there is none, which comes last in either direction."""
+def _count_labels(dataset: fo.Dataset, ids: Sequence[str], fields: Iterable[str]) -> np.ndarray:
+    """How many labels each sample has in these fields together."""
+    counts = [count_labels(sm.everything(dataset), name) for name in fields]
+    return np.array([sum(count.get(i, 0) for count in counts) for i in ids], dtype=np.float64)
+
+
+def _order_values(compared: Compared, order_by: str, numbers: np.ndarray, progress: Progress) -> np.ndarray:
+    """One number a sample; NaN where there is none, which comes last in either direction.
+
+    Args:
+        numbers: of labels
+    """
+    samples, ids = compared.samples, compared.ids
     if order_by == VIEW_ORDER:
         return np.arange(len(ids), dtype=np.float64)
     if order_by == MEDOID:
-        return bins.medoid_rank(matrix, labels, metric=metric)
+        return bins.medoid_rank(compared.matrix, compared.labels, metric=compared.metric)
     if order_by == PIXELS:
         return _aligned(ids, *_pixels(samples))
+    if order_by == SHARPNESS:
+        return _aligned(ids, *sharpness(samples, compared.field, progress))
+    if order_by == LABELS:
+        return numbers
     field = samples.get_field(order_by)
     if not isinstance(field, _NUMERIC):
         known = [
@@ -67,7 +126,7 @@ def _order_values(
         ]
         problem = "is not numeric" if field is not None else "does not exist"
         raise ValueError(
-            f"order_by: the field {order_by!r} {problem}. Use {VIEW_ORDER}, {MEDOID}, {PIXELS}, or one of "
+            f"order_by: the field {order_by!r} {problem}. Use {', '.join(ORDERS)}, or one of "
             f"{', '.join(known) or 'no field: none is numeric'}"
         )
     sample_ids, values = samples.values(["id", order_by])
@@ -110,25 +169,31 @@ def _number(value: Any) -> float:
     return float(value.toordinal() if isinstance(value, date) else value)
 
 
-def protected(
+def _protected(
     samples: fo.core.collections.SampleCollection, ids: Sequence[str], options: KeepOptions
 ) -> np.ndarray:
-    """Which samples are always kept: ``(n,)`` bool.
-
-    Told from the whole dataset: a view may show a part of a sample's labels.
-
-    Raises:
-        ValueError: if a field of ``protect_fields`` does not exist, or no sample has a tag of ``protect_tags``
-    """
-    samples, guarded = sm.everything(sm.dataset_of(samples)), set()
-    for field in options.protect_fields or ():
-        if samples.get_field(field) is None:
-            present = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
-            raise ValueError(f"protect_fields: the field {field!r} does not exist ({_alike(field, present)})")
+    """Which samples the options keep in any case: ``(n,)`` bool."""
+    guarded: set[str] = set()
+    for field in _label_fields(samples, "protect_fields", options.protect_fields):
         guarded.update(labelled(samples, field))
     if options.protect_tags:
         guarded.update(samples.match_tags(_tags(samples, options.protect_tags)).values("id"))
-    return np.array([sample_id in guarded for sample_id in ids], dtype=bool)
+    return _among(ids, guarded)
+
+
+def _among(ids: Sequence[str], found: Collection[str]) -> np.ndarray:
+    return np.array([sample_id in found for sample_id in ids], dtype=bool)
+
+
+def _label_fields(
+    samples: fo.core.collections.SampleCollection, option: str, given: Sequence[str] | None
+) -> list[str]:
+    """The fields that an option names, each of which must exist."""
+    for field in given or ():
+        if samples.get_field(field) is None:
+            present = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
+            raise ValueError(f"{option}: the field {field!r} does not exist ({_alike(field, present)})")
+    return list(given or ())
 
 
 def _tags(samples: fo.core.collections.SampleCollection, wanted: Sequence[str]) -> list[str]:

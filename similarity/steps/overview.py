@@ -9,7 +9,7 @@ from ..data import archive, runs
 from ..data import samples as sm
 from ..data.files import files, short_names
 from ..data.vectors import vector_fields
-from ..options import SweepOptions
+from ..options import DIGEST, LIMITS, SweepOptions
 from ..workflow import CLUSTER, KEEP, Step
 from . import states as steps_done
 from .keep_result import LARGEST, ClusterRow
@@ -56,7 +56,10 @@ class Overview:
         metric, min_samples: of the run, or else the defaults
         eps: of the clustering; None before it, as are ``run_field`` (its vectors), ``clusters`` and ``noise``
         counts: counted from the samples; None before keeping
-        clustered: samples that were asked to be clustered
+        clustered: samples that were asked to be clustered, and ``unique`` how many of them one of each cluster would keep
+        reference: samples of the reference; None without one
+        resembling: samples that are dropped for these, or would be
+        limits: options of the clustering that say which samples are compared
         sizes: ``(number, size)`` of the largest clusters, the largest first
         largest: more about the first of them
         worst: the dropped samples least similar to their kept one
@@ -75,6 +78,10 @@ class Overview:
     eps: float | None
     run_field: str | None
     clustered: int | None
+    unique: int | None
+    reference: int | None
+    resembling: int
+    limits: dict[str, Any]
     clusters: int | None
     noise: int | None
     counts: Counts | None
@@ -121,7 +128,8 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
     results = runs.load_results(dataset, run_key) if record["steps"] else {}
     clustering = results.get(CLUSTER.name) if done(CLUSTER) else None
     keeping = results.get(KEEP.name) if clustering and done(KEEP) else None
-    options = record["steps"][CLUSTER.name]["options"] if clustering else SweepOptions().to_dict()
+    options = record["steps"][CLUSTER.name]["options"] if clustering else {}
+    compared = SweepOptions().to_dict() if options.get("metric") in (None, DIGEST) else options
     removed = len(found.ids()) if (found := archive.find(dataset, run_key)) else 0
     with_vector = _with_vector(dataset, embeddings_field)
     return Overview(
@@ -131,11 +139,15 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         embeddings_field=embeddings_field,
         fields=vector_fields(dataset),
         vectors=with_vector,
-        metric=options["metric"],
-        min_samples=options["min_samples"],
+        metric=compared["metric"],
+        min_samples=compared["min_samples"],
         eps=clustering["eps"] if clustering else None,
         run_field=options["embeddings_field"] if clustering else None,
         clustered=clustering["samples"] if clustering else None,
+        unique=clustering["unique"] if clustering else None,
+        reference=clustering["reference"] if clustering else None,
+        resembling=(keeping or clustering)["resembling"] if clustering else 0,
+        limits={name: options[name] for name in LIMITS if options.get(name) is not None},
         clusters=clustering["clusters"] if clustering else None,
         noise=clustering["noise"] if clustering else None,
         counts=_counts(dataset, run_key, removed) if keeping else None,

@@ -19,6 +19,7 @@ from ..data.locks import lock
 from ..data.vectors import check_vector_field
 from ..exports.targets import size
 from ..handover_options import TRASH, RemoveOptions
+from ..options import DIGEST
 from ..progress import Progress, silent
 from ..result import (
     Result,
@@ -44,7 +45,7 @@ class RemoveResult(Result):
         plan: name of the plan: the same as long as the run is not done again
         confirmed: whether it was carried out; else nothing was changed
         dataset: name of the dataset
-        samples: number of samples in the dataset, before
+        samples: number of samples in the dataset, before; without those of the run's reference, as is ``remain``
         removed: how many of them were removed, or would be
         remain: how many are in the dataset afterwards, or would be
         left: sample id -> why it stays although the run leaves it out
@@ -153,7 +154,7 @@ def remove(
     # The second lock is for two runs of which each keeps what the other drops.
     with lock(dataset, f"run-{run_key}"), lock(dataset, "removal"):
         plan, checks, files_compared = _require(dataset, options)
-        before = sm.exact_count(dataset)
+        before = runs.count_new(dataset, run_key)
         archive = ar.find(dataset, run_key)
         strangers = archive.settle() if archive else set()
         gone, left = _each_batch(samples, checks, strangers, options, progress)
@@ -171,7 +172,7 @@ def remove(
             dataset=dataset.name,
             samples=before,
             removed=len(gone),
-            remain=sm.exact_count(dataset) - (0 if options.confirm else len(gone)),
+            remain=runs.count_new(dataset, run_key) - (0 if options.confirm else len(gone)),
             left=left,
             files=files(dataset, listed(left)),
             labels=labels,
@@ -206,8 +207,10 @@ def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, 
             "new plan first"
         )
     sealed = runs.step_results(dataset, run_key, KEEP)["seals"]
-    field = record["steps"][CLUSTER.name]["options"]["embeddings_field"]
-    check_vector_field(dataset, field)
+    compared = record["steps"][CLUSTER.name]["options"]
+    field = compared["embeddings_field"]
+    if compared["metric"] != DIGEST:
+        check_vector_field(dataset, field)
     return plan, Checks(dataset, run_key, sealed, field, thorough=options.confirm), not sealed["files"]
 
 

@@ -13,9 +13,9 @@ from ..data.files import files, short_names
 from ..data.locks import lock
 from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
-from ..options import SortOptions
 from ..progress import Progress, silent
 from ..result import Result, count, view_field
+from ..search_options import SortOptions
 
 LISTED = 25  # of the found samples, in the table
 

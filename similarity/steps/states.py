@@ -9,7 +9,8 @@ from fiftyone import ViewField as F
 from .. import load_index
 from ..data import runs
 from ..data import samples as sm
-from ..data.vectors import read_vectors
+from ..data.vectors import read_compared
+from ..options import DIGEST
 from ..result import count
 from ..workflow import CLUSTER, EMBED, EXPORT, INDEX, KEEP, REMOVE
 
@@ -88,35 +89,40 @@ def _lacking(dataset: fo.Dataset, brain_key: str) -> str:
 
 
 def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, removed: int) -> StepState:
-    name, step = CLUSTER.operator, record["steps"].get(CLUSTER.name)
+    name, step = runs.operator(record, CLUSTER), record["steps"].get(CLUSTER.name)
     if step is None:
         return StepState(name, MISSING, f"no run {run_key!r} yet")
     changed = runs.lacks(dataset, run_key, record, CLUSTER) or _changed(dataset, step, run_key, removed)
     if changed:
         return StepState(name, STALE, changed)
-    return StepState(name, DONE, f"{count(step['clusters'], 'cluster')} at eps {step['eps']:.4g}")
+    by_bytes = step["options"]["metric"] == DIGEST
+    how = "of files of the same bytes" if by_bytes else f"at eps {step['eps']:.4g}"
+    return StepState(name, DONE, f"{count(step['clusters'], 'cluster')} {how}")
 
 
 def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: int) -> str | None:
     """What has changed since clustering: samples added or deleted, or their vectors; None if nothing."""
-    field, cluster = step["options"]["embeddings_field"], runs.Names(run_key).cluster
-    if not dataset.has_sample_field(field):
+    field, metric = (step["options"][name] for name in ("embeddings_field", "metric"))
+    cluster, by_bytes = runs.Names(run_key).cluster, metric == DIGEST
+    if not by_bytes and not dataset.has_sample_field(field):
         return f"the field {field!r} is gone"
     members = sm.everything(dataset).exists(cluster)
-    clustered, now = step["samples"] - step["skipped"] - removed, members.count()
+    clustered = step["samples"] - step["skipped"] - removed + step.get("reference", 0)
+    now = members.count()
     if now < clustered:
         return f"{count(clustered - now, 'sample')} deleted since"
-    new = sm.everything(dataset).exists(field).match(~F(cluster).exists()).count()
-    if new and step.get("whole_dataset"):
+    comparable = sm.everything(dataset) if by_bytes else sm.everything(dataset).exists(field)
+    new = comparable.match(~F(cluster).exists()).count() - (step["skipped"] if by_bytes else 0)
+    if new > 0 and step.get("whole_dataset"):
         return f"{count(new, 'sample')} added since"
-    if not removed and now <= ALWAYS_CHECKED and _digest(members, field) != step["vectors_digest"]:
+    if not removed and now <= ALWAYS_CHECKED and _digest(members, field, metric) != step["vectors_digest"]:
         return "the vectors have changed"
     return None
 
 
-def _digest(members: fo.core.collections.SampleCollection, field: str) -> str | None:
+def _digest(members: fo.core.collections.SampleCollection, field: str, metric: str) -> str | None:
     try:
-        return read_vectors(members, field).digest
+        return read_compared(members, field, metric).digest
     except ValueError:  # no vector is left
         return None
 

@@ -6,13 +6,16 @@ from typing import Any
 import fiftyone as fo
 
 from ..data import samples as sm
+from ..data.batch import check, reference_of
 from ..data.vectors import holds_others_vectors
 from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, view_field
-from .cluster import ClusterResult, cluster, refuse_shrinking
+from .cluster import cluster
+from .cluster_result import ClusterResult
 from .embed import EmbedResult, embed
 from .keep import KeepResult, keep
+from .shrinking import refuse_shrinking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class UniqueResult(Result):
 
     @property
     def samples(self) -> int:
-        """Number of samples asked for: kept + dropped + skipped."""
+        """Number of new samples asked for: kept + dropped + skipped."""
         return self.keeping.samples
 
     @property
@@ -63,8 +66,11 @@ class UniqueResult(Result):
     def summary(self) -> str:
         """The result in words."""
         warnings = [words for words in self.clustering.warnings if words not in self.keeping.warnings]
+        leaks = [self.clustering.leaks.sentence()] if self.clustering.leaks else []
         embedded = ["", self.embedding.summary()] if self.embedding else []
-        return "\n".join([self.keeping.summary(), *warnings, self.clustering.eps_sentence(), *embedded])
+        return "\n".join(
+            [self.keeping.summary(), *warnings, self.clustering.eps_sentence(), *leaks, *embedded]
+        )
 
     def numbers(self) -> dict[str, Any]:
         """The single values of clustering and keeping."""
@@ -79,7 +85,7 @@ class UniqueResult(Result):
 def find_unique(
     samples: fo.core.collections.SampleCollection, options: UniqueOptions, progress: Progress = silent
 ) -> UniqueResult:
-    """Embed, cluster and keep; each step as on its own, and resumed like it.
+    """Embed, cluster and keep; each step as on its own, and resumed like it. The reference is embedded too.
 
     A field with vectors that OnlyOne did not make is used as it is.
 
@@ -95,9 +101,16 @@ def find_unique(
     samples = sm.settled(
         sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:", options.embeddings_field
     )
+    check(samples, options)
     refuse_shrinking(samples, options)
     others = holds_others_vectors(samples, options.embeddings_field)
-    embedding = None if others else embed(samples, options.pick(EmbedOptions), numbered(1))
+    embedding = None
+    if not others:
+        embedding = embed(samples, options.pick(EmbedOptions), numbered(1))
+        if options.reference is not None:
+            known = reference_of(sm.dataset_of(samples), options.reference)
+            if known.limit(1).values("id"):
+                embed(known, options.pick(EmbedOptions), numbered(1))
     clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))
     keeping = keep(samples, options.pick(KeepOptions), numbered(3))
     return UniqueResult(embedding=embedding, clustering=clustering, keeping=keeping, view=keeping.view)

@@ -55,8 +55,7 @@ def test_each_dropped_sample_names_the_nearest_kept_one_of_its_cluster(case):
     result = keepers.keep(vectors, labels, **options)
     n = len(vectors)
     rank = np.arange(n) if options["rank"] is None else options["rank"]
-    protected = np.zeros(n, bool) if options["protected"] is None else options["protected"]
-    order = sorted(range(n), key=lambda i: (not protected[i], rank[i], i))
+    order = sorted(range(n), key=lambda i: (rank[i], i))
     for sample in range(n):
         if result.kept[sample]:
             assert result.kept_index[sample] == sample

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from similarity import handover_options, options
+from similarity import handover_options, options, search_options
 from similarity.declare import REQUIRED, OptionError, Options, option
 from similarity.options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
 
 EVERY = [
     found
-    for found in {**vars(options), **vars(handover_options)}.values()
+    for found in {**vars(options), **vars(search_options), **vars(handover_options)}.values()
     if isinstance(found, type) and issubclass(found, Options) and found is not Options
 ]
 
@@ -34,13 +34,20 @@ def test_the_defaults_people_rely_on():
         "run_key": "dedup",
         "eps": "auto",
         "target": None,
+        "reference": None,
+        "within": None,
+        "order_field": None,
+        "max_gap": None,
         "metric": "cosine",
         "min_samples": 2,
         "tag_clusters": True,
+        "splits": None,
         "confirm": False,
         "plan": None,
         "order_by": "view",
         "descending": False,
+        "prefer_labeled": True,
+        "label_fields": None,
         "protect_fields": None,
         "protect_tags": None,
         "cover": True,
@@ -153,6 +160,21 @@ def test_a_required_option_asks_for_a_value():
     for missing in ({}, {"folder": None}, {"folder": ""}):
         with pytest.raises(OptionError, match=r"folder must not be empty: give one \(Where to\)"):
             Needs.of(missing)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"max_gap": 60}, "max_gap .60.0. needs order_field"),
+        ({"order_field": "taken"}, "order_field .'taken'. needs max_gap"),
+        ({"max_gap": -1, "order_field": "taken"}, "max_gap must be at least 0; got -1"),
+        ({"target": 200, "reference": "old"}, "target .'200'. .* reference rules out: give eps"),
+        ({"target": "10 %", "within": "camera"}, "within rules out"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused(given, words):
+    with pytest.raises(OptionError, match=words):
+        ClusterOptions(**given)
 
 
 def test_two_ways_to_choose_the_threshold_are_refused():

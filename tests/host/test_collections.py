@@ -211,7 +211,9 @@ def videos(dataset):
 def test_videos_their_frames_and_their_clips_are_refused_with_what_to_do(videos):
     for samples in (videos, videos.to_frames(), videos.to_clips("events")):
         for step in (embed, deduplicate):
-            with pytest.raises(ValueError, match=r"ake pictures of the(ir)? frames first: dataset.to_frames"):
+            with pytest.raises(
+                ValueError, match=r"ake pictures of the(ir)? frames first: run frames_from_videos"
+            ):
                 step(samples)
     assert videos.list_runs() == []
 

@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -188,6 +189,23 @@ def test_a_failure_in_the_middle_leaves_nothing(deduplicated, target):
     assert not list(target.parent.parent.glob(".onlyone*"))
     assert not target.parent.exists()
     assert snapshot(made) == before
+
+
+def test_a_disk_that_takes_no_more_in_the_middle_is_named_and_leaves_nothing(deduplicated, target):
+    made = deduplicated()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(activity, done, total):
+        if activity == "Copying the pictures" and done == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+
+    try:
+        with pytest.raises(ValueError, match=r"\.onlyone-partial-.* \(File too large\)"):
+            export(made, target, fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not target.parent.exists()
+    assert not list(target.parent.parent.glob(".onlyone*"))
 
 
 def test_a_cancelled_export_leaves_nothing(deduplicated, target):

@@ -190,7 +190,10 @@ def test_a_field_inside_another_one_decides(clustered):
 @pytest.mark.parametrize(
     ("order_by", "message"),
     [
-        ("missing", "'missing' does not exist. Use view, medoid, pixels, or one of .*rank"),
+        (
+            "missing",
+            "'missing' does not exist. Use view, medoid, pixels, sharpness, labels, or one of .*rank",
+        ),
         ("filepath", "'filepath' is not numeric"),
         ("labels.detections.confidence", "several values a sample"),
     ],
@@ -293,7 +296,7 @@ def test_samples_added_later_are_skipped_and_listed(clustered):
     made = clustered()
     made.add_sample(fo.Sample(filepath="/new.png", vgg16=np.array([1.0, 0.0], np.float32)))
     result = keep(made)
-    assert result.skipped == {made.last().id: step.NOT_IN_RUN}
+    assert result.skipped == {made.last().id: support.plugin("similarity.steps.members").NOT_IN_RUN}
     assert counts(made) == (3, 3, 1)
     assert "1 skipped" in result.summary()
 

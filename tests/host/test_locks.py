@@ -260,6 +260,7 @@ def test_every_operator_that_writes_does_so_under_a_lock(dataset, pictures, writ
         ("build_similarity_index", {}),
         ("sort_by_similarity", {"selected": selected}),
         ("cluster_duplicates", {"eps": 0.05}),
+        ("split_by_cluster", {}),
         ("keep_first_per_cluster", {}),
         ("remove_duplicates", {"confirm": True}),
         ("restore_removed", {}),

@@ -41,10 +41,16 @@ OPERATORS = {
     "sort_by_similarity": ({"k": 4, "selected": "(selected)"}, [INDEX]),
     "compare_samples": ({"selected": "(selected)"}, []),
     "sweep_thresholds": ({}, []),
+    "find_copies": ({}, []),
     "cluster_duplicates": ({"eps": "0.01"}, []),
     "keep_first_per_cluster": ({"cover": True, "order_by": "medoid"}, [CLUSTER]),
+    "split_by_cluster": ({"train": 0.5, "val": 0.5, "test": 0}, [CLUSTER]),
     "find_unique_samples": ({"weights": "untrained", "run_key": "night"}, []),
     "export_deduplicated": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
+    "load_annotations": (
+        {"export_dir": "(folder)", "label_field": "truth", "confirm": True},
+        [CLUSTER, KEEP, ("export_deduplicated", {"export_dir": "(folder)", "dataset_type": "YOLOv5Dataset"})],
+    ),
     "group_into_folders": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "write_report": ({"export_dir": "(folder)"}, [CLUSTER, KEEP]),
     "remove_duplicates": ({"confirm": True}, [CLUSTER, KEEP]),
@@ -52,6 +58,7 @@ OPERATORS = {
     "restore_removed": ({}, [CLUSTER, KEEP, REMOVE]),
 }
 OURS = sorted({one.name for one in foo.list_operators(type="operator") if one.uri == support.uri(one.name)})
+ON_PICTURES = [name for name in OURS if name != "frames_from_videos"]  # which test_frames.py tests
 BOTH = ("cluster_duplicates", "sort_by_similarity")  # one that is the base alone, and the one that is more
 
 
@@ -100,9 +107,13 @@ def copy(embedded_once, tmp_path):
 def prepared(name, dataset, folder):
     """The dataset after what comes before an operator; its parameters, its selected samples."""
     given, before = OPERATORS[name]
+
+    def placed(options):
+        return {key: str(folder) if value == "(folder)" else value for key, value in options.items()}
+
     for operator, its in before:
-        call(operator, dataset, **its)
-    given = {key: str(folder) if value == "(folder)" else value for key, value in given.items()}
+        call(operator, dataset, **placed(its))
+    given = placed(given)
     selected = dataset.values("id")[:2] if given.pop("selected", None) else ()
     return given, list(selected)
 
@@ -160,7 +171,7 @@ def state(dataset):
 
 def test_every_operator_loads_and_is_tested_here():
     assert foo.OperatorRegistry().list_errors() == []
-    assert set(OURS) <= set(OPERATORS)
+    assert set(ON_PICTURES) <= set(OPERATORS)
 
 
 def test_every_operator_but_the_search_runs_by_the_lines_of_the_base():
@@ -176,7 +187,7 @@ def test_every_operator_but_the_search_runs_by_the_lines_of_the_base():
 
 
 @pytest.mark.parametrize(
-    ("name", "on"), [*((name, "dataset") for name in OURS), *((name, "view") for name in BOTH)]
+    ("name", "on"), [*((name, "dataset") for name in ON_PICTURES), *((name, "view") for name in BOTH)]
 )
 def test_the_form_does_what_the_call_does(copy, tmp_path, name, on):
     results = {}
@@ -282,6 +293,13 @@ def test_a_text_field_shows_what_the_form_is_opened_with(vector_dataset):
     assert found == {**params, "embeddings_field": "vgg16"}
 
 
+def test_the_form_of_keeping_says_which_labels_count(clustered):
+    clustered.set_values("truth", [fo.Classification(label="a")] * 3)
+    clustered.set_values("guessed", [fo.Classification(label="a", confidence=0.5)] * 3)
+    told = form_of("keep_first_per_cluster", clustered)["prefer_labeled"].view.description
+    assert told.endswith("by default: truth")
+
+
 def test_executing_from_python_returns_what_the_call_returns_as_plain_values(vector_dataset):
     made = vector_dataset(directions(0, 1, 40))
     executed = support.run("cluster_duplicates", made, eps=0.01, run_key="night").result
@@ -351,7 +369,10 @@ def test_in_the_app_only_the_plan_that_the_form_shows_can_be_confirmed(clustered
     [
         ("export_deduplicated", "export_dir"),
         ("group_into_folders", "export_dir"),
+        ("frames_from_videos", "output_dir"),
         ("write_report", "export_dir"),
+        ("load_annotations", "export_dir"),
+        ("load_annotations", "labels_path"),
         ("compute_embeddings", "weights"),
         ("find_unique_samples", "weights"),
         ("sort_by_similarity", "picture"),
@@ -364,14 +385,15 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path)
     monkeypatch.setenv("ONLYONE_FOLDERS", f"{tmp_path / 'other'}:{folder}")
+    required = {"export_dir": str(folder / "x"), "label_field": "truth"} if name == "load_annotations" else {}
     for path in (tmp_path / "x", folder / ".." / "x", folder / "link" / "x", "/"):
         with pytest.raises(foo.executor.ExecutionError, match="ONLYONE_FOLDERS"):
-            support.run(name, made, **{option: str(path)})
-    assert "problem" not in form_of(name, made, **{option: str(folder / "x")})
+            support.run(name, made, **{**required, option: str(path)})
+    assert "problem" not in form_of(name, made, **{**required, option: str(folder / "x")})
     if option == "weights":
         assert "problem" not in form_of(name, made, weights="untrained")
     monkeypatch.delenv("FIFTYONE_SERVER")
-    assert "problem" not in form_of(name, made, **{option: str(tmp_path / "x")})
+    assert "problem" not in form_of(name, made, **{**required, option: str(tmp_path / "x")})
 
 
 def test_in_the_app_only_the_cluster_that_its_server_names_is_used(vector_dataset, in_app, monkeypatch):

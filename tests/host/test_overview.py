@@ -150,4 +150,4 @@ def test_removed_samples_still_count_as_dropped(removable, overview):
 
 def test_a_dataset_without_pictures_says_what_to_do(dataset, tmp_path, overview):
     assert "add samples" in overview(dataset()).problem
-    assert "to_frames" in overview(dataset([tmp_path / "clip.mp4"])).problem
+    assert "frames_from_videos" in overview(dataset([tmp_path / "clip.mp4"])).problem

@@ -210,7 +210,7 @@ def test_without_vectors_it_says_what_to_do_first(dataset, pictures):
 
 def test_an_empty_dataset_and_one_of_videos_say_what_to_do(dataset, tmp_path):
     assert "add samples to the dataset" in Tab(dataset()).send("on_load").text
-    assert "to_frames" in Tab(dataset([tmp_path / "clip.mp4"])).send("on_load").text
+    assert "frames_from_videos" in Tab(dataset([tmp_path / "clip.mp4"])).send("on_load").text
 
 
 def test_many_samples_are_left_to_the_operator(tab, monkeypatch):
@@ -226,3 +226,15 @@ def test_many_samples_are_left_to_the_operator(tab, monkeypatch):
     assert "Measured: eps" in other.send("refresh").text
     assert "kept with cover" in other.text
     assert "Count with cover" not in other.text
+
+
+def test_a_run_of_copies_is_shown_beside_the_vectors(tab):
+    made = tab.dataset
+    made.set_values("filepath", [made.first().filepath] * 3 + made.values("filepath")[3:])
+    foo.get_operator(support.uri("find_copies"))(made)
+    tab.send("on_run", value="copies")
+    assert "1 cluster of files of the same bytes" in tab.text
+    assert '"title": "2"' in tab.text  # dropped
+    assert "Measured: eps" in tab.text
+    asked = tab.send("open_operator", operator="find_copies").asked("prompt_user_for_operation")
+    assert asked["params"]["run_key"] == "copies"

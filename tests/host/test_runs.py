@@ -55,7 +55,7 @@ def test_the_record_tells_options_counts_versions_and_every_name_owned(vector_da
     assert record["steps"]["keep"]["versions"]["fiftyone"] == fo.__version__
     names = runs.Names("dedup")
     steps = record["steps"].values()
-    assert [name for step in steps for name in step["fields"]] == names.fields
+    assert [*(name for step in steps for name in step["fields"]), *names.bytes] == names.fields
     assert {name for step in steps for name in step["views"]} == set(made.list_saved_views())
     assert runs.keys(made) == ["dedup"]
 

@@ -1,5 +1,6 @@
 """The manifest, the README and the requirements agree with the code."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import yaml
 
 from tests import support
 from tools import tables
+
+import fiftyone.plugins as fop  # isort: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = yaml.safe_load((ROOT / "fiftyone.yml").read_text(encoding="utf-8"))
@@ -30,6 +33,14 @@ def test_the_manifest_lists_every_registered_operator():
 
 def test_the_manifest_lists_every_registered_panel():
     assert set(MANIFEST["panels"] or []) == registered("panel")
+
+
+def test_the_skill_is_found_and_names_only_operators_that_exist():
+    support.plugin()
+    (skill,) = fop.list_skills(plugin=MANIFEST["name"])
+    text = (ROOT / "skills" / skill.name / "SKILL.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)) - {"run_key"}
+    assert named <= set(MANIFEST["operators"])
 
 
 def test_every_operator_says_its_risk_and_has_an_icon():
@@ -61,7 +72,16 @@ def test_the_versions_agree():
 def test_the_top_level_holds_what_it_may():
     allowed = {
         *("fiftyone.yml", "__init__.py", "operators", "similarity", "tests", "requirements.txt", "README.md"),
-        *("pyproject.toml", "Makefile", "tools", "docs", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"),
+        *(
+            "pyproject.toml",
+            "Makefile",
+            "tools",
+            "docs",
+            "LICENSE",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "skills",
+        ),
     }
     present = {
         path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"

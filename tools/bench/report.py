@@ -9,6 +9,7 @@ UNITS = {
     "peak_mb": ("peak memory, MB", "{:,.0f}"),
     "load_ms": ("load and first search, ms", "{:,.0f}"),
     "file_mb": ("files, MB", "{:,.0f}"),
+    "pairs": ("pairs compared, millions", "{:,.0f}"),
     "kept": ("kept", "{:,.0f}"),
     "clusters": ("clusters", "{:,.0f}"),
     "percentage_points": ("largest change, percentage points", "{:.4f}"),
@@ -36,6 +37,7 @@ TITLES = {
     "embedding": "Embedding",
     "embedding_memory": "Embedding: memory, copies, precision",
     "clustering": "Clustering (512 values a vector)",
+    "limits": "Clustering where groups, or a reference, rule pairs out",
     "keeping": "Keepers, cover and certificate",
     "click": "A click on the similarity button, over HTTP",
     "index": "Annoy index",
@@ -106,6 +108,7 @@ def ratios(sections: dict[str, Figures], cores: int) -> list[str]:
         *_embedding(sections.get("embedding", {}), cores),
         *_memory(list(sections.get("embedding_memory", {}).items())),
         *_clustering(sections.get("clustering", {})),
+        *_limits(sections.get("limits", {})),
         *_click(sections.get("click", {})),
         *_auto(sections.get("fiftyone", {})),
     ]
@@ -188,6 +191,15 @@ def _clustering(found: Figures) -> Iterator[Row]:
             aim = "" if "cluster of" in name else "3"
             yield f"DBSCAN, {name}: scikit-learn's seconds / ours", other["seconds"] / run["seconds"], aim
             yield f"DBSCAN, {name}: scikit-learn's memory / ours", other["peak_mb"] / run["peak_mb"], ""
+
+
+def _limits(found: Figures) -> Iterator[Row]:
+    for name, run in found.items():
+        if name.endswith("in 1 group"):
+            other = found.get(name.replace("1 group", "100 groups"), {})
+            for figure in ("pairs", "seconds"):
+                if figure in run and figure in other:
+                    yield f"DBSCAN, {name}: {figure} / in 100 groups", run[figure] / other[figure], ""
 
 
 def _click(found: Figures) -> Iterator[Row]:

@@ -140,6 +140,20 @@ def clustering(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str,
     return compared | in_turns(alone, 1)
 
 
+def limits(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """DBSCAN labels where most pairs are ruled out: by a group, such as the camera, and by a reference."""
+    tasks = {}
+    for n in filter(None, (sizes.many, sizes.million)):
+        tasks |= {
+            f"{n:,} vectors in 1 group": Task("limited", {"n": n}),
+            f"{n:,} vectors in 100 groups": Task("limited", {"n": n, "groups": 100}),
+            f"{n // 10:,} vectors and a reference of {n - n // 10:,}": Task(
+                "limited", {"n": n, "reference": n - n // 10}
+            ),
+        }
+    return in_turns(tasks, 1)
+
+
 def million(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
     """The largest clustering and index, of ready vectors."""
     n = sizes.million
@@ -258,6 +272,7 @@ SECTIONS: dict[str, Callable[[Sizes, Path, Path | None], dict[str, Any]]] = {
         embedding,
         embedding_memory,
         clustering,
+        limits,
         keeping,
         click,
         index,

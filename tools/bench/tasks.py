@@ -105,6 +105,28 @@ def cluster_ours(n: int, dense: int = 0, eps: float = data.EPS, min_samples: int
     }
 
 
+def limited(n: int, groups: int = 1, reference: int = 0) -> dict[str, float]:
+    """DBSCAN labels where only vectors of one group are compared, and none of the reference with each other."""
+    from similarity.engine import neighbors
+    from similarity.engine.clusters import dbscan
+    from similarity.engine.constraints import Constraints
+
+    vectors, pairs, candidates = data.vectors(n), 0, neighbors._candidates
+
+    def counted(left, rows, right, cols, *more):
+        nonlocal pairs
+        some, others = rows.stop - rows.start, cols.stop - cols.start
+        pairs += some * (some - 1) // 2 if (left, rows) == (right, cols) else some * others
+        return candidates(left, rows, right, cols, *more)
+
+    neighbors._candidates = counted
+    number, none = np.random.default_rng(51).integers(0, groups, n), np.zeros(n)
+    started = time.perf_counter()
+    labels = dbscan(vectors, eps=data.EPS, constraints=Constraints(number, none, np.arange(n) < reference))
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "pairs": pairs / 1e6, "clusters": int(labels.max()) + 1}
+
+
 def cluster_sklearn(n: int, dense: int = 0) -> dict[str, float]:
     """DBSCAN labels by scikit-learn, on raw vectors."""
     from sklearn.cluster import DBSCAN

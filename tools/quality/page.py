@@ -39,7 +39,7 @@ _CHOICE = f"""Each row is one kind of vectors with its threshold, on the same pi
 which the first cluster of any set mixes, as a multiple of the one that is used: it must be above {MARGIN}. *Nearest* is how
 far the nearest two different photographs are, in the same measure. *Everything*, *cameras among photos* and *brackets
 among photos* say kept / recall with `cover=False`. The default joins the most of what belongs together with the most
-room before anything mixes. Two layers side by side, 1,024 values, would cost twice the memory and time of everything
+margin before anything mixes. Two layers side by side, 1,024 values, would cost twice the memory and time of everything
 after them, and buy no margin."""
 
 

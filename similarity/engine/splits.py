@@ -1,0 +1,62 @@
+"""Splits of a dataset by cluster: how whole clusters are dealt out, and which pairs cross from one split to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import vectors as vec
+from .clusters import NOISE, Labels
+from .vectors import Indices, Vectors
+
+
+def deal(labels: Labels, shares: Sequence[float], classes: Indices, *, seed: int) -> Indices:
+    """Deal whole clusters out to splits, so that the shares, class by class, are as near as can be.
+
+    The largest cluster goes first, each to the split that lacks the most of its classes; noise comes last and fills up.
+
+    Args:
+        labels: ``(n,)`` from :func:`~similarity.engine.clusters.dbscan`
+        shares: of each split, 1 in all
+        classes: ``(n,)`` number of each sample's class, from 0; all 0 where only the sizes count
+        seed: decides between clusters of the same size
+
+    Returns:
+        ``(n,)`` the number of each sample's split
+    """
+    groups = np.where(labels == NOISE, labels.max(initial=NOISE) + 1 + np.arange(len(labels)), labels)
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])
+    totals = np.bincount(classes)
+    lacking = np.outer(shares, totals) / np.maximum(totals, 1)  # in shares of each class
+    unused = np.asarray(shares) == 0
+    result = np.zeros(len(labels), dtype=np.intp)
+    for number in order:
+        found, counts = np.unique(classes[members[number]], return_counts=True)
+        gain = np.where(unused, -np.inf, lacking[:, found] @ counts)
+        split = int(np.argmax(gain))
+        lacking[split, found] -= counts / totals[found]
+        result[members[number]] = split
+    return result
+
+
+def nearest_across(vectors: Vectors, splits: Indices) -> tuple[int, int]:
+    """Return the rows of the vector of the rarest split and the one of another split that are the most similar.
+
+    Args:
+        vectors: ``(n, d)``
+        splits: ``(n,)`` the number of each one's split, two different ones at least
+    """
+    names, counts = np.unique(splits, return_counts=True)
+    rare = splits == names[np.argmin(counts)]
+    unit = vec.normalise(vectors)
+    others, best, pair = unit[~rare], -np.inf, (0, 0)
+    for row in np.flatnonzero(rare):
+        products = others @ unit[row]
+        at = int(np.argmax(products))
+        if products[at] > best:
+            best, pair = float(products[at]), (int(row), at)
+    return pair[0], int(np.flatnonzero(~rare)[pair[1]])

@@ -1,0 +1,73 @@
+"""What annotations say about pictures, however a file says it."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fiftyone.core.labels as fol
+
+
+class Unreadable(ValueError):
+    """A file that is not what it should be; the message names it."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What annotations say about one picture.
+
+    Attributes:
+        name: as they name it
+        labels: its single labels, empty if it shows nothing; None if it is not annotated
+        id: the sample's, where they know it
+    """
+
+    name: str
+    labels: list[fol.Label] | None
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What was read.
+
+    Attributes:
+        source: the file or folder
+        dataset_type: its format
+        pictures: in the order of the file
+        kind: the type of the labels, where the format or the file has one only
+        left_out: how many labels were not read as they are, by the reason
+    """
+
+    source: Path
+    dataset_type: str
+    pictures: list[Picture]
+    kind: type[fol.Label] | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be read.
+
+    Attributes:
+        export: the folder of the export
+        field: the label field that FiftyOne's own format is read from, unless it has one only
+        single: the type of one label, where a file can be read as several types; None for the file's own
+    """
+
+    export: Path
+    field: str
+    single: type[fol.Label] | None = None
+
+
+@contextlib.contextmanager
+def naming(path: Path, kind: str) -> Iterator[None]:
+    """Raise whatever is raised as :class:`Unreadable`, with the file's name and the format."""
+    try:
+        yield
+    except Unreadable:
+        raise
+    except Exception as error:  # FiftyOne's parsers raise whatever a foreign file makes them stumble over
+        raise Unreadable(f"{path} cannot be read as {kind} ({type(error).__name__}: {error})") from error

@@ -1,0 +1,133 @@
+"""Shapes out of the files of COCO, CVAT and YOLO, by FiftyOne's parsers; no dataset is made of them."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import fiftyone.core.labels as fol
+import fiftyone.core.utils as fou
+import fiftyone.utils.coco as fouco
+import fiftyone.utils.cvat as fouc
+import fiftyone.utils.yolo as fouy
+import yaml
+
+from ..data.labels import singles
+from .annotated import Annotations, Picture, Unreadable, Wanted, naming
+from .formats import COCO, CVAT, YOLO
+from .masks import from_coco, from_runs
+
+CLASS_LISTS = ("dataset.yaml", "data.yaml", "classes.txt", "obj.names")
+_NO_LABELS = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt")
+_NOT_READ = ("ellipse", "cuboid", "skeleton")  # shapes of CVAT's
+
+
+def coco(path: Path, wanted: Wanted) -> Annotations:
+    """Read a JSON file of COCO's."""
+    _, *maps, images, objects = fouco.load_coco_detection_annotations(str(path))
+    objects, pictures, left_out = objects or {}, [], Counter()
+    for number, image in images.items():
+        size, found = (image["width"], image["height"]), []
+        for one in objects.pop(number, ()):
+            one.iscrowd = one.iscrowd or None  # where it is 0, it says nothing
+            outline = one.to_polyline(size, *maps) if wanted.single is fol.Polyline else None
+            points = one.to_keypoints(size, *maps) if one.keypoints else None
+            made = [
+                label for label in (outline or _coco_object(one, size, *maps), points) if label is not None
+            ]
+            left_out["objects without a box, since they have no place"] += not made
+            found += made
+        pictures.append(Picture(image["file_name"], found))
+    left_out["objects of pictures that the file does not name"] = sum(map(len, objects.values()))
+    return Annotations(path, COCO, pictures, left_out=left_out)
+
+
+def _coco_object(one: fouco.COCOObject, size: tuple[int, int], *maps: Any) -> fol.Detection | None:
+    label = one.to_detection(size, *maps)
+    if label is not None and one.segmentation:
+        label.mask = from_coco(one.segmentation, one.bbox, size)
+    return label
+
+
+def cvat(path: Path, wanted: Wanted) -> Annotations:
+    """Read an XML file of CVAT's, "CVAT for images 1.1"."""
+    told = fou.load_xml_as_json_dict(str(path))["annotations"] or {}
+    pictures, left_out = [], Counter()
+    for entry in _listed(told.get("image")):
+        image = fouc.CVATImage.from_image_dict(entry)
+        found = [one for label in image.to_labels().values() for one in singles(label)]
+        found += [_cvat_mask(mask, image.width, image.height) for mask in _listed(entry.get("mask"))]
+        pictures.append(Picture(image.name, found))
+        left_out.update(
+            {
+                f"{shape}s, which FiftyOne has no labels for": len(_listed(entry.get(shape)))
+                for shape in _NOT_READ
+            }
+        )
+    return Annotations(path, CVAT, pictures, left_out=left_out)
+
+
+def _cvat_mask(mask: dict[str, Any], width: int, height: int) -> fol.Detection:
+    """An instance mask, which FiftyOne's parser of the file leaves out: runs of 0 and 1 over its box, row by row."""
+    left, top, w, h = (int(mask[f"@{name}"]) for name in ("left", "top", "width", "height"))
+    runs = [int(run) for run in mask["@rle"].split(",")]
+    box = [left / width, top / height, w / width, h / height]
+    told = fouc.CVATImageTag.from_tag_dict(mask).to_classification()  # it reads name and attributes alike
+    return fol.Detection(
+        label=told.label, bounding_box=box, mask=from_runs(runs, w, h), **dict(told.iter_attributes())
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    """What XML has several times, once or never, as a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def yolo(place: Path, wanted: Wanted) -> Annotations:
+    """Read the label files of YOLO's in a folder, or beside a file that names the classes."""
+    folder = place if place.is_dir() else place.parent
+    files = {file: _rows(file) for file in _label_files(folder)}
+    classes = _class_names(place, folder, wanted.export)
+    outlined = sum(len(row) >= 7 for rows in files.values() for row in rows)
+    polylines = wanted.single is fol.Polyline or (wanted.single is None and outlined > 0)
+    pictures = []
+    for file, rows in files.items():
+        with naming(file, YOLO):
+            unknown = next((row[0] for row in rows if int(row[0]) not in classes), None)
+            if unknown is not None:
+                raise Unreadable(
+                    f"{file}: class {unknown} has no name among {len(classes)} classes; put the tool's data.yaml or "
+                    "classes.txt beside its labels folder"
+                )
+            label = fouy.load_yolo_annotations(str(file), classes, "polylines" if polylines else "detections")
+        pictures.append(Picture(str(file.relative_to(folder).with_suffix("")), singles(label)))
+    lost = Counter({"outlines, of which the boxes are read": 0 if polylines else outlined})
+    return Annotations(place, YOLO, pictures, left_out=lost)
+
+
+def _rows(file: Path) -> list[list[str]]:
+    return [line.split() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
+
+
+def _label_files(folder: Path) -> list[Path]:
+    """The files of labels in a folder: those below a folder ``labels`` if there is one."""
+    found = sorted(file for file in folder.rglob("*.txt") if file.name not in _NO_LABELS)
+    return [file for file in found if "labels" in file.relative_to(folder).parts] or found
+
+
+def _class_names(place: Path, folder: Path, export: Path) -> dict[int, str]:
+    """The names of the classes by their numbers: of the tool if it says, else of the export."""
+    for file in [*([place] if place.is_file() else []), *class_lists(folder), *class_lists(export)]:
+        with naming(file, YOLO):
+            if file.suffix in (".yaml", ".yml"):
+                names = yaml.safe_load(file.read_text("utf-8"))["names"]
+            else:
+                names = file.read_text("utf-8-sig").splitlines()
+            return {int(k): v for k, v in (names.items() if isinstance(names, dict) else enumerate(names))}
+    return {}
+
+
+def class_lists(folder: Path) -> list[Path]:
+    """The files that may name classes: in a folder, and beside the folder ``labels`` that it is or lies in."""
+    above = [folder.parents[depth] for depth, part in enumerate(reversed(folder.parts)) if part == "labels"]
+    found = [where / name for where in (folder, *above[:1]) for name in CLASS_LISTS]
+    return [file for file in found if file.is_file()]

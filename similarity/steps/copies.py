@@ -1,0 +1,118 @@
+"""Files of the same bytes: a run that needs no model and no threshold."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+
+from ..data import runs
+from ..data import samples as sm
+from ..data.batch import Batch
+from ..data.copies import read_digests
+from ..data.embeddings import FieldNames
+from ..data.files import files
+from ..data.locks import lock
+from ..data.vectors import all_equal
+from ..engine.clusters import NOISE
+from ..exports.targets import size
+from ..options import DIGEST, CopiesOptions, KeepOptions
+from ..progress import Progress, silent
+from ..result import count, listed, percent, skipped_lines
+from ..workflow import COPIES
+from .cluster import counted, write_clusters
+from .cluster_result import ClusterResult
+from .keep import keep
+from .keep_result import KeepResult
+from .shrinking import refuse_shrinking
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopiesResult(KeepResult):
+    """What ``find_copies`` found: which sample is kept for which.
+
+    Attributes:
+        bytes: size of the files that only samples name that are left out
+    """
+
+    bytes: int
+
+    def summary(self) -> str:
+        """The result in words."""
+        lines = [
+            f"{count(self.samples, 'sample')}: {count(self.clusters, 'file is', 'files are')} there more than once. "
+            f"{self.kept:,} kept ({percent(self.kept, self.samples)}); {self.dropped:,} dropped, byte by byte equal to a "
+            f"kept one ({size(self.bytes)}); {len(self.skipped):,} skipped."
+        ]
+        if self.skipped:
+            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
+        return "\n".join(lines)
+
+
+def find_copies(
+    samples: fo.core.collections.SampleCollection, options: CopiesOptions, progress: Progress = silent
+) -> CopiesResult:
+    """Find files of the same bytes, and decide which sample is kept for which.
+
+    Raises:
+        ValueError: if the samples or a name does not do
+        WouldShrink: if the run would lose samples, and it was not confirmed
+        Busy: if another operator is at work on the run
+    """
+    # The grid may show, say, an earlier run's kept samples, whose tags and fields are about to change.
+    samples = sm.settled(sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:")
+    _cluster(samples, options, progress)
+    kept = keep(samples, options.pick(KeepOptions), progress)
+    return CopiesResult(**vars(kept), bytes=_bytes(samples, options.run_key))
+
+
+def _cluster(
+    samples: fo.core.collections.SampleCollection, options: CopiesOptions, progress: Progress
+) -> None:
+    """Write which files have the same bytes, as the clusters of the run."""
+    dataset, names = sm.dataset_of(samples), runs.Names(options.run_key)
+    with lock(dataset, f"run-{options.run_key}"):
+        runs.refuse_foreign(dataset, options.run_key, {"fields": names.fields, "views": names.views})
+        refuse_shrinking(samples, options)
+        progress("Looking at the files", 0, 1)
+        found = read_digests(samples, progress)
+        if not found.digests:
+            raise ValueError(
+                f"None of these {len(found.skipped):,} samples has a file that can be read (first reason: "
+                f"{next(iter(found.skipped.values()))}): put the files back, or correct the samples' filepath"
+            )
+        labels = _labels(list(found.digests.values()))
+        result = ClusterResult(
+            run_key=options.run_key,
+            samples=len(found.digests) + len(found.skipped),
+            skipped=found.skipped,
+            files=files(dataset, listed(found.skipped)),
+            eps=0.0,
+            eps_reason="",
+            metric=DIGEST,
+            min_samples=2,
+            warnings=[],
+            **counted(labels),
+        )
+        beside = FieldNames(options.embeddings_field)
+        fields = {beside.digest: found.digests, beside.file: found.marks}
+        batch = Batch(all_equal(list(found.digests)), len(labels), [], None)
+        write_clusters(dataset, options, COPIES, batch, labels, result, progress, fields)
+
+
+def _labels(digests: list[str | None]) -> np.ndarray:
+    """The number of each file's cluster ``(n,)``, in the order of their first files; -1 for a file without a copy."""
+    times = Counter(digests)
+    several = [digest for digest in times if digest is not None and times[digest] > 1]
+    numbers = {digest: number for number, digest in enumerate(several)}
+    return np.array([numbers.get(digest, NOISE) for digest in digests], dtype=np.int64)
+
+
+def _bytes(samples: fo.core.collections.SampleCollection, run_key: str) -> int:
+    """The size of the files that only dropped samples name; those that are gone by now count nothing."""
+    _, paths, kept = sm.read(samples, "filepath", runs.Names(run_key).kept)
+    verdicts = list(zip(paths, kept, strict=True))
+    dropped = {path for path, is_kept in verdicts if is_kept is False}
+    dropped -= {path for path, is_kept in verdicts if is_kept}
+    return sum(Path(path).stat().st_size for path in dropped if Path(path).is_file())

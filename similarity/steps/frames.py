@@ -1,0 +1,118 @@
+"""The frames of videos as a dataset of pictures."""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone as fo
+
+from ..data import samples as sm
+from ..data.files import files
+from ..data.frames import FramesDataset, check_videos
+from ..data.locks import lock
+from ..data.videos import UnreadableVideo, read_clock, require_ffmpeg, write_frames
+from ..exports import targets
+from ..exports.media import UniqueNames
+from ..progress import Progress, silent
+from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table, view_field
+from ..search_options import FramesOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramesResult(Result):
+    """What ``frames_from_videos`` made.
+
+    Attributes:
+        dataset: name of the dataset of the frames
+        output_dir: the folder of their pictures, absolute
+        videos: number of videos asked for
+        added: how many of them had their frames taken
+        up_to_date: of how many the frames were there already
+        frames: number of frames that were added
+        skipped: sample id -> why no frames could be taken of the video
+        files: sample id -> file, of the first of these
+        view: the dataset of the frames
+    """
+
+    dataset: str
+    output_dir: str
+    videos: int
+    added: int
+    up_to_date: int
+    frames: int
+    skipped: Skipped
+    files: dict[str, str]
+    view: fo.Dataset | None = view_field()
+
+    def summary(self) -> str:
+        """The result in words."""
+        lines = [
+            f"{count(self.frames, 'frame')} of {count(self.added, 'video')} added to the dataset {self.dataset!r}. Of "
+            f"{count(self.videos, 'video')}, {self.up_to_date:,} had theirs already; {len(self.skipped):,} skipped. The "
+            f"pictures are in {self.output_dir}."
+        ]
+        if self.skipped:
+            lines += ["", "Skipped:", *skipped_lines(self.skipped, thing="video")]
+        return "\n".join(lines)
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """The skipped videos."""
+        return skipped_table(self.skipped, self.files)
+
+
+def frames(
+    samples: fo.core.collections.SampleCollection, options: FramesOptions, progress: Progress = silent
+) -> FramesResult:
+    """Take frames of the videos whose frames are not in the dataset of frames yet; the videos' dataset stays as it is.
+
+    Killed or cancelled, the videos that were done are there, and the next call does the others.
+
+    Raises:
+        ValueError: if ffmpeg is missing, the samples are no videos, or the name or the folder does not do; nothing has been
+            written then
+        Busy: if another operator takes frames of the dataset's videos
+    """
+    require_ffmpeg()
+    check_videos(samples)
+    videos = sm.dataset_of(samples)
+    folder = targets.folder(options.output_dir)
+    with lock(videos, "frames"):
+        target = FramesDataset.of(videos, options.frames_dataset or f"{videos.name}-frames")
+        folder.mkdir(parents=True, exist_ok=True)
+        done = set(target.videos)
+        wanted = sm.read(samples)[0]
+        new = [sample_id for sample_id in wanted if sample_id not in done]
+        added, skipped = 0, {}
+        for number, sample_id in enumerate(new):
+            progress("Taking frames", number, len(new))
+            try:
+                added += _take(videos[sample_id], target, folder, options)
+            except UnreadableVideo as error:
+                skipped[sample_id] = str(error)
+        return FramesResult(
+            dataset=target.dataset.name,
+            output_dir=str(folder),
+            videos=len(wanted),
+            added=len(new) - len(skipped),
+            up_to_date=len(wanted) - len(new),
+            frames=added,
+            skipped=skipped,
+            files=files(videos, listed(skipped)),
+            view=target.dataset,
+        )
+
+
+def _take(video: fo.Sample, target: FramesDataset, folder: Path, options: FramesOptions) -> int:
+    """Take the frames of one video, into a folder of its own that appears with all of them; return their number."""
+    clock, stem = read_clock(video.filepath), Path(video.filepath).stem[:50]
+    own = folder / UniqueNames(folders=True).name(f"{stem}-{uuid.uuid4().hex[:8]}")
+    names, written = UniqueNames(), []
+    with targets.Target(own, folder).writing() as partial:
+        for index, file in write_frames(video.filepath, partial, clock, options.fps, options.max_frames):
+            name = names.name(f"{stem}-{index + 1:06d}.jpg")
+            file.rename(partial / name)
+            seconds = round(float(clock.times[index] - clock.times[0]), 6)
+            written.append((index + 1, seconds, str(own / name)))
+        target.write(video, written)
+    target.finish(video)
+    return len(written)

@@ -1,0 +1,46 @@
+"""The sharpness of the pictures of a run: as it was stored with their vectors, else measured now and stored."""
+
+from typing import Any
+
+import fiftyone as fo
+
+from ..data import samples as sm
+from ..data.embeddings import FieldNames, declare_sharpness, refuse_foreign_field
+from ..data.locks import lock
+from ..engine import images
+from ..progress import Progress
+
+_FLUSH = 1_000  # pictures between two writes
+
+
+def sharpness(
+    samples: fo.core.collections.SampleCollection, field: str, progress: Progress
+) -> tuple[list[str], list[float | None]]:
+    """Return ids and sharpness, None where a picture cannot be read.
+
+    Args:
+        field: the embeddings field, beside which it is stored
+
+    Raises:
+        ValueError: if the field for it is somebody else's
+        Busy: if something is to be measured, while another operator is at work on the embeddings field
+    """
+    dataset, names = sm.dataset_of(samples), FieldNames(field)
+    refuse_foreign_field(dataset, names, names.sharpness)
+    ids, paths = sm.read(samples, "filepath")
+    known: dict[str, Any] = {}
+    if dataset.has_sample_field(names.sharpness):
+        known = dict(zip(*sm.read(samples, names.sharpness), strict=True))
+    missing = {i: path for i, path in zip(ids, paths, strict=True) if known.get(i) is None}
+    if missing:
+        with lock(dataset, f"field-{field}"):
+            declare_sharpness(dataset, names)
+            pending = {}
+            for i, picture in zip(missing, images.read_many(missing.values()), strict=True):
+                known[i] = pending[i] = picture.sharpness
+                if len(pending) == _FLUSH:
+                    progress("Measuring sharpness", len(known), len(ids))
+                    sm.write(dataset, {names.sharpness: pending})
+                    pending = {}
+            sm.write(dataset, {names.sharpness: pending})
+    return ids, [known[i] for i in ids]
