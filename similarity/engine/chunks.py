@@ -29,7 +29,11 @@ class Network:
 
     def recipe(self, _: int) -> Recipe:
         """Return how to build it."""
-        return Recipe(vgg16.Vgg16.of, (self.told, self.arrays, self.batch_size))
+        return Recipe(_network, (self.told, self.arrays, self.batch_size))
+
+
+def _network(told: dict[str, str], arrays: Weights, batch_size: int) -> vgg16.Vgg16:
+    return vgg16.Vgg16(batch_size=batch_size, ready=(told, arrays))
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ class Vgg16:
         weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
         precision ("auto"): as for :func:`provenance`
         batch_size (16): how many pictures go through the network at once; vectors do not depend on it
+        ready (None): provenance and :func:`arrays` of a network in another process, in place of the first three
 
     Raises:
         ValueError: if an option is unknown or the weights do not fit
@@ -114,34 +115,20 @@ class Vgg16:
         weights: str | Path = "imagenet",
         precision: str = "auto",
         batch_size: int = 16,
+        ready: tuple[dict[str, str], weights_files.Weights] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
-        told = provenance(layer=layer, weights=weights, precision=precision)
-        self._build(told, arrays(layer, weights), batch_size)
-
-    @classmethod
-    def of(cls, told: dict[str, str], arrays: weights_files.Weights, batch_size: int) -> "Vgg16":
-        """Build the network again in another process.
-
-        Args:
-            told: the other one's provenance
-            arrays: as :func:`arrays` gives them
-
-        Raises:
-            ValueError: if the provenance names a precision that this CPU does not have
-        """
+        told, parts = ready or (
+            provenance(layer=layer, weights=weights, precision=precision),
+            arrays(layer, weights),
+        )
         resolve(told["precision"])
-        model = cls.__new__(cls)
-        model._build(told, arrays, batch_size)
-        return model
-
-    def _build(self, told: dict[str, str], arrays: weights_files.Weights, batch_size: int) -> None:
         self.provenance = told
         self.dimension = LAYERS[told["layer"]]
         self.batch_size = batch_size
         bfloat16 = told["precision"] == "bfloat16"
-        self._session, self._pixels, self._vectors = build(told["layer"], arrays, batch_size, bfloat16)
+        self._session, self._pixels, self._vectors = build(told["layer"], parts, batch_size, bfloat16)
 
     @cached_property
     def probe(self) -> str:
