@@ -11,11 +11,13 @@ import fiftyone.operators.types as types
 from ..similarity.data.locks import Busy
 from ..similarity.declare import plain, title
 from ..similarity.engine.vgg16 import WeightsUnavailable
-from ..similarity.options import OptionError, Options
+from ..similarity.options import Options
 from ..similarity.progress import Progress
 from ..similarity.result import Result
+from ..similarity.workflow import Step
 from . import form, output, request
 from . import progress as op
+from .words import LABELS, app_words
 
 EXPECTED = (ValueError, Busy, WeightsUnavailable)  # errors that explain themselves
 
@@ -31,7 +33,9 @@ class StepOperator(foo.Operator):
         icon: a Material icon's name
         label: what the App lists it as; by default its name with spaces
         risk: ``"low"``, ``"medium"``, ``"high"``: FiftyOne's risk level
+        needs: the step that must be done before, or None
         targets: whether the form offers dataset, view and selection; False for steps that search in the current view
+        undone_by: name of the operator that takes back what this one did, or None: its button stands under the result
         selects: whether the step takes the selected samples as ``selected=``
         asks: names of the options that the form asks for at once; None = all that are not marked advanced
         opens_view: whether the App opens the result's view afterwards
@@ -46,7 +50,9 @@ class StepOperator(foo.Operator):
     icon: ClassVar[str]
     label: ClassVar[str] = ""
     risk: ClassVar[str] = "low"
+    needs: ClassVar[Step | None] = None
     targets: ClassVar[bool] = True
+    undone_by: ClassVar[str | None] = None
     selects: ClassVar[bool] = False
     asks: ClassVar[tuple[str, ...] | None] = None
     opens_view: ClassVar[bool] = False
@@ -60,14 +66,18 @@ class StepOperator(foo.Operator):
             cls.step, cls.options = staticmethod(step), step.__annotations__["options"]
         for name, value in shown.items():
             setattr(cls, name, value)
+        LABELS[cls._name()] = cls.label or title(cls._name())
+
+    @classmethod
+    def _name(cls) -> str:
+        return re.sub(r"\B(?=[A-Z])", "_", cls.__name__).lower()
 
     @property
     def config(self) -> foo.OperatorConfig:
         """What FiftyOne needs to know about the operator."""
-        name = re.sub(r"\B(?=[A-Z])", "_", type(self).__name__).lower()
         return foo.OperatorConfig(
-            name=name,
-            label=self.label or title(name),
+            name=self._name(),
+            label=LABELS[self._name()],
             description=(self.__doc__ or "").strip().splitlines()[0],
             icon=self.icon,
             dynamic=True,
@@ -91,18 +101,28 @@ class StepOperator(foo.Operator):
         inputs = types.Object()
         ctx.params.update({name: plain(value) for name, value in ctx.params.items()})
         if self.targets:
-            ctx.target_view()  # opts the form into FiftyOne's choice of dataset, view and selection
+            form.add_target(inputs, ctx)
         self.add_to_form(inputs, ctx)
         form.add_options(inputs, self.options, ctx, self.asks)
         if form.is_complete(self.options, ctx.params):
             try:
-                self.add_plan(inputs, ctx, self.read(ctx))
-            except OptionError as error:
+                options = self.read(ctx)
+                self.check(ctx, options)
+                self.add_plan(inputs, ctx, options)
+            except EXPECTED as error:
                 form.add_problem(inputs, str(error))
         return types.Property(inputs, view=types.View(label=self.config.label))
 
     def add_to_form(self, inputs: types.Object, ctx) -> None:
         """Add what is not an option; nothing by default."""
+
+    def check(self, ctx, options: Options) -> None:
+        """Refuse at once, in the form, what the step would refuse later.
+
+        Raises:
+            ValueError, WeightsUnavailable: saying what is wrong, and the remedy
+        """
+        form.check(ctx.dataset, options, self.needs)
 
     def add_plan(self, inputs: types.Object, ctx, options: Options) -> None:
         """Add what would be done, and the box that confirms it, for the operators that ask; nothing by default."""
@@ -143,15 +163,17 @@ class StepOperator(foo.Operator):
         return {"selected": list(ctx.selected)} if self.selects else {}
 
     def _streamed(self, ctx, work: Callable[[Progress], Result]) -> Iterator[Any]:
+        begun = False
         try:
             for kind, value in op.stream(work):
+                begun = True
                 if kind == "result":
                     yield from self._finish(ctx, value)
                 elif not self.in_passing:  # the App closes a progress bar only for an output
                     what, done, total = value
                     yield ctx.ops.set_progress(label=what, progress=done / max(total, 1))
         except EXPECTED as error:  # raised, it would only break the stream: the App has its headers already
-            yield ctx.ops.show_output(*output.failure(error))
+            yield ctx.ops.show_output(*output.failure(error, begun, self.uri, ctx.params))
 
     def _finish(self, ctx, result: Result) -> Iterator[Any]:
         yield ctx.ops.reload_dataset()
@@ -162,10 +184,13 @@ class StepOperator(foo.Operator):
         if self.in_passing:
             yield from self.show_in_grid(ctx, result)
             warned = getattr(result, "advice", "")
-            yield ctx.ops.notify(result.summary(), variant="warning" if warned else "success")
+            yield ctx.ops.notify(app_words(result.summary()), variant="warning" if warned else "success")
         else:
             shown = output.values(result)
-            yield ctx.ops.show_output(output.schema(shown).to_json(), shown)
+            outputs = output.schema(shown)
+            if self.undone_by and getattr(result, "confirmed", True):
+                output.add_button(outputs.type, self.undone_by, {"run_key": result.run_key})
+            yield ctx.ops.show_output(outputs.to_json(), shown)
 
     def show_in_grid(self, ctx, result: Result) -> Iterator[Any]:
         """Show the result in the grid, beside the view; nothing by default."""

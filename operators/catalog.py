@@ -12,12 +12,14 @@ from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
 from ..similarity.data.locks import Busy
 from ..similarity.data.searches import searched
+from ..similarity.data.vectors import check_vector_field
 from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions, SplitOptions
-from ..similarity.options import RunOptions, WriteRunOptions
+from ..similarity.options import Options, RunOptions, WriteRunOptions
 from ..similarity.result import count
+from ..similarity.search_options import IndexOptions, SortOptions
 from ..similarity.steps.annotations import load_annotations, plan_for_form
 from ..similarity.steps.cluster import cluster
-from ..similarity.steps.compare import compare
+from ..similarity.steps.compare import check_number, compare
 from ..similarity.steps.copies import find_copies
 from ..similarity.steps.delete_run import delete_run
 from ..similarity.steps.embed import embed
@@ -34,12 +36,13 @@ from ..similarity.steps.sort import SortResult, sort
 from ..similarity.steps.split import WouldReplace, refuse_replacing, split
 from ..similarity.steps.sweep import sweep
 from ..similarity.steps.unique import find_unique
-from ..similarity.workflow import KEEP
+from ..similarity.workflow import CLUSTER, EMBED, KEEP
 from . import form
 from .base import StepOperator
 from .request import in_app
 
 UPLOAD = "upload"
+INDEXED_A_SECOND = 2_000  # vectors of 512 values, on two cores: docs/benchmarks.md
 
 
 class _AskingOperator(StepOperator):
@@ -79,8 +82,14 @@ class ComputeEmbeddings(StepOperator, step=embed, icon="memory"):
     """VGG16 embeddings into a field; skips what is up to date, and lists what it could not read."""
 
 
-class BuildSimilarityIndex(StepOperator, step=index, icon="account_tree", targets=False):
+class BuildSimilarityIndex(StepOperator, step=index, icon="account_tree", needs=EMBED, targets=False):
     """An Annoy index that the App's own similarity search uses."""
+
+
+def _first_index(dataset) -> str:
+    """Say that the index is built first, and about how long it takes."""
+    seconds = max(1, round(sm.exact_count(dataset) / INDEXED_A_SECOND))
+    return f"There is no index yet: it is built first, in about {count(seconds, 'second')}, once for all searches"
 
 
 class SortBySimilarity(
@@ -101,12 +110,24 @@ class SortBySimilarity(
         asked = f"Searching for {len(ctx.selected)} selected sample(s)"
         nothing = "No sample is selected: give a picture to search for"
         inputs.view("query", types.Notice(label=asked if ctx.selected else nothing))
+        if not self._has_index(ctx):
+            inputs.view("builds", types.Notice(label=_first_index(ctx.dataset)))
         inputs.uploaded_file(UPLOAD, view=types.FileView(label="Upload a picture to search for"), lite=True)
 
+    def check(self, ctx, options: SortOptions) -> None:
+        """Ask for vectors too, where the index is to be built first."""
+        super().check(ctx, options)
+        if not self._has_index(ctx):
+            check_vector_field(ctx.dataset, IndexOptions().embeddings_field)
+
+    def _has_index(self, ctx) -> bool:
+        return ctx.dataset.has_brain_run(ctx.params.get("brain_key") or SortOptions().brain_key)
+
     def execute(self, ctx) -> Any:
-        """Search; where the button was pressed with nothing selected, open the form."""
+        """Search; where the button was pressed with nothing selected, or without an index, open the form."""
         pressed = not ctx.params and in_app()
-        return self._ask(ctx) if pressed and not ctx.selected else super().execute(ctx)
+        ready = ctx.selected and self._has_index(ctx)
+        return self._ask(ctx) if pressed and not ready else super().execute(ctx)
 
     def _ask(self, ctx) -> Iterator[Any]:
         yield ctx.prompt(self.uri)
@@ -126,16 +147,21 @@ class SortBySimilarity(
         return {**super().arguments(ctx), "content": base64.b64decode(content) if content else None}
 
 
-class CompareSamples(StepOperator, step=compare, icon="compare", targets=False, selects=True):
+class CompareSamples(StepOperator, step=compare, icon="compare", needs=EMBED, targets=False, selects=True):
     """The similarity, in percent, of the selected samples, pair by pair."""
 
+    def check(self, ctx, options: Options) -> None:
+        """Count the samples too."""
+        super().check(ctx, options)
+        check_number(len(ctx.selected) or len(ctx.view))
 
-class SweepThresholds(StepOperator, step=sweep, icon="show_chart"):
+
+class SweepThresholds(StepOperator, step=sweep, icon="show_chart", needs=EMBED):
     """What every threshold would keep; changes nothing in the dataset."""
 
 
 class ClusterDuplicates(
-    _AskingOperator, step=cluster, refuse=staticmethod(refuse_shrinking), icon="bubble_chart"
+    _AskingOperator, step=cluster, refuse=staticmethod(refuse_shrinking), icon="bubble_chart", needs=EMBED
 ):
     """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
 
@@ -154,19 +180,19 @@ class FramesFromVideos(StepOperator, step=frames, icon="movie", risk="medium"):
     """Make a dataset of pictures of the frames of videos; run again, it adds those of new videos."""
 
 
-class KeepFirstPerCluster(StepOperator, step=keep, icon="filter_1", opens_view=True):
+class KeepFirstPerCluster(StepOperator, step=keep, icon="filter_1", needs=CLUSTER, opens_view=True):
     """Which sample is kept for which: the deduplicated view, saved."""
 
 
-class ExportDeduplicated(StepOperator, step=export, icon="file_download", risk="medium"):
+class ExportDeduplicated(StepOperator, step=export, icon="file_download", needs=KEEP, risk="medium"):
     """Write the kept samples in a format that annotation tools read, with a manifest of what was left out."""
 
 
-class GroupIntoFolders(StepOperator, step=folders, icon="create_new_folder", risk="medium"):
+class GroupIntoFolders(StepOperator, step=folders, icon="create_new_folder", needs=CLUSTER, risk="medium"):
     """Write one folder per cluster, with copies or links of its pictures."""
 
 
-class WriteReport(StepOperator, step=report, icon="summarize", risk="medium"):
+class WriteReport(StepOperator, step=report, icon="summarize", needs=KEEP, risk="medium"):
     """Write a report to hand on: one page with numbers, clusters and the worst pairs, beside its manifest."""
 
 
@@ -193,7 +219,15 @@ class _PlannedOperator(StepOperator):
         raise NotImplementedError
 
 
-class RemoveDuplicates(_PlannedOperator, step=remove, icon="layers_clear", risk="high", opens_view=True):
+class RemoveDuplicates(
+    _PlannedOperator,
+    step=remove,
+    icon="layers_clear",
+    needs=KEEP,
+    risk="high",
+    opens_view=True,
+    undone_by="restore_removed",
+):
     """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
 
     def plan(self, ctx, options: RunOptions) -> tuple[str, str]:

@@ -1,20 +1,32 @@
 """An options class to a FiftyOne form, and a form's parameters back to options."""
 
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
+import fiftyone.core.media as fom
 import fiftyone.operators.types as types
+from fiftyone.operators.constants import ViewTarget
 
 from ..similarity.data import runs
+from ..similarity.data import samples as sm
 from ..similarity.data.batch import ORDERED, SINGLE
 from ..similarity.data.labels import annotated_fields
-from ..similarity.data.vectors import vector_fields
+from ..similarity.data.vectors import check_vector_field, vector_fields
 from ..similarity.declare import REQUIRED, Option, Options
+from ..similarity.engine.sources import UnreadableImage, opened
+from ..similarity.engine.weights import digests
+from ..similarity.exports.targets import target
 from ..similarity.options import ORDERS
+from ..similarity.result import count
+from ..similarity.workflow import EMBED, RECORDED, Step
+from .words import app_words
 
 MORE = "more_options"
+_OF_THE_FIELD = {"weights": "weights_source", "layer": "layer", "precision": "precision"}
 _CONFIRMED = ("confirm", "plan")  # a form asks for both with one box, whose name is the plan's
 
 
@@ -38,10 +50,24 @@ def add_options(
             _add(inputs, option, ctx)
 
 
+def add_target(inputs: types.Object, ctx) -> None:
+    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked."""
+    whole = count(sm.exact_count(ctx.dataset), "sample")
+    shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
+    grouped = ctx.dataset.media_type == fom.GROUP
+    inputs.view_target(
+        ctx,
+        default_target=ViewTarget.CURRENT_VIEW if ctx.has_custom_view or grouped else ViewTarget.DATASET,
+        dataset_description=whole,
+        current_view_description=shown,
+        selected_samples_description=count(len(ctx.selected), "selected sample"),
+    )
+
+
 def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:
     """Show a plan, and the box that confirms this one: another plan has another box, which is not ticked."""
     label = next(option.label for option in options.declared() if option.name == "confirm")
-    inputs.view("plan_words", types.Notice(label=words))
+    inputs.view("plan_words", types.Notice(label=app_words(words)))
     inputs.bool(f"{_box(options.run_key)}{plan}", default=False, label=label)
 
 
@@ -60,6 +86,22 @@ def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
     return read
 
 
+def check(dataset: fo.Dataset, options: Options, needs: Step | None) -> None:
+    """Refuse at once what the step would refuse after a while: it reads records and names, no samples.
+
+    Raises:
+        ValueError, WeightsUnavailable: as the step would
+    """
+    if needs in RECORDED:
+        runs.require(dataset, options.run_key, needs)
+    elif needs == EMBED:
+        check_vector_field(dataset, options.embeddings_field)
+    for option in options.declared():
+        value = getattr(options, option.name)
+        if option.picks in _CHECKS and value is not None:
+            _CHECKS[option.picks](value)
+
+
 def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
     """Whether every required option is filled in; the App itself waits for it."""
     return all(params.get(option.name) for option in options.declared() if option.default == REQUIRED)
@@ -67,6 +109,7 @@ def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
 
 def add_problem(inputs: types.Object, words: str) -> None:
     """Show what is wrong with the parameters, and block the form."""
+    words = app_words(words)
     problem = inputs.view("problem", types.Error(label=words))
     problem.invalid = True
     problem.error_message = words
@@ -79,8 +122,9 @@ def _box(run_key: str) -> str:
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
     shown = {"label": option.label, "description": option.help, "required": option.default == REQUIRED}
-    if option.default not in (None, REQUIRED):
-        shown["default"] = option.default
+    default = _known(option, ctx)
+    if default not in (None, REQUIRED):
+        shown["default"] = default
     if option.picks == "annotated":
         shown["description"] += f"; by default: {', '.join(annotated_fields(ctx.dataset)) or 'none here'}"
     if option.choices:
@@ -95,6 +139,13 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
         _add_text(inputs, option, shown, ctx)
 
 
+def _known(option: Option, ctx) -> Any:
+    """The default: of an option that a field's vectors were made with, the field's own value."""
+    key = _OF_THE_FIELD.get(option.name)
+    field = ctx.params.get("embeddings_field") or "vgg16"
+    return sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default
+
+
 def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:
     """A text, or a number beside the word auto; with proposals where the dataset has some."""
     value = ctx.params.get(option.name)
@@ -105,7 +156,7 @@ def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) 
     if value or shown.get("default") is not None:
         shown["default"] = str(value or shown["default"])
     view = _proposing(option, ctx)
-    inputs.str(option.name, view=view if view.choices else types.LazyFieldView(), **shown)
+    inputs.str(option.name, view=view if view.choices else types.TextFieldView(), **shown)
 
 
 def _proposing(option: Option, ctx) -> types.AutocompleteView:
@@ -144,4 +195,25 @@ _PROPOSALS: dict[str | None, Callable[[Any], list[str]]] = {
     "fields": lambda dataset: list(dataset.get_field_schema(ftype=SINGLE)),
     "order": lambda dataset: list(dataset.get_field_schema(ftype=ORDERED)),
     "labels": _label_fields,
+}
+
+
+def _existing(path: str) -> None:
+    if not Path(path).expanduser().exists():
+        raise ValueError(f"There is no file or folder {path!r}")
+
+
+def _open_picture(path: str) -> None:
+    try:
+        with opened(path):
+            pass
+    except (OSError, UnreadableImage) as error:
+        raise ValueError(f"The picture {path!r} cannot be opened: {error}") from error
+
+
+_CHECKS: dict[str | None, Callable[[str], Any]] = {
+    "folder": target,
+    "weights": lambda weights: digests(weights, dense=0),
+    "path": _existing,
+    "picture": _open_picture,
 }

@@ -6,6 +6,7 @@ import fiftyone.operators.types as types
 
 from ..similarity.declare import title
 from ..similarity.result import NeedsOperator, Result
+from .words import app_words
 
 
 def values(result: Result) -> dict[str, Any]:
@@ -32,17 +33,33 @@ def schema(shown: dict[str, Any] | None) -> types.Property:
     return types.Property(outputs)
 
 
-def failure(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema and values that show an error that explains itself."""
+def failure(
+    error: Exception, begun: bool, operator: str, params: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Schema and values that show an error that explains itself, with a way back to the filled form.
+
+    Args:
+        begun: whether the step had begun to work
+        operator: the operator's full name
+        params: as the form was filled
+    """
     outputs = types.Object()
-    outputs.view("problem", types.Error(label="Stopped; what was saved before stays", description=str(error)))
+    label = "Stopped; what was saved before stays" if begun else "Nothing was done"
+    outputs.view("problem", types.Error(label=label, description=app_words(str(error))))
     if isinstance(error, NeedsOperator):
-        uri = f"@onlyone/dedup/{error.operator}"
-        button = types.Button(label=title(error.operator), operator=uri, params=error.options, prompt=True)
-        outputs.view("remedy", button)
+        add_button(outputs, error.operator, error.options)
+    back = types.Button(label="Back to the form", operator=operator, params=params, prompt=True)
+    outputs.view("back", back)
     return types.Property(outputs).to_json(), {}
 
 
+def add_button(outputs: types.Object, operator: str, params: dict[str, Any]) -> None:
+    """Add a button that opens the form of another operator of this plugin."""
+    uri = f"@onlyone/dedup/{operator}"
+    outputs.view(operator, types.Button(label=title(operator), operator=uri, params=params, prompt=True))
+
+
 def markdown(text: str) -> str:
-    """Lines that stay lines in Markdown."""
-    return "\n".join(line + "  " if line and not line.startswith("-") else line for line in text.splitlines())
+    """The App's words, in lines that stay lines in Markdown."""
+    lines = app_words(text).splitlines()
+    return "\n".join(line + "  " if line and not line.startswith("-") else line for line in lines)

@@ -8,7 +8,13 @@ from ..similarity.options import OptionError, Options
 from ..similarity.ray import VARIABLE as RAY
 
 FOLDERS = "ONLYONE_FOLDERS"
-_PATHS = ("folder", "picture", "weights")  # options that pick one of these are paths on the server
+_PATHS = (
+    "folder",
+    "place",
+    "path",
+    "picture",
+    "weights",
+)  # options that pick one of these are paths on the server
 _NO_PATHS = (None, IMAGENET, UNTRAINED)
 
 

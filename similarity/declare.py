@@ -38,8 +38,9 @@ class Option:
         pattern_help (None): the same in words
         auto (False): whether the word "auto" stands beside a number
         picks (None): what forms offer for free text: ``"vectors"``, ``"numbers"``, ``"labels"``, ``"brain"``,
-            ``"run"``, ``"reference"``, ``"fields"``, ``"order"``, ``"folder"``, ``"picture"``, ``"weights"`` or
-            ``"tags"``; ``"annotated"`` adds the label fields without confidence to the help
+            ``"run"``, ``"reference"``, ``"fields"``, ``"order"``, ``"folder"`` (a new one), ``"place"`` (any),
+            ``"path"`` (to read), ``"picture"``, ``"weights"`` or ``"tags"``; ``"annotated"`` adds the label fields
+            without confidence to the help
         advanced (False): whether forms show it under "more options"
     """
 

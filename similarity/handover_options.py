@@ -147,7 +147,7 @@ class AnnotationsOptions(RunOptions):
     export_dir: str = option(
         REQUIRED,
         "Folder that export_deduplicated wrote: its manifest says which picture is which sample",
-        picks="folder",
+        picks="path",
     )
     label_field: str = option(
         REQUIRED,
@@ -158,7 +158,7 @@ class AnnotationsOptions(RunOptions):
     labels_path: str | None = option(
         None,
         "File or folder that the annotation tool gave; empty = the labels lie in the export itself",
-        picks="folder",
+        picks="path",
     )
     dataset_type: str | None = option(
         None,

@@ -3,6 +3,7 @@
 Forms, Python calls, Brain configs, run records, the panel and the table of docs/operators.md all read these classes.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +134,19 @@ class SweepOptions(VectorsOptions):
     )
 
 
+def _distance(similar: str) -> float:
+    """The cosine distance of a similarity such as "97 %"."""
+    try:
+        share = float(similar.rstrip().removesuffix("%"))
+    except ValueError:
+        share = math.nan
+    if not 0 <= share < 100:
+        raise OptionError(
+            f"eps must be a similarity below 100 %, such as 97 %, or a distance; got {similar!r}"
+        )
+    return round(1 - share / 100, 12)
+
+
 @dataclass(frozen=True, kw_only=True)
 class WriteRunOptions(RunOptions):
     """Options of the steps that begin a run, or begin it anew."""
@@ -163,8 +177,9 @@ class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions
 
     eps: float | str = option(
         AUTO,
-        "Largest distance between two neighboring samples of a cluster: a number (0.03 = 97 % similar), or auto: the "
-        "threshold that was measured for these weights and this layer. It is not the diameter of a cluster",
+        "How alike two neighbors in a cluster are at least: a similarity (97 %), the same as a distance (0.03), or "
+        "auto: the threshold that was measured for these weights and this layer. It is not the diameter of a cluster",
+        label="Threshold",
         above=0,
         auto=True,
     )
@@ -194,8 +209,15 @@ class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions
     )
 
     def __post_init__(self) -> None:
-        """Refuse two ways to choose the threshold at once, and half of a gap."""
+        """Take a threshold in percent, and refuse two ways to choose it at once, and half of a gap."""
+        if isinstance(self.eps, str) and self.eps.rstrip().endswith("%"):
+            object.__setattr__(self, "eps", _distance(self.eps))
         super().__post_init__()
+        if self.eps != AUTO and self.metric == "cosine" and self.eps > 2:
+            raise OptionError(
+                f"eps must be at most 2, the largest cosine distance; got {self.eps:g}: for {self.eps:g} % similar, write "
+                f'"{self.eps:g} %"'
+            )
         if self.target is not None and self.eps != AUTO:
             raise OptionError(f"eps ({self.eps}) and target ({self.target!r}) exclude each other: give one")
         if (self.max_gap is None) != (self.order_field is None):

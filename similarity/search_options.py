@@ -54,7 +54,7 @@ class FramesOptions(Options):
     """Options of ``frames_from_videos``."""
 
     output_dir: str = option(
-        REQUIRED, "Folder for the pictures; each video gets a folder of its own in it", picks="folder"
+        REQUIRED, "Folder for the pictures; each video gets a folder of its own in it", picks="place"
     )
     fps: float = option(
         1.0,

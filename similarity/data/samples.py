@@ -11,7 +11,7 @@ import fiftyone.core.stages as fos
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
-from . import locks
+from . import locks, sidebar
 from .pictures import flat as flat
 
 CHUNK = 10_000  # ids in one database operation: far below MongoDB's 16 MB even with 40 bytes an id
@@ -109,6 +109,7 @@ def declare_field(
         dataset.add_sample_field(
             name, kind, description=description, info=told
         )  # at once: a kill leaves no orphan
+        sidebar.show(dataset, name)
         return
     field = dataset.get_field(name)
     field.description, field.info = description, told

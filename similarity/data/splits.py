@@ -20,6 +20,7 @@ from .names import Names
 from .vectors import Vectors, read_compared
 
 TAGS = ("train", "val", "test", "validation")
+_SAME = {"validation": "val"}
 MOST_PAIRS = 100
 
 
@@ -90,7 +91,7 @@ def check(dataset: fo.Dataset, field: str | None) -> None:
 
 
 def read(samples: fo.core.collections.SampleCollection, field: str | None) -> dict[str, str]:
-    """Sample id -> its split, of the samples that have one; several split tags are one split, joined by +.
+    """Sample id -> its split, of the samples that have one; validation is val, and several are one, joined by +.
 
     Args:
         field: a string field; None for the tags train, val, test and validation
@@ -101,7 +102,7 @@ def read(samples: fo.core.collections.SampleCollection, field: str | None) -> di
         return {i: split for i, split in zip(*samples.values(["id", field]), strict=True) if split}
     tagged = samples.match_tags(list(TAGS))
     return {
-        i: "+".join(tag for tag in TAGS if tag in tags)
+        i: "+".join(dict.fromkeys(_SAME.get(tag, tag) for tag in TAGS if tag in tags))
         for i, tags in zip(*tagged.values(["id", "tags"]), strict=True)
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,14 @@ from .clusters import NOISE, Labels
 from .vectors import Indices, Vectors
 
 
-def deal(labels: Labels, shares: Sequence[float], classes: Indices, *, seed: int) -> Indices:
+def deal(
+    labels: Labels,
+    shares: Sequence[float],
+    classes: Indices,
+    *,
+    seed: int,
+    settled: Mapping[int, int] | None = None,
+) -> Indices:
     """Deal whole clusters out to splits, so that the shares, class by class, are as near as can be.
 
     The largest cluster goes first, each to the split that lacks the most of its classes; noise comes last and fills up.
@@ -21,6 +28,7 @@ def deal(labels: Labels, shares: Sequence[float], classes: Indices, *, seed: int
         shares: of each split, 1 in all
         classes: ``(n,)`` number of each sample's class, from 0; all 0 where only the sizes count
         seed: decides between clusters of the same size
+        settled (None): cluster -> its split, of the clusters that must go there
 
     Returns:
         ``(n,)`` the number of each sample's split
@@ -37,7 +45,8 @@ def deal(labels: Labels, shares: Sequence[float], classes: Indices, *, seed: int
     for number in order:
         found, counts = np.unique(classes[members[number]], return_counts=True)
         gain = np.where(unused, -np.inf, lacking[:, found] @ counts)
-        split = int(np.argmax(gain))
+        label = int(labels[members[number][0]])
+        split = (settled or {}).get(label, int(np.argmax(gain)))
         lacking[split, found] -= counts / totals[found]
         result[members[number]] = split
     return result

@@ -84,11 +84,7 @@ def compare(
     samples = sm.flat(samples)
     if selected:
         samples = samples.select(list(selected), ordered=True)
-    total = sm.exact_count(samples)
-    if not 2 <= total <= MOST:
-        raise ValueError(
-            f"compare_samples takes 2 to {MOST} samples, got {total:,}: select that many in the grid"
-        )
+    check_number(sm.exact_count(samples))
     progress("Comparing", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)
     ids = vectors.ids
@@ -99,8 +95,20 @@ def compare(
         Pair(ids[i], ids[j], float(similarity)) for (i, j), similarity in zip(rows, similarities, strict=True)
     ]
     return CompareResult(
-        samples=total,
+        samples=len(ids) + len(vectors.skipped),
         pairs=pairs,
         skipped=vectors.skipped,
         files=files(sm.dataset_of(samples), [*ids, *vectors.skipped]),
     )
+
+
+def check_number(total: int) -> None:
+    """Refuse to compare fewer than 2 samples, or more than 50.
+
+    Raises:
+        ValueError: naming the bounds
+    """
+    if not 2 <= total <= MOST:
+        raise ValueError(
+            f"compare_samples takes 2 to {MOST} samples, got {total:,}: select that many in the grid"
+        )

@@ -15,7 +15,8 @@ from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
 from ..progress import Progress, silent
 from ..result import Result, count, view_field
-from ..search_options import SortOptions
+from ..search_options import IndexOptions, SortOptions
+from .index import index as build
 
 LISTED = 25  # of the found samples, in the table
 
@@ -68,7 +69,7 @@ def sort(
     selected: Sequence[str] = (),
     content: bytes | None = None,
 ) -> SortResult:
-    """Find the samples most similar to the selected ones, or to a picture.
+    """Find the samples most similar to the selected ones, or to a picture; without an index, build it first.
 
     Args:
         selected (()): ids of samples to search for; several are searched for by the mean of their directions.
@@ -76,13 +77,15 @@ def sort(
         content (None): the bytes of a picture file, instead of ``options.picture``
 
     Raises:
-        ValueError: if there is nothing to search for, or no index, the picture cannot be read, or the field is
+        ValueError: if there is nothing to search for, no vectors for an index, the picture cannot be read, or the field is
             somebody else's
         Busy: if another search is writing the same field
     """
     dataset, picture = sm.dataset_of(samples), content if content is not None else options.picture
     if not selected and picture is None:
         raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
+    if not dataset.has_brain_run(options.brain_key):
+        build(samples, IndexOptions(brain_key=options.brain_key), progress)
     with lock(dataset, f"field-{options.similarity_field}"):
         samples = sm.flat(samples)
         _refuse_foreign(dataset, options.similarity_field)

@@ -107,7 +107,7 @@ class SplitResult(Result):
 def split(
     samples: fo.core.collections.SampleCollection, options: SplitOptions, progress: Progress = silent
 ) -> SplitResult:
-    """Deal whole clusters out to the splits, and tag the samples.
+    """Deal whole clusters out to the splits, and tag the samples; a reference keeps its tags, and draws its clusters along.
 
     Raises:
         ValueError: if the run has no clusters, none of the samples is in it, or ``stratify`` is no field of classifications
@@ -120,6 +120,8 @@ def split(
         clustering = runs.require(dataset, run_key, CLUSTER)
         runs.refuse_foreign(dataset, run_key, {"views": [names.view("leaks")]})
         progress("Dealing out the clusters", 0, 2)
+        reference = runs.reference_ids(dataset, run_key)
+        samples = samples.exclude(reference) if reference else samples
         ids, labels = sm.read(samples, names.cluster)
         skipped = {i: "not in the run" for i, label in zip(ids, labels, strict=True) if label is None}
         ids = [i for i in ids if i not in skipped]
@@ -132,7 +134,10 @@ def split(
         classes = _classes(samples, ids, options.stratify)
         found, of_each = np.unique(classes, return_inverse=True)
         wanted = {name: getattr(options, name) for name in SPLITS}
-        dealt = engine_splits.deal(numbers, list(wanted.values()), of_each, seed=options.seed)
+        settled = _settled(dataset.select(reference), names.cluster) if reference else {}
+        dealt = engine_splits.deal(
+            numbers, list(wanted.values()), of_each, seed=options.seed, settled=settled
+        )
         progress("Writing the tags", 1, 2)
         members = {
             name: [ids[i] for i in np.flatnonzero(dealt == number)] for number, name in enumerate(SPLITS)
@@ -161,6 +166,17 @@ def split(
         )
 
 
+def _settled(reference: fo.DatasetView, field: str) -> dict[int, int]:
+    """Cluster -> the split of most of the reference samples in it, of the clusters where they have one."""
+    found: dict[int, Counter[int]] = {}
+    of_each = splits.read(reference, None)
+    for sample_id, label in zip(*reference.values(["id", field]), strict=True):
+        name = of_each.get(sample_id)
+        if label not in (None, NOISE) and name in SPLITS:
+            found.setdefault(label, Counter())[SPLITS.index(name)] += 1
+    return {label: counts.most_common(1)[0][0] for label, counts in found.items()}
+
+
 def refuse_replacing(samples: fo.core.collections.SampleCollection, options: SplitOptions) -> int:
     """Count the samples of the run with a split tag, and refuse to replace what nobody confirmed.
 
@@ -170,6 +186,8 @@ def refuse_replacing(samples: fo.core.collections.SampleCollection, options: Spl
     """
     dataset = sm.dataset_of(samples)
     members = sm.flat(samples).exists(runs.Names(options.run_key).cluster)
+    reference = runs.reference_ids(dataset, options.run_key)
+    members = members.exclude(reference) if reference else members
     tagged = splits.read(members, None)
     plan = json_digest({"run_key": options.run_key, "tagged": tagged})
     if tagged and not options.confirm:

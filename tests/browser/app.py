@@ -140,7 +140,7 @@ class App:
         return self.output.inner_text()
 
     def run(self, label: str, **values: object) -> str:
-        """Open an operator's form, fill it (``eps=0.1`` goes into "Eps"), execute it, return its output's text."""
+        """Open an operator's form, fill it (``run_key="a"`` goes into "Run key"), execute it, return its output's text."""
         self.operator(label)
         for name, value in values.items():
             self.fill(name.replace("_", " ").capitalize(), value)

@@ -55,7 +55,7 @@ def test_a_scheduled_run_is_worked_on_and_keeps_its_output(app, embedded, copy, 
     opened = app(made)
 
     opened.operator("Cluster duplicates")
-    opened.fill("Eps", EPS)
+    opened.fill("Threshold", EPS)
     opened.schedule()
     record = finished("cluster_duplicates", made)
 

@@ -62,27 +62,44 @@ def test_a_wrong_value_is_shown_in_the_form_and_blocks_it(app, embedded):
     opened = app(embedded)
 
     opened.operator("Cluster duplicates")
-    opened.fill("Eps", "0")
+    opened.fill("Threshold", "0")
 
     expect(opened.form).to_contain_text("eps must be greater than 0")
     expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
     opened.screenshot("form_error")
 
 
-def test_what_goes_wrong_later_is_shown_as_an_error(app, embedded):
-    opened = app(embedded)
+def test_what_goes_wrong_later_is_shown_as_an_error_with_a_way_back_to_the_filled_form(app, deduplicated):
+    opened = app(deduplicated)
 
-    text = opened.run("Cluster duplicates", embeddings_field="nothing")
-
-    assert "Stopped" in text
-    assert "'nothing'" in text
+    text = opened.run("Keep first per cluster", order_by="nothing")
     expect(opened.output.locator(".MuiAlert-standardError")).to_be_visible()
+    opened.screenshot("later_error")
+    opened.output.get_by_role("button", name="Back to the form").click()
+
+    assert "'nothing'" in text
+    expect(opened.field("Order by")).to_have_value("nothing")
+
+
+def test_a_text_counts_while_it_is_typed(app, embedded):
+    opened = app(embedded)
+    opened.operator("Cluster duplicates")
+
+    field = opened.field("Threshold")
+    field.press("ControlOrMeta+a")
+    field.press_sequentially("101 %")
+
+    expect(opened.form).to_contain_text("below 100 %")
+    field.press("ControlOrMeta+a")
+    field.press_sequentially("97 %")
+    expect(opened.form.get_by_role("button", name="Execute")).to_be_enabled()
+    expect(field).to_have_value("97 %")
 
 
 def test_clustering_and_keeping_show_their_results(app, embedded, copy):
     opened = app(copy(embedded))
 
-    clustered = opened.run("Cluster duplicates", eps=EPS)
+    clustered = opened.run("Cluster duplicates", threshold=EPS)
     opened.screenshot("cluster")
     opened.close()
     kept = opened.run("Keep first per cluster")
@@ -132,7 +149,7 @@ def test_the_clusters_view_has_a_group_for_each_with_the_kept_one_in_front(app, 
 def test_a_saved_view_is_listed_without_loading_the_page_again(app, embedded, copy):
     opened = app(copy(embedded))
 
-    opened.run("Cluster duplicates", eps=EPS)
+    opened.run("Cluster duplicates", threshold=EPS)
     opened.close()
     opened.saved_view("dedup-clusters")
 

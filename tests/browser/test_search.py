@@ -96,15 +96,19 @@ def test_a_picture_from_outside_is_searched_for_by_upload(app, embedded, copy, o
     assert 99 < percentages(shown)[0] < 100
 
 
-def test_a_search_without_an_index_says_what_to_do(app, traffic):
-    opened = app(traffic)
-    opened.select(0)
+def test_a_search_without_an_index_says_how_long_it_takes_and_builds_it(app, embedded, copy):
+    made = copy(embedded)
+    made.delete_brain_run("vgg16_annoy")
+    opened = app(made)
+    opened.show_field("scene")
+    opened.select(FLOWER[1])
 
     opened.button(SORT).click()
+    expect(opened.form).to_contain_text("built first, in about 1 second")
+    opened.press_execute()
+    wait_for_search(opened)
 
-    assert "build_similarity_index" in opened.result()
-    opened.output.get_by_role("button", name="Build similarity index").click()
-    expect(opened.form).to_contain_text("Brain key")
+    assert scenes_of(opened.values(24))[:4] == ["flower-right"] * 4
 
 
 def test_the_apps_own_similarity_button_finds_by_our_index(app, embedded, copy):

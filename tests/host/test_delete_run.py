@@ -200,3 +200,21 @@ def test_results_that_are_gone_are_named_with_the_operator_that_makes_them(vecto
             call(operator, made)
     deduplicate(made)
     assert call("remove_duplicates", made).samples == 7
+
+
+def test_the_fields_of_a_run_have_a_group_of_their_own_in_the_sidebar_which_goes_with_them(vector_dataset):
+    made = vector_dataset(VECTORS)
+    assert made.app_config.sidebar_groups is None
+    deduplicate(made)
+    made.reload()
+    groups = {group.name: group.paths for group in made.app_config.sidebar_groups}
+    assert groups["deduplication"] == ["dedup_cluster", "dedup_kept", "dedup_kept_id", "dedup_similarity"]
+    assert not {
+        path
+        for name, paths in groups.items()
+        for path in paths
+        if "dedup" in path and name != "deduplication"
+    }
+    delete_run(made)
+    made.reload()
+    assert made.app_config.sidebar_groups is None

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,12 @@ def form_of(name, dataset, **params):
     return foo.get_operator(support.uri(name)).resolve_input(context).type.properties
 
 
+def problem(name, dataset, **params):
+    """The words that block an operator's form; "" where nothing does."""
+    told = form_of(name, dataset, **params).get("problem")
+    return told.error_message if told is not None else ""
+
+
 def shown(values, dataset, folder):
     """What an operator shows, without what two runs do not share: times, and names of dataset and folder."""
     if isinstance(values, dict):
@@ -261,10 +268,11 @@ def test_a_step_that_cannot_run_fails_with_its_own_words(vector_dataset):
         call("keep_first_per_cluster", made)
     with pytest.raises(Exception, match="Run cluster_duplicates first"):
         support.run("keep_first_per_cluster", made)
-    support.run("keep_first_per_cluster", made, delegate=True)
+    call("cluster_duplicates", made, eps=0.01)
+    support.run("keep_first_per_cluster", made, delegate=True, order_by="nothing")
     record = support.run_queue("keep_first_per_cluster", made)
     assert record.run_state == "failed"
-    assert "Run cluster_duplicates first" in record.result.error
+    assert "'nothing'" in record.result.error
 
 
 def test_an_operator_called_in_another_process_finds_the_same(vector_dataset):
@@ -314,8 +322,10 @@ def test_in_the_app_progress_comes_first_and_an_error_that_explains_itself_is_sh
     asked = [name for name, _ in support.requests(support.run("cluster_duplicates", made, eps=0.01))]
     assert asked[0] == "set_progress"
     assert asked[-2:] == ["reload_dataset", "show_output"]
-    failed = support.requests(support.run("keep_first_per_cluster", made, run_key="other"))
-    assert "'other'" in json.dumps(dict(failed)["show_output"])
+    failed = support.requests(support.run("keep_first_per_cluster", made, order_by="nothing"))
+    told = json.dumps(dict(failed)["show_output"])
+    assert "'nothing'" in told
+    assert '"params": {"order_by": "nothing"' in told  # the way back to the form, as it was filled
 
 
 def test_paths_and_classes_of_fiftyone_are_taken_as_options(clustered, tmp_path):
@@ -389,11 +399,86 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
     for path in (tmp_path / "x", folder / ".." / "x", folder / "link" / "x", "/"):
         with pytest.raises(foo.executor.ExecutionError, match="ONLYONE_FOLDERS"):
             support.run(name, made, **{**required, option: str(path)})
-    assert "problem" not in form_of(name, made, **{**required, option: str(folder / "x")})
+    assert "ONLYONE_FOLDERS" not in problem(name, made, **{**required, option: str(folder / "x")})
     if option == "weights":
-        assert "problem" not in form_of(name, made, weights="untrained")
+        assert not problem(name, made, weights="untrained")
     monkeypatch.delenv("FIFTYONE_SERVER")
-    assert "problem" not in form_of(name, made, **{**required, option: str(tmp_path / "x")})
+    assert "ONLYONE_FOLDERS" not in problem(name, made, **{**required, option: str(tmp_path / "x")})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("keep_first_per_cluster", {"run_key": "other"}, "'other'"),
+        ("cluster_duplicates", {"embeddings_field": "other"}, "'other'"),
+        ("cluster_duplicates", {"eps": "90"}, '"90 %"'),
+        ("cluster_duplicates", {"eps": "100 %"}, "'100 %'"),
+        ("compute_embeddings", {"weights": "/nowhere.h5"}, "'/nowhere.h5'"),
+        ("sort_by_similarity", {"picture": "/nowhere.png"}, "'/nowhere.png'"),
+        ("export_deduplicated", {"export_dir": "(full)"}, "not empty"),
+        ("compare_samples", {}, "got 1"),
+    ],
+)
+def test_the_form_tells_at_once_what_the_step_would_refuse(clustered, tmp_path, name, given, told):
+    (tmp_path / "file").touch()
+    given = {key: str(tmp_path) if value == "(full)" else value for key, value in given.items()}
+    if name == "compare_samples":
+        clustered.delete_samples(clustered.values("id")[1:])
+    before = documents(clustered)
+    assert told in problem(name, clustered, **given)
+    with pytest.raises(foo.executor.ExecutionError, match=re.escape(told)):
+        support.run(name, clustered, **given)
+    assert documents(clustered) == before
+
+
+def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
+    asked = dict(support.requests(support.run("remove_duplicates", clustered)))["show_output"]
+    assert "Restore removed then brings them back" in asked["results"]["summary"]
+    assert "restore_removed" not in json.dumps(asked["outputs"])  # nothing is done yet: no button to undo it
+    box = next(field for field in form_of("remove_duplicates", clustered) if field.startswith("confirm"))
+    done = dict(support.requests(support.run("remove_duplicates", clustered, **{box: True})))["show_output"]
+    assert "1 sample removed, 2 remain" in done["results"]["summary"]
+    assert support.uri("restore_removed") in json.dumps(done["outputs"])
+    assert "Run Cluster duplicates first" in problem("keep_first_per_cluster", clustered, run_key="other")
+
+
+def test_a_threshold_may_be_given_in_percent(clustered):
+    assert not problem("cluster_duplicates", clustered, eps="97 %")
+    assert call("cluster_duplicates", clustered, eps="97%").eps == 0.03
+
+
+def test_the_form_says_how_many_samples_and_never_takes_a_selection_by_itself(clustered):
+    def target(view, selected):
+        context = foo.executor.ExecutionContext(
+            {"dataset_name": clustered.name, "view": view._serialize(), "selected": selected, "params": {}}
+        )
+        form = foo.get_operator(support.uri("cluster_duplicates")).resolve_input(context).type.properties
+        asked = form["view_target"]
+        return asked.default, {choice.value: choice.description for choice in asked.view.choices}
+
+    ids = clustered.values("id")
+    assert target(clustered.view(), ids[:1]) == (
+        "DATASET",
+        {"DATASET": "3 samples", "SELECTED_SAMPLES": "1 selected sample"},
+    )
+    assert target(clustered.limit(2), ids[:1]) == (
+        "CURRENT_VIEW",
+        {"DATASET": "3 samples", "CURRENT_VIEW": "2 samples", "SELECTED_SAMPLES": "1 selected sample"},
+    )
+
+
+def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(copy):
+    properties = form_of("find_unique_samples", copy("a"), more_options=True)
+    assert properties["weights"].default == "untrained"
+    assert properties["layer"].default == "block5_conv1"
+
+
+def test_a_search_without_an_index_builds_it_and_the_form_says_so(copy):
+    made = copy("a")
+    assert "built first, in about 1 second" in form_of("sort_by_similarity", made)["builds"].view.label
+    found = call("sort_by_similarity", made, selected=made.values("id")[:1], k=3)
+    assert len(found.neighbors) == 3
+    assert made.list_brain_runs() == ["vgg16_annoy"]
 
 
 def test_in_the_app_only_the_cluster_that_its_server_names_is_used(vector_dataset, in_app, monkeypatch):

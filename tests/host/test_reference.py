@@ -239,3 +239,21 @@ def test_find_unique_embeds_the_reference_too(dataset, pictures):
     assert (result.samples, result.keeping.resembling) == (4, 1)
     assert made.exists("vgg16").count() == 5
     assert support.plugin("similarity.data.runs").reference_ids(made, "dedup") == {made.first().id}
+
+
+def test_new_samples_go_to_the_split_of_the_reference_in_their_cluster(weekly):
+    made = weekly()
+    ids = made.values("id")
+    for name, part in {"train": ids[:4], "validation": ids[4:8], "test": ids[8:REFERENCE]}.items():
+        made.select(part).tag_samples(name)
+    cluster(made.load_saved_view("new"), reference="annotated")
+    result = call("split_by_cluster", made, train=0.5, val=0.25, test=0.25)
+    assert (result.samples, result.replaced, result.leaks) == (NEW, 0, None)
+    fields = made.values(["dedup_cluster", "tags"])
+    split = {
+        number: next(tag for tag in tags if tag in ("train", "validation", "test"))
+        for number, tags in zip(*[values[:REFERENCE] for values in fields], strict=True)
+    }
+    for number, tags in zip(*[values[REFERENCE:] for values in fields], strict=True):
+        if number != -1:
+            assert split[number].removesuffix("idation") in tags

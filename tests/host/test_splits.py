@@ -48,7 +48,7 @@ def test_clusters_that_straddle_the_splits_are_counted_listed_and_saved(deduplic
 
     result = cluster(made)
 
-    assert result.leaks.splits == ["test", "train", "val", "validation"]
+    assert result.leaks.splits == ["test", "train", "val"]
     assert result.leaks.clusters == [0, 2]
     first = result.leaks.pairs[0]
     assert (first.cluster, first.split, first.id, first.other_split) == (0, "val", ids[2], "train")

@@ -1,0 +1,21 @@
+"""The group of OnlyOne's fields in the App's sidebar."""
+
+import fiftyone as fo
+
+GROUP = "deduplication"
+
+
+def show(dataset: fo.Dataset, field: str) -> None:
+    """Put a field into the group; the user's own groups stay as they are."""
+    dataset.app_config._add_path_to_sidebar_group(field, GROUP, dataset=dataset)
+    dataset.save()
+
+
+def tidy(dataset: fo.Dataset) -> None:
+    """Take the group off where it has no field any more, and the list of groups if it is FiftyOne's own then."""
+    groups = dataset.app_config.sidebar_groups or []
+    left = [group for group in groups if group.name != GROUP or group.paths]
+    if len(left) < len(groups):
+        usual = fo.DatasetAppConfig.default_sidebar_groups(dataset)
+        dataset.app_config.sidebar_groups = left if left != usual else None
+        dataset.save()
