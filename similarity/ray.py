@@ -119,7 +119,8 @@ def _connect(ray: Any, address: str) -> None:
         )
     except Exception as error:  # of many types: of Ray's, of gRPC's
         ray.shutdown()  # half of a connection
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[-1] if "Traceback" in str(error) else " ".join(map(str.strip, lines))
         raise RayUnavailable(
             f"There is no connection to the Ray cluster {address} ({reason}). Is it running there, has this "
             f"process its token (RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH), and has it Ray {ray.__version__} as here?"

@@ -15,6 +15,7 @@ from similarity.engine import elsewhere as other_process
 from similarity.engine import vectors as vec
 from similarity.engine.blocks import Block, Blocks, Frame
 from similarity.engine.clusters import dbscan
+from similarity.engine.constraints import Constraints
 from similarity.engine.pieces import Pieces
 from similarity.engine.sweep import sweep
 
@@ -256,6 +257,27 @@ def test_what_is_kept_is_the_same_where_whole_clusters_are_sent_elsewhere(
         there = bins.keep(chosen, labels[order], **how)
     for name in ("kept", "kept_index", "distance", "similarity"):
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+
+
+@given(st.integers(0, 2**32), st.floats(-4, -0.5), st.sampled_from([2, 4]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_constraints_hold_elsewhere_too(seed, exponent, min_samples, cover):
+    vectors, rng = with_copies(seed), np.random.default_rng(seed)
+    n, eps = len(vectors), 10**exponent
+    told = Constraints(
+        rng.integers(0, 3, n), rng.random(n), rng.random(n) < 0.2, float(rng.choice([0.3, np.inf]))
+    )
+    pieces, parts = in_pieces(vectors)
+    how = {"eps": eps, "min_samples": min_samples, "constraints": told, "memory": 0}
+    here = dbscan(vectors, **how)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distant, "SIZE", 7)
+        patch.setattr(bins, "SIZE", 3)
+        np.testing.assert_array_equal(dbscan(pieces, run=sent_by_name(seed, parts), **how), here)
+        asked = {"eps": eps, "cover": cover, "constraints": told}
+        there, kept = bins.keep(pieces, here, **asked), bins.keep(vectors, here, **asked)
+    for name in ("kept", "kept_index", "distance", "similarity"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(kept, name))
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2]), st.sampled_from(vec.METRICS))

@@ -116,7 +116,7 @@ def test_vectors_are_the_same_bytes(dataset, pictures, address, pictures_):
     asked = {"weights": "untrained"}
     one = embed_step.embed(here, options.EmbedOptions(**asked))
     other = embed_step.embed(there, options.EmbedOptions(**asked, ray=address, pictures=pictures_))
-    fields = ("vgg16_digest", "vgg16_file", "vgg16_error")
+    fields = ("vgg16_digest", "vgg16_file", "vgg16_error", "vgg16_sharpness")
     assert [there.values(field) for field in fields] == [here.values(field) for field in fields]
     for mine, theirs in zip(here.values("vgg16"), there.values("vgg16"), strict=True):
         assert (mine is None and theirs is None) or mine.tobytes() == theirs.tobytes()
