@@ -66,13 +66,27 @@ class ReferenceOptions(RunOptions):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RayOptions(Options):
+    """Where the work is done."""
+
+    ray: str | None = option(
+        None,
+        "Address of a Ray cluster to work on: ray://host:10001, host:port, or auto for the one that this machine belongs "
+        "to; empty = ONLYONE_RAY, or this machine",
+        pattern=r"auto|(?:ray://)?[^\s:/]+:\d+",
+        pattern_help="ray://host:port, host:port or auto",
+        advanced=True,
+    )
+
+
 def _written() -> Any:
     help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
     return option("vgg16", help_text, picks="vectors", **NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedOptions(VectorsOptions):
+class EmbedOptions(RayOptions, VectorsOptions):
     """Options of ``compute_embeddings``."""
 
     embeddings_field: str = _written()
@@ -97,6 +111,13 @@ class EmbedOptions(VectorsOptions):
     )
     recompute: bool = option(
         False, "Embed again what is up to date already, and files that ended an earlier run", advanced=True
+    )
+    pictures: str = option(
+        "shared",
+        "How the nodes of a Ray cluster get the pictures: shared (they see the same folders) or send (this machine sends "
+        "them)",
+        choices=("shared", "send"),
+        advanced=True,
     )
 
 
@@ -162,7 +183,7 @@ class WriteRunOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(WriteRunOptions, ReferenceOptions, SweepOptions):
+class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -255,7 +276,7 @@ class FirstOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOptions(FirstOptions, ReferenceOptions):
+class KeepOptions(RayOptions, FirstOptions, ReferenceOptions):
     """Options of ``keep_first_per_cluster``."""
 
     cover: bool = option(
