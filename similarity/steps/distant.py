@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..data.readings import ENDED
+from ..embed_options import EmbedOptions
 from ..engine import chunks, images, vgg16
 from ..engine.chunks import Answer, Network, Source
 from ..engine.images import Picture
 from ..engine.tiles import Job
-from ..options import EmbedOptions
 from ..ray import Cluster, WorkerLost
 
 CHUNK = 64  # files of a task: what a lost worker costs

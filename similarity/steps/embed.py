@@ -15,8 +15,8 @@ from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.locks import lock
 from ..data.readings import Read, readings
+from ..embed_options import EmbedOptions
 from ..engine import images, vgg16
-from ..options import EmbedOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 from .distant import DistantReader, check_nodes
