@@ -16,42 +16,39 @@ def save_clusters(dataset: fo.Dataset, names: Names) -> fo.DatasetView:
     """Save the views of a clustering, and return that of its clusters."""
     base = sm.everything(dataset)
     clusters = base.match(F(names.cluster) >= 0).group_by(names.cluster, order_by="id")
-    _save(
-        dataset,
-        names,
-        {
-            "clusters": (clusters, "Near-duplicate clusters, one group each"),
-            "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
-        },
-    )
-    return dataset.load_saved_view(names.view("clusters"))
+    views = {
+        "clusters": (clusters, "Near-duplicate clusters, one group each"),
+        "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
+    }
+    return _save(dataset, names, views)["clusters"]
 
 
-def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> None:
-    """Save the views of what is kept and left out.
+def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo.DatasetView:
+    """Save the views of what is kept and left out, and return that of the kept samples.
+
+    A kept sample that was merged in from another dataset names itself by an id that it has no more, and is not shown.
 
     Args:
         worst: ids of the worst pairs, each dropped sample before its kept one
     """
     base = sm.everything(dataset)
+    own = (F(names.kept_id) == F("_id").to_string()) | (F(names.similarity) < 100)
     decided = base.match((F(names.cluster) >= 0) & F(names.kept).exists())
-    _save(
-        dataset,
-        names,
-        {
-            "kept": (base.match(F(names.kept) == True), "The samples to annotate"),  # noqa: E712
-            "duplicates": (base.match(F(names.kept) == False), "The samples that are left out"),  # noqa: E712
-            "clusters": (
-                decided.group_by(names.cluster, order_by=names.kept, reverse=True),
-                "Near-duplicate clusters, one group each, the kept one first",
-            ),
-            "worst": (
-                base.select(list(worst), ordered=True),
-                "The dropped samples least similar to their kept one, each beside it",
-            ),
-            "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
-        },
-    )
+    views = {
+        "kept": (base.match((F(names.kept) == True) & own), "The samples to annotate"),  # noqa: E712
+        "duplicates": (base.match(F(names.kept) == False), "The samples that are left out"),  # noqa: E712
+        "clusters": (
+            decided.group_by(names.cluster, order_by=names.kept, reverse=True),
+            "Near-duplicate clusters, one group each, the kept one first",
+        ),
+        "worst": (
+            # a kept one has its own id in the field, and is in one pair; groups are sorted by their first samples
+            base.select(list(worst)).group_by(names.kept_id, order_by=names.kept).sort_by(names.similarity),
+            "The dropped samples least similar to their kept one, in one group with it",
+        ),
+        "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
+    }
+    return _save(dataset, names, views)["kept"]
 
 
 def save_leaks(dataset: fo.Dataset, names: Names, clusters: Sequence[int]) -> None:
@@ -64,6 +61,14 @@ def save_leaks(dataset: fo.Dataset, names: Names, clusters: Sequence[int]) -> No
         saved_views.delete(dataset, names.view("leaks"))
 
 
-def _save(dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]) -> None:
+def _save(
+    dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]
+) -> dict[str, fo.DatasetView]:
+    """Save views that have samples; return all of them, the saved ones by their names."""
+    made = {}
     for word, (view, description) in views.items():
-        saved_views.save(dataset, names.view(word), view, f"{description} {names.mark}")
+        made[word] = view
+        if view.limit(1).count():
+            saved_views.save(dataset, names.view(word), view, f"{description} {names.mark}")
+            made[word] = dataset.load_saved_view(names.view(word))
+    return made

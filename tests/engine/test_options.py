@@ -29,6 +29,8 @@ def test_the_defaults_people_rely_on():
         "precision": "auto",
         "max_pixels": 178_956_970,
         "recompute": False,
+        "pictures": "shared",
+        "ray": None,
         "run_key": "dedup",
         "eps": "auto",
         "target": None,
@@ -38,7 +40,7 @@ def test_the_defaults_people_rely_on():
         "max_gap": None,
         "metric": "cosine",
         "min_samples": 2,
-        "tag_clusters": True,
+        "tag_clusters": 1_000,
         "splits": None,
         "confirm": False,
         "plan": None,
@@ -77,7 +79,7 @@ def test_every_option_has_a_help_a_kind_and_a_default_within_its_bounds(found):
         ({"min_samples": 0}, "min_samples must be at least 1.*0"),
         ({"min_samples": 2.5}, "min_samples must be a whole number, got 2.5"),
         ({"metric": "manhattan"}, "metric must be one of cosine, euclidean; got 'manhattan'"),
-        ({"tag_clusters": "yes"}, "tag_clusters must be True or False, got 'yes'"),
+        ({"tag_clusters": "yes"}, "tag_clusters must be a number, got 'yes'"),
         ({"embeddings_field": 5}, "embeddings_field must be .*5"),
         ({"embeddings_field": "a.b"}, "embeddings_field must be a name .* got 'a.b'"),
         ({"embeddings_field": " "}, "embeddings_field must be a text"),
@@ -98,12 +100,13 @@ def test_run_keys_that_do(key):
 
 
 def test_numbers_arrive_as_plain_python_numbers():
-    made = ClusterOptions(eps=np.float32(0.5), min_samples=np.int64(3), tag_clusters=np.bool_(False))
-    assert [(type(v), v) for v in (made.eps, made.min_samples, made.tag_clusters)] == [
+    made = UniqueOptions(eps=np.float32(0.5), min_samples=np.int64(3), recompute=np.bool_(False))
+    assert [(type(v), v) for v in (made.eps, made.min_samples, made.recompute)] == [
         (float, 0.5),
         (int, 3),
         (bool, False),
     ]
+    assert ClusterOptions(tag_clusters=np.bool_(True)).tag_clusters == 1_000
     assert ClusterOptions(eps="0.1").eps == 0.1
     assert ClusterOptions(min_samples=3.0).min_samples == 3
 

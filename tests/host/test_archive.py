@@ -185,6 +185,7 @@ def test_samples_merged_in_from_a_dataset_with_a_run_of_the_same_key_are_not_in_
     merged = set(made.values("id")) - own
     assert len(merged) == ALL - DROPPED
     assert made.select(merged).count("dedup_kept") > 0
+    assert not merged & set(made.load_saved_view("dedup-kept").values("id"))
     exported = call("export_deduplicated", made, export_dir=str(tmp_path / "export"), media="none")
     assert merged <= set(exported.skipped)
     assert (exported.kept, exported.dropped) == (5, DROPPED)

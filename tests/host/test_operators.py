@@ -481,6 +481,14 @@ def test_a_search_without_an_index_builds_it_and_the_form_says_so(copy):
     assert made.list_brain_runs() == ["vgg16_annoy"]
 
 
+def test_in_the_app_only_the_cluster_that_its_server_names_is_used(vector_dataset, in_app, monkeypatch):
+    made = vector_dataset(directions(0, 1))
+    monkeypatch.setenv("ONLYONE_RAY", "head:6379")
+    assert "problem" not in form_of("cluster_duplicates", made, eps=0.1, ray="head:6379")
+    with pytest.raises(foo.executor.ExecutionError, match="ONLYONE_RAY"):
+        support.run("cluster_duplicates", made, eps=0.1, ray="ray://elsewhere:10001")
+
+
 def test_in_the_app_a_run_that_would_shrink_is_confirmed_by_what_it_would_lose(clustered, in_app):
     part = clustered.limit(2)
     context = foo.executor.ExecutionContext(
