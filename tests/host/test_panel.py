@@ -219,6 +219,16 @@ def test_a_bar_selects_its_cluster_in_the_grid_and_keeps_the_view(tab):
     assert "set_view" not in [sent["operator_uri"] for sent in tab.requests]
 
 
+def test_a_picture_has_the_name_that_is_unique_in_the_dataset(tab):
+    made = tab.dataset
+    one, other = (
+        tab.state["found"]["worst"][0]["id"],
+        made.match(fo.ViewField("dedup_cluster") == -1).first().id,
+    )
+    made.set_values("filepath", {one: "/day/cam1/36.jpg", other: "/day/cam2/36.jpg"}, key_field="id")
+    assert '"cam1/36.jpg"' in tab.send("refresh").open("Pairs").text
+
+
 def test_a_pair_that_the_view_lacks_is_shown_in_a_view_of_its_own(tab):
     pair = tab.state["found"]["worst"][0]
     tab.view = tab.dataset.load_saved_view("dedup-kept")
