@@ -109,7 +109,9 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     assert f"All numbers are of the new samples; {WORDS}." in tab.text
     steps = tab.open("Steps").text
     assert "12 clusters at eps" in steps  # done, not stale
-    assert "All samples are compared here, while the run has reference annotated" in tab.open("Threshold").text
+    assert (
+        "All samples are compared here, while the run has reference annotated" in tab.open("Threshold").text
+    )
     planned = call("remove_duplicates", made)
     assert "30 samples of 36 would be removed" in planned.summary()
     assert (planned.removed, planned.left) == (30, {})
