@@ -10,6 +10,7 @@ from ...similarity.result import count, percent, resemblance
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.states import MISSING, STALE
 from ...similarity.workflow import CLUSTER, EMBED, KEEP, STEPS
+from .. import rates
 from . import clusters, pairs, parts, running, threshold
 from . import state as ps
 from .state import State
@@ -112,7 +113,7 @@ def _start(panel: types.Object, events: Any, state: State, changed: str) -> None
     section = parts.card(panel, "start", "Find unique samples", caption)
     words = f"{embedded.text} have their vectors."
     if found.to_embed:
-        words += f" {count(found.to_embed, 'picture')} to look at: {running.estimate(found.to_embed)}."
+        words += f" {count(found.to_embed, 'picture')} to look at: {rates.estimate(found.to_embed)}."
     parts.text(section, "words", words)
     line = parts.row(section, "line", align_y="bottom")
     if not found.vectors:

@@ -319,7 +319,7 @@ def step(tab):
 
     def say(*told):
         said.put(told or None)
-        wait_until(lambda: found.ended or (found._what, found._done) == told[:2])
+        wait_until(lambda: found.ended or (found.meter.activity, found.meter.done) == told[:2])
         return found
 
     yield say
@@ -328,7 +328,7 @@ def step(tab):
 
 def test_a_step_at_work_is_followed_in_every_tab_with_its_rate(tab, step, monkeypatch):
     step("1/3 Embedding", 0, 1_000)
-    monkeypatch.setattr(step("1/3 Embedding", 0, 1_000), "_since", time.monotonic() - 12)
+    monkeypatch.setattr(step("1/3 Embedding", 0, 1_000).meter, "_since", time.monotonic() - 12)
     step("1/3 Embedding", 240, 1_000)
     for each in (tab, Tab(tab.dataset).send("on_load")):
         words = each.send("follow").text
@@ -336,7 +336,7 @@ def test_a_step_at_work_is_followed_in_every_tab_with_its_rate(tab, step, monkey
             "1/3 Embedding: 240 of 1,000 pictures, (1[5-9]|20) a second, (3[89]|[45]\\d) s left", words
         )
         assert '"on_interval"' in words
-    assert re.match(r"about [56]\d s at the rate", support.plugin("operators.panel.running").estimate(1_000))
+    assert re.match(r"about [56]\d s at the rate", support.plugin("operators.rates").estimate(1_000))
 
 
 def test_a_step_stops_at_its_next_progress_when_it_is_cancelled(tab, step):
