@@ -478,7 +478,9 @@ def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(cop
 def test_a_form_that_embeds_says_how_many_pictures_and_about_how_long(copy):
     made = copy("a")
     label = form_of("find_unique_samples", made)["target_words"].view.label
-    assert label.startswith(f"11 samples of {made.name!r}, 1 of them to embed: ")  # the one that cannot be read
+    assert label.startswith(
+        f"11 samples of {made.name!r}, 1 of them to embed: "
+    )  # the one that cannot be read
     assert form_of("cluster_duplicates", made)["target_words"].view.label == f"11 samples of {made.name!r}"
 
 
