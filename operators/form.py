@@ -20,9 +20,9 @@ from ..similarity.declare import REQUIRED, Option, Options
 from ..similarity.engine.sources import UnreadableImage, opened
 from ..similarity.engine.weights import digests
 from ..similarity.exports.targets import target
-from ..similarity.options import ORDERS
+from ..similarity.options import ORDERS, RunOptions
 from ..similarity.result import count
-from ..similarity.workflow import EMBED, RECORDED, Step
+from ..similarity.workflow import EMBED, KEEP, RECORDED, Step
 from .words import app_words
 
 MORE = "more_options"
@@ -50,18 +50,27 @@ def add_options(
             _add(inputs, option, ctx)
 
 
-def add_target(inputs: types.Object, ctx) -> None:
-    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked."""
+def add_target(inputs: types.Object, ctx, needs: Step | None) -> None:
+    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked.
+
+    Where the grid shows what is kept, as it does after the run, steps that account for what is left out take the dataset.
+    """
     whole = count(sm.exact_count(ctx.dataset), "sample")
     shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
     grouped = ctx.dataset.media_type == fom.GROUP
+    part = ctx.has_custom_view and not (needs == KEEP and _shows_kept(ctx))
     inputs.view_target(
         ctx,
-        default_target=ViewTarget.CURRENT_VIEW if ctx.has_custom_view or grouped else ViewTarget.DATASET,
+        default_target=ViewTarget.CURRENT_VIEW if part or grouped else ViewTarget.DATASET,
         dataset_description=whole,
         current_view_description=shown,
         selected_samples_description=count(len(ctx.selected), "selected sample"),
     )
+
+
+def _shows_kept(ctx) -> bool:
+    name = runs.Names(ctx.params.get("run_key") or RunOptions().run_key).view("kept")
+    return ctx.dataset.has_saved_view(name) and ctx.view == ctx.dataset.load_saved_view(name)
 
 
 def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:

@@ -448,11 +448,11 @@ def test_a_threshold_may_be_given_in_percent(clustered):
 
 
 def test_the_form_says_how_many_samples_and_never_takes_a_selection_by_itself(clustered):
-    def target(view, selected):
+    def target(view, selected, name="cluster_duplicates"):
         context = foo.executor.ExecutionContext(
             {"dataset_name": clustered.name, "view": view._serialize(), "selected": selected, "params": {}}
         )
-        form = foo.get_operator(support.uri("cluster_duplicates")).resolve_input(context).type.properties
+        form = foo.get_operator(support.uri(name)).resolve_input(context).type.properties
         asked = form["view_target"]
         return asked.default, {choice.value: choice.description for choice in asked.view.choices}
 
@@ -465,6 +465,12 @@ def test_the_form_says_how_many_samples_and_never_takes_a_selection_by_itself(cl
         "CURRENT_VIEW",
         {"DATASET": "3 samples", "CURRENT_VIEW": "2 samples", "SELECTED_SAMPLES": "1 selected sample"},
     )
+    # The grid shows what is kept when a run has ended: an account of that alone would leave out what was dropped.
+    kept = clustered.load_saved_view("dedup-kept")
+    for name in ("export_deduplicated", "write_report", "remove_duplicates"):
+        assert target(kept, [], name)[0] == "DATASET"
+        assert target(kept.limit(1), [], name)[0] == "CURRENT_VIEW"
+    assert target(kept, [])[0] == "CURRENT_VIEW"
 
 
 def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(copy):
