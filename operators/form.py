@@ -130,7 +130,8 @@ def _box(run_key: str) -> str:
 
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
-    shown = {"label": option.label, "description": option.help, "required": option.default == REQUIRED}
+    told = app_words(option.help)
+    shown = {"label": option.label, "description": told, "required": option.default == REQUIRED}
     default = _known(option, ctx)
     if default not in (None, REQUIRED):
         shown["default"] = default
@@ -152,7 +153,9 @@ def _known(option: Option, ctx) -> Any:
     """The default: of an option that a field's vectors were made with, the field's own value."""
     key = _OF_THE_FIELD.get(option.name)
     field = ctx.params.get("embeddings_field") or "vgg16"
-    return sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default
+    made_with = sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default
+    # What "auto" has chosen is no choice itself.
+    return made_with if not option.choices or made_with in option.choices else option.default
 
 
 def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:

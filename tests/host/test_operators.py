@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests import support
-from tests.vectors import directions, documents
+from tests.vectors import declare_as_ours, directions, documents
 
 import fiftyone as fo  # isort: skip
 import fiftyone.operators as foo  # isort: skip
@@ -440,6 +440,8 @@ def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
     assert "1 sample removed, 2 remain" in done["results"]["summary"]
     assert support.uri("restore_removed") in json.dumps(done["outputs"])
     assert "Run Cluster duplicates first" in problem("keep_first_per_cluster", clustered, run_key="other")
+    told = form_of("load_annotations", clustered)["export_dir"].view.description
+    assert told.startswith("Folder that Export deduplicated wrote")
 
 
 def test_a_threshold_may_be_given_in_percent(clustered):
@@ -474,9 +476,14 @@ def test_the_form_says_how_many_samples_and_never_takes_a_selection_by_itself(cl
 
 
 def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(copy):
-    properties = form_of("find_unique_samples", copy("a"), more_options=True)
+    made = copy("a")
+    properties = form_of("find_unique_samples", made, more_options=True)
     assert properties["weights"].default == "untrained"
     assert properties["layer"].default == "block5_conv1"
+    for precision, default in (("float32", "float32"), ("bfloat16", "auto")):  # the latter is no choice
+        declare_as_ours(made, precision=precision)
+        properties = form_of("find_unique_samples", made, more_options=True)
+        assert properties["precision"].default == default
 
 
 def test_a_search_without_an_index_builds_it_and_the_form_says_so(copy):
