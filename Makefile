@@ -6,6 +6,8 @@ APP ?= 1
 REQUIRE_BROWSER ?= 0
 REQUIRE_FFMPEG ?= 0
 QUICK ?= 0
+RAY ?= 0
+SETUP = $(or $(PYTHON),python3) tools/setup.py $(if $(filter 1,$(RAY)),--ray)
 export PYTHON APP REQUIRE_BROWSER REQUIRE_FFMPEG
 
 .DEFAULT_GOAL := help
@@ -14,11 +16,11 @@ export PYTHON APP REQUIRE_BROWSER REQUIRE_FFMPEG
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 12
 
-setup:  ## make .venv with everything the plugin needs (PYTHON=... names the Python to use)
-	@$(or $(PYTHON),python3) tools/setup.py
+setup:  ## make .venv with everything the plugin needs (PYTHON=... names the Python to use, RAY=1: Ray too)
+	@$(SETUP)
 
 setup-dev:  ## the same, and what the tests need
-	@$(or $(PYTHON),python3) tools/setup.py --dev
+	@$(SETUP) --dev
 
 demo: setup  ## 500 pictures become 28, then the App opens on them (APP=0: without the App, WEIGHTS=a weights file)
 	@$(PY) -m tools.demo $(if $(filter 0,$(APP)),--no-app) $(if $(WEIGHTS),--weights "$(WEIGHTS)")

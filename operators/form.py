@@ -23,6 +23,7 @@ from ..similarity.exports.targets import target
 from ..similarity.options import ORDERS, RunOptions
 from ..similarity.result import count
 from ..similarity.workflow import EMBED, KEEP, RECORDED, Step
+from .rates import estimate
 from .words import app_words
 
 MORE = "more_options"
@@ -50,22 +51,36 @@ def add_options(
             _add(inputs, option, ctx)
 
 
-def add_target(inputs: types.Object, ctx, needs: Step | None) -> None:
+def add_target(inputs: types.Object, ctx, needs: Step | None, embeds: bool) -> None:
     """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked.
 
     Where the grid shows what is kept, as it does after the run, steps that account for what is left out take the dataset.
+
+    Args:
+        needs: the step that must be done before
+        embeds: whether the step embeds, which is what takes the time
     """
     whole = count(sm.exact_count(ctx.dataset), "sample")
     shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
     grouped = ctx.dataset.media_type == fom.GROUP
     part = ctx.has_custom_view and not (needs == KEEP and _shows_kept(ctx))
+    default = ViewTarget.CURRENT_VIEW if part or grouped else ViewTarget.DATASET
     inputs.view_target(
         ctx,
-        default_target=ViewTarget.CURRENT_VIEW if part or grouped else ViewTarget.DATASET,
+        default_target=default,
         dataset_description=whole,
         current_view_description=shown,
         selected_samples_description=count(len(ctx.selected), "selected sample"),
     )
+    shown_first = default == ViewTarget.DATASET and "view_target" not in ctx.params
+    samples = ctx.dataset if shown_first else ctx.target_view()
+    words = f"{count(len(samples), 'sample')} of {ctx.dataset.name!r}"
+    if embeds:
+        field = ctx.params.get("embeddings_field") or "vgg16"
+        known = samples.has_field(field)
+        new = samples.exists(field, False).count() if known else len(samples)
+        words += f", {new:,} of them to embed: {estimate(new)}" if new else ", all embedded"
+    inputs.view("target_words", types.Notice(label=words))
 
 
 def _shows_kept(ctx) -> bool:

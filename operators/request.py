@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..similarity.engine.weights import IMAGENET, UNTRAINED
 from ..similarity.options import OptionError, Options
+from ..similarity.ray import VARIABLE as RAY
 
 FOLDERS = "ONLYONE_FOLDERS"
 _PATHS = (
@@ -23,7 +24,9 @@ def in_app() -> bool:
 
 
 def check(options: Options) -> None:
-    """Refuse a confirmation that does not name a plan, and paths outside of the folders in ``$ONLYONE_FOLDERS``.
+    """Refuse a confirmation that does not name a plan, and what leads out of ``$ONLYONE_FOLDERS`` and ``$ONLYONE_RAY``.
+
+    The first confines paths. A Ray cluster's answers could run code here, so only the one that the second names is used.
 
     Raises:
         OptionError: naming the option, and the setting
@@ -31,6 +34,12 @@ def check(options: Options) -> None:
     if getattr(options, "confirm", False) and options.plan is None:
         raise OptionError(
             "confirm needs plan here, the name of the plan that was looked at: open the form, read the plan, and tick it"
+        )
+    address = getattr(options, "ray", None)
+    if address not in (None, os.environ.get(RAY)):
+        raise OptionError(
+            f"ray must be empty here, or the address in {RAY}: who starts the App's server chooses the cluster; got "
+            f"{address!r}"
         )
     for declared in options.declared():
         value = getattr(options, declared.name)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from .declare import REQUIRED, OptionError, option
-from .options import NAME, RunOptions
+from .embed_options import NAME
+from .options import RunOptions
 
 KEEP_FILES, TRASH = "keep", "trash"
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .declare import AUTO, OptionError, Options, option, plain
-from .engine.images import MAX_PIXELS
+from .embed_options import EmbedOptions, RayOptions, VectorsOptions, written
 from .engine.vectors import METRICS
-from .engine.vgg16 import DEFAULT_LAYER, LAYERS, PRECISIONS
 
 MOST_TAGS = 1_000  # the App's sidebar stays usable with these; the field has all clusters
 
@@ -22,25 +21,11 @@ ORDERS = (VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS)
 DIGEST = "digest"
 """The metric of a run that compared the bytes of files, in place of vectors."""
 
-NAME = {
-    "pattern": r"[A-Za-z_][A-Za-z0-9_]*",
-    "pattern_help": "a name (letters, digits and underscores, not beginning with a digit)",
-}
-
 _RUN_KEY = {
     "pattern": r"(?=.{1,40}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
     "pattern_help": "a lower-case identifier (letters, digits, single underscores between them; at most 40 characters)",
     "picks": "run",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class VectorsOptions(Options):
-    """Where the vectors are."""
-
-    embeddings_field: str = option(
-        "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **NAME
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,40 +48,6 @@ class ReferenceOptions(RunOptions):
         "Tag, saved view or boolean field of samples that are there already, in the view or not: a new sample within eps of "
         "one is dropped for it; they are never dropped, nor counted. keep_first_per_cluster takes it from the run",
         picks="reference",
-    )
-
-
-def _written() -> Any:
-    help_text = "Field that receives the vectors; a new one, or one that compute_embeddings wrote before"
-    return option("vgg16", help_text, picks="vectors", **NAME)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbedOptions(VectorsOptions):
-    """Options of ``compute_embeddings``."""
-
-    embeddings_field: str = _written()
-    layer: str = option(
-        DEFAULT_LAYER,
-        "VGG16 layer whose values are compared; the default tells best which pictures show the same",
-        choices=tuple(LAYERS),
-    )
-    weights: str = option(
-        "imagenet",
-        "imagenet (Keras's own file, downloaded once and checked), a path to a weights file, or untrained (offline trials)",
-        picks="weights",
-    )
-    precision: str = option(
-        "auto",
-        "auto (bfloat16 where the CPU has it) or float32; one field never mixes precisions",
-        choices=PRECISIONS,
-        advanced=True,
-    )
-    max_pixels: int = option(
-        MAX_PIXELS, "Largest picture that is decoded, in pixels of the file", minimum=1, advanced=True
-    )
-    recompute: bool = option(
-        False, "Embed again what is up to date already, and files that ended an earlier run", advanced=True
     )
 
 
@@ -162,7 +113,7 @@ class WriteRunOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions(WriteRunOptions, ReferenceOptions, SweepOptions):
+class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions):
     """Options of ``cluster_duplicates``."""
 
     eps: float | str = option(
@@ -255,7 +206,7 @@ class FirstOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOptions(FirstOptions, ReferenceOptions):
+class KeepOptions(RayOptions, FirstOptions, ReferenceOptions):
     """Options of ``keep_first_per_cluster``."""
 
     cover: bool = option(
@@ -287,4 +238,4 @@ class CopiesOptions(FirstOptions, WriteRunOptions):
 class UniqueOptions(KeepOptions, ClusterOptions, EmbedOptions):
     """Options of ``find_unique_samples``: those of embedding, clustering and keeping together."""
 
-    embeddings_field: str = _written()
+    embeddings_field: str = written()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .declare import REQUIRED, Options, option
-from .options import NAME, VectorsOptions
+from .embed_options import NAME, VectorsOptions
 
 
 @dataclass(frozen=True, kw_only=True)

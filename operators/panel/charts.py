@@ -10,10 +10,10 @@ from ...similarity.steps.sweep import SweepResult
 from .state import Scale
 
 LEFT, RIGHT = 52, 16  # pixels beside a chart
-CHOSEN, MEASURED, RUN = "#ff6d04", "#8f8f8f", "#3fa7d6"
+CHOSEN, MEASURED, RUN, KEPT = "#ff6d04", "#8f8f8f", "#3fa7d6", "#9b7ede"
 _CLEAR = "rgba(0,0,0,0)"
 _POINTS = 240
-_MOST_TICKS = 8
+_MOST_TICKS = 6
 
 
 def curve(
@@ -35,11 +35,21 @@ def curve(
         "type": "log",
         "range": [math.log10(scale.low), math.log10(scale.high)],
         "tickvals": ticks,
-        "ticktext": [f"{tick:.6g}" for tick in ticks],
+        "tickangle": 0,
+        "ticktext": [
+            similar(tick, swept.metric).replace(" similar", "").replace("distance ", "") for tick in ticks
+        ],
     }
-    layout = _layout(across, "samples kept", {"t": 26, "b": 22}) | {
-        "annotations": [_corner(f"eps ({swept.metric} distance)")],
-        "legend": {"orientation": "h", "x": 0, "y": 1.13, "bgcolor": _CLEAR},
+    layout = _layout(across, "samples kept", {"t": 42, "b": 22}) | {
+        "annotations": [_corner("similarity of neighbors" if swept.metric == "cosine" else "distance")],
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "entrywidth": 92,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "bgcolor": _CLEAR,
+        },
         "showlegend": True,
         "hovermode": "x",
         "hoverdistance": -1,  # a click anywhere is a click on the curve
@@ -62,8 +72,12 @@ def sizes(panel: types.Object, clusters: list[tuple[int, int]], on_click: Any) -
 
 
 def similar(eps: float, metric: str) -> str:
-    """A threshold as a similarity, to stand behind it; nothing where the metric has none."""
-    return f" ({100 * (1 - eps):.4g} % similar)" if metric == "cosine" else ""
+    """A threshold as people say it: "97 % similar", with digits enough to tell it from 100 %."""
+    if metric != "cosine":
+        return f"distance {eps:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(100 * eps)))
+    told = f"{100 * (1 - eps):.{digits}f}"
+    return f"{told.rstrip('0').rstrip('.') if '.' in told else told} % similar"
 
 
 def _plot(
@@ -107,14 +121,13 @@ def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
     shown = [swept.at(eps) for eps in np.unique(np.concatenate([grid, steps])).tolist()]
     covered = [t.kept_with_cover for t in shown]
     return _line(
-        "kept",
+        "one of each",
         [threshold.eps for threshold in shown],
         [threshold.kept for threshold in shown],
-        {"shape": "hv", "width": 2, "color": CHOSEN},
-        showlegend=False,
+        {"shape": "hv", "width": 2, "color": KEPT},
         text=[similar(threshold.eps, swept.metric) for threshold in shown],
         customdata=["" if number is None else f", with cover {number:,}" for number in covered],
-        hovertemplate="eps %{x:.4g}%{text}<br>keeps %{y:,}%{customdata}<extra></extra>",
+        hovertemplate="%{text}<br>keeps %{y:,}%{customdata}<extra></extra>",
     )
 
 
@@ -125,7 +138,7 @@ def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
     """
     shown = [threshold for threshold in swept.covered() if scale.low < threshold.eps < scale.high]
     x, y = [threshold.eps for threshold in shown], [threshold.kept_with_cover for threshold in shown]
-    line = _line("kept with cover", x, y, {"shape": "hv", "dash": "dash", "width": 1.5, "color": CHOSEN})
+    line = _line("with cover", x, y, {"shape": "hv", "dash": "dash", "width": 1.5, "color": KEPT})
     return [line | {"mode": "lines+markers", "marker": {"size": 4}}] if shown else []
 
 

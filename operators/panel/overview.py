@@ -1,4 +1,4 @@
-"""How the panel looks, from top to bottom: what to look at, the numbers, the steps, the threshold, the clusters."""
+"""How the panel looks: what is looked at, the step at work, the tabs, and the tabs of the result and the steps."""
 
 from typing import Any
 
@@ -6,23 +6,18 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 
 from ...similarity.declare import title
-from ...similarity.result import percent, resemblance
-from ...similarity.steps.overview import BARS, ClusterRow, Overview
-from ...similarity.steps.states import DONE, MISSING, READY, STALE
-from ...similarity.workflow import STEPS
-from . import charts, parts, threshold
+from ...similarity.result import count, percent, resemblance
+from ...similarity.steps.overview import Overview
+from ...similarity.steps.states import MISSING, STALE
+from ...similarity.workflow import CLUSTER, EMBED, KEEP, STEPS
+from .. import rates
+from . import clusters, pairs, parts, running, threshold
+from . import state as ps
 from .state import State
 
-_COLORS = {DONE: "success", STALE: "warning", MISSING: "default", READY: "info"}
+_COLORS = {STALE: "warning"}  # the others as "info": green and grey are hardly read on white
 _OPTIONAL = [step.operator for step in STEPS if step.optional]
-_COLUMNS = {
-    "number": "Cluster",
-    "size": "Samples",
-    "kept": "Kept one",
-    "spread": "Spread",
-    "worst": "Worst similarity",
-}
-_LONGEST = 28
+_FOLLOW = 1_000  # milliseconds between two looks at a step at work
 
 
 def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
@@ -36,14 +31,18 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
         return nothing(found.problem)
     panel = types.Object()
     _choices(panel, events, found)
-    if found.clustered is not None:
-        _numbers(panel, events, state)
-    _steps(panel, events, found)
-    threshold.draw(panel, events, state, dataset)
-    if found.largest:
-        _clusters(panel, events, found)
-    if found.worst:
-        _worst(panel, events, found)
+    _working(panel, events, state, dataset)
+    _tabs(panel, events, state)
+    if state.tab == ps.RESULT:
+        _result(panel, events, state)
+    elif state.tab == ps.THRESHOLD:
+        threshold.draw(panel, events, state, dataset)
+    elif state.tab == ps.CLUSTERS:
+        clusters.draw(panel, events, state, dataset)
+    elif state.tab == ps.PAIRS:
+        pairs.draw(panel, events, found)
+    else:
+        _steps(panel, events, found)
     return _page(panel)
 
 
@@ -57,35 +56,82 @@ def nothing(words: str) -> types.Property:
 
 def _page(panel: types.Object) -> types.Property:
     """The panel's one column, with room around it."""
-    style = {"gridTemplateColumns": "minmax(0, 1fr)", "padding": "16px", "maxWidth": "1200px"}
-    return types.Property(panel, view=types.VStackView(gap=2, **parts.styled(grid=style)))
+    style = {"gridTemplateColumns": "minmax(0, 1fr)", "padding": "8px 16px", "maxWidth": "1200px"}
+    return types.Property(panel, view=types.VStackView(gap=1.5, **parts.styled(grid=style)))
 
 
 def _choices(panel: types.Object, events: Any, found: Overview) -> None:
     line = parts.row(panel, "choices", gap=2, align_y="bottom")
-    view = types.DropdownView(**parts.styled(container={"minWidth": "150px"}))
+    view = types.DropdownView(**parts.styled(container={"minWidth": "130px"}))
     for name, label, values, value, event in (
         ("run", "Run", found.run_keys, found.run_key, events.on_run),
         ("field", "Vectors", found.fields, found.embeddings_field, events.on_field),
     ):
         line.enum(name, values or [value], label=label, default=value, view=view, on_change=event)
-    if found.run_keys:
-        _opening(line, "delete", "Delete run", events, "delete_run", icon="delete_sweep")
     parts.button(line, "refresh", "Refresh", events.refresh, icon="refresh")
 
 
-def _opening(line: types.Object, name: str, label: str, events: Any, operator: str, **more: Any) -> None:
+def _working(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) -> None:
+    """Follow the step at work on the run, whichever tab of a browser started it; say why the last one stopped."""
+    found = running.find(dataset, state.run_key)
+    if found is None or (found.id == state.seen and found.problem is None):
+        return
+    section = parts.card(panel, "working", found.label)
+    if found.id != state.seen:
+        section.view("timer", types.TimerView(interval=_FOLLOW, on_interval=events.follow))
+        section.float("bar", default=found.share, view=types.ProgressView(variant="linear"))
+        line = parts.row(section, "line")
+        parts.text(line, "words", found.words)
+        parts.button(line, "cancel", "Cancel", events.cancel, icon="stop")
+    else:
+        section.view("problem", types.Error(label="Stopped", description=found.problem))
+        parts.button(parts.row(section, "line"), "close", "Close", events.close_problem)
+
+
+def _tabs(panel: types.Object, events: Any, state: State) -> None:
+    view = types.TabsView(**parts.styled(tab={"minWidth": 0, "padding": "6px 12px", "textTransform": "none"}))
+    for tab in (ps.RESULT, ps.THRESHOLD, ps.CLUSTERS, ps.PAIRS, ps.STEPS):
+        view.add_choice(tab, label=tab)
+    panel.str(f"tabs_{state.tabs}", default=state.tab, view=view, on_change=events.on_tab)
+
+
+def _result(panel: types.Object, events: Any, state: State) -> None:
+    found = state.found
+    stale = [step for step in found.steps if step.operator == CLUSTER.operator and step.state == STALE]
+    if found.clustered is None or stale:
+        _start(panel, events, state, stale[0].text if stale else "")
+    if found.clustered is not None:
+        _numbers(panel, events, state)
+
+
+def _start(panel: types.Object, events: Any, state: State, changed: str) -> None:
+    """What the main button will do, to how many samples, and how long that takes."""
+    found = state.found
+    embedded = next(step for step in found.steps if step.operator == EMBED.operator)
+    caption = f"The run {found.run_key!r}: {changed}. " if changed else ""
+    caption += "Look at every picture once, group near-duplicates, and keep the best of each group. Nothing is deleted."
+    section = parts.card(panel, "start", "Find unique samples", caption)
+    words = f"{embedded.text} have their vectors."
+    if found.to_embed:
+        words += f" {count(found.to_embed, 'picture')} to look at: {rates.estimate(found.to_embed)}."
+    parts.text(section, "words", words)
+    line = parts.row(section, "line", align_y="bottom")
+    if not found.vectors:
+        hint = "imagenet, or the path of a file"
+        view = types.TextFieldView(placeholder=hint, **parts.styled(container={"width": "240px"}))
+        line.str("weights", label="Weights", default=state.weights or "imagenet", view=view)
+    parts.button(line, "go", "Find unique samples", events.find_unique, main=True, icon="filter_none")
+    opening(line, "options", "More options", events, "find_unique_samples", icon="tune")
+
+
+def opening(line: types.Object, name: str, label: str, events: Any, operator: str, **more: Any) -> None:
     """Add a button that opens an operator's form."""
     parts.button(line, name, label, events.open_operator, params={"operator": operator}, **more)
 
 
 def _numbers(panel: types.Object, events: Any, state: State) -> None:
     found, counts = state.found, state.found.counts
-    caption = (
-        "Kept, dropped and skipped together are the samples."
-        if counts
-        else "Clustered; nothing is chosen yet. Keep first per cluster decides what stays."
-    )
+    caption = "" if counts else "Clustered; nothing is chosen yet. Keep first per cluster decides what stays."
     if found.reference is not None:
         caption = (
             f"All numbers are of the new samples; {resemblance(found.resembling, found.reference)}. {caption}"
@@ -106,21 +152,25 @@ def _numbers(panel: types.Object, events: Any, state: State) -> None:
     for number, words in enumerate(found.warnings):
         section.view(f"warning_{number}", types.Warning(label=words))
     for number, words in enumerate(found.notes):
-        section.view(f"note_{number}", types.Notice(label=words))
+        parts.text(section, f"note_{number}", words, color="text.secondary", size="0.8125rem")
     _below(section, events, state)
 
 
 def _below(section: types.Object, events: Any, state: State) -> None:
     line, counts = parts.row(section, "below", gap=1, align_y="bottom"), state.found.counts
-    field = types.FieldView(**parts.styled(container={"width": "130px"}))
-    line.float(
-        "price", min=0, label="Price per picture", default=state.price, view=field, on_change=events.on_price
-    )
+    if counts:
+        parts.button(line, "review", "Review the clusters", events.review, main=True, icon="fact_check")
+    else:
+        opening(line, "keep", "Keep first per cluster", events, KEEP.operator, main=True)
     words = (("kept", "Show kept"), ("duplicates", "Show dropped"), ("clusters", "Show clusters"))
     for word, label in words if counts else words[2:]:
         parts.button(line, word, label, events.show_saved_view, params={"word": word})
     if state.found.archived:
-        _opening(line, "restore", "Restore removed", events, "restore_removed")
+        opening(line, "restore", "Restore removed", events, "restore_removed")
+    field = types.FieldView(**parts.styled(container={"width": "130px"}))
+    line.float(
+        "price", min=0, label="Price per picture", default=state.price, view=field, on_change=events.on_price
+    )
 
 
 def _steps(panel: types.Object, events: Any, found: Overview) -> None:
@@ -128,49 +178,10 @@ def _steps(panel: types.Object, events: Any, found: Overview) -> None:
     undone = [step.operator for step in found.steps if step.state in (MISSING, STALE)]
     to_do = [operator for operator in undone if operator not in _OPTIONAL]
     for number, step in enumerate(found.steps, 1):
-        line = parts.row(section, step.operator, gap=1.5)
+        line = parts.table_row(section, step.operator, "200px 84px minmax(0, 1fr)")
         label, is_next = f"{number}. {title(step.operator)}", step.operator in to_do[:1]
-        _opening(line, "open", label, events, step.operator, main=is_next)
-        parts.badge(line, "state", step.state.capitalize(), _COLORS[step.state])
+        opening(line, "open", label, events, step.operator, main=is_next)
+        parts.badge(line, "state", step.state.capitalize(), _COLORS.get(step.state, "info"))
         parts.text(line, "words", step.text, color="text.secondary")
-
-
-def _clusters(panel: types.Object, events: Any, found: Overview) -> None:
-    many = f"the {BARS:,} largest of {found.clusters:,}" if found.clusters > BARS else "all of them"
-    caption = f"Their sizes, {many}. Click a bar, or the eye in a row, to see the cluster in the grid."
-    section = parts.card(panel, "clusters", "Clusters", caption)
-    charts.sizes(section, found.sizes, events.on_bar)
-    cell_style = {"fontSize": "0.875rem", "padding": "4px 12px"}
-    head_style = {"fontSize": "0.8125rem", "padding": "6px 12px"}
-    table = types.TableView(
-        actions_label=" ",
-        **parts.styled(table={"minWidth": 0}, tableBodyCell=cell_style, tableHeadCell=head_style),
-    )
-    cells = types.Object()
-    for key, label in _COLUMNS.items():
-        table.add_column(key, label=label)
-        cells.str(key)
-    table.add_row_action("show", on_click=events.show_row, icon="visibility", tooltip="Show in grid")
-    section.list("largest", cells, view=table, default=[_row(row) for row in found.largest])
-
-
-def _row(row: ClusterRow) -> dict[str, str]:
-    kept = parts.shortened(row.kept_file or row.kept_id, _LONGEST) if row.kept else "-"
-    kept = "in the reference" if row.kept == 0 else kept
-    return {
-        "number": f"{row.number}",
-        "size": f"{row.size:,}",
-        "kept": f"{kept} and {row.kept - 1:,} more" if row.kept and row.kept > 1 else kept,
-        "spread": "-" if row.spread is None else f"{row.spread:.4f}",
-        "worst": "-" if row.worst_similarity is None else f"{row.worst_similarity:.2f} %",
-    }
-
-
-def _worst(panel: types.Object, events: Any, found: Overview) -> None:
-    caption = (
-        "What was dropped, left, and the kept one that stands for it: the least similar pairs of the run."
-    )
-    section = parts.card(panel, "worst", "Worst pairs", caption)
-    parts.pairs(section, "pairs", [(pair.file, pair.kept_file, pair.similarity) for pair in found.worst])
-    line = parts.row(section, "more")
-    parts.button(line, "show", "Show the worst in the grid", events.show_saved_view, params={"word": "worst"})
+    if found.run_keys:
+        opening(parts.row(section, "end"), "delete", "Delete run", events, "delete_run", icon="delete_sweep")

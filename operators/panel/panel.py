@@ -1,14 +1,12 @@
-"""The panel: where a dataset stands, which threshold to choose, and what a run left out."""
+"""The panel: where a dataset stands, which threshold to choose, and what a run left out, and what a person says to it."""
 
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
-from fiftyone import ViewField as F
 
 from ...similarity.data import archive, runs
-from ...similarity.data import samples as sm
 from ...similarity.data.vectors import vector_fields
 from ...similarity.options import RunOptions, SweepOptions
 from ...similarity.steps.overview import Overview, overview
@@ -17,7 +15,9 @@ from ...similarity.steps.sweep import SweepResult, find, sweep
 from ...similarity.workflow import CLUSTER, EMBED, INDEX
 from . import overview as page
 from . import state as ps
+from .reviewing import Reviewing
 from .state import State
+from .working import Working
 
 _STILL = 0.01  # hundredths of the slider's way
 _AT_ONCE = 2_000  # so many samples are swept while the panel opens
@@ -26,7 +26,7 @@ _WITH_FIELD = (EMBED.operator, INDEX.operator, CLUSTER.operator)
 _WITHOUT_RUN = (EMBED.operator, INDEX.operator)
 
 
-class DeduplicationPanel(foo.Panel):
+class DeduplicationPanel(Working, Reviewing, foo.Panel):
     """The panel "Deduplication".
 
     The browser tab holds its state, so that nothing is lost or mixed up where a server restarts or several tabs are open.
@@ -49,6 +49,7 @@ class DeduplicationPanel(foo.Panel):
     def on_load(self, ctx) -> None:
         """Look at the dataset."""
         self.refresh(ctx)
+        self.pass_over(ctx)
 
     def on_change_dataset(self, ctx) -> None:
         """Forget the other dataset's choices, then look."""
@@ -65,10 +66,19 @@ class DeduplicationPanel(foo.Panel):
         field = _one_of(state.field, vector_fields(ctx.dataset), SweepOptions().embeddings_field)
         found = overview(ctx.dataset, run_key, field)
         swept = _look(ctx.dataset, found)
+        if state.found is not None and state.found.run_keys != found.run_keys:
+            ctx.ops.reload_dataset()  # saved views are opened by their names, which the App has listed before
         for key, value in ((ps.RUN, run_key), (ps.FIELD, field), (ps.FOUND, found.to_dict())):
             state.set(key, value)
         state.set(ps.SWEPT, swept.key if swept else None)
+        self.list_clusters(ctx, found)
         State(ctx).move(state.chosen)
+
+    def on_tab(self, ctx) -> None:
+        """Show another tab; the App reports the first one, too, perhaps before it has the panel's state."""
+        if State(ctx).found is None:
+            self.refresh(ctx)
+        ctx.panel.state.set(ps.TAB, ctx.params["value"])
 
     def on_run(self, ctx) -> None:
         """Show another run, with its vectors."""
@@ -101,28 +111,19 @@ class DeduplicationPanel(foo.Panel):
         State(ctx).move(float(ctx.params["x"]))
 
     def on_target(self, ctx) -> None:
-        """Move the threshold to where about so many are kept."""
-        state, target = State(ctx), str(ctx.params["value"] or "")
-        if state.swept is None or not target:
+        """Move the threshold to where about so many are kept, while the number is typed."""
+        state, target = State(ctx), str(ctx.params["value"] or "").strip()
+        if state.swept is None:
             return
+        state.set(ps.PROBLEM, None)
         try:
-            state.move(state.swept.eps_for(target))
+            state.move(state.swept.eps_for(target) if target else None)
         except ValueError as error:
-            ctx.ops.notify(str(error), variant="error")
+            state.set(ps.PROBLEM, str(error))
 
     def use_measured(self, ctx) -> None:
         """Move the threshold back to the measured one."""
         State(ctx).move(None)
-
-    def sweep(self, ctx) -> None:
-        """Open the form of the operator that looks at every threshold."""
-        self._prompt(ctx, "sweep_thresholds", State(ctx).found.sweep_options.to_dict())
-
-    def cluster(self, ctx) -> None:
-        """Open the form of the clustering with the chosen threshold."""
-        state = State(ctx)
-        params = state.found.sweep_options.to_dict() | {"run_key": state.run_key, "eps": repr(state.eps)}
-        self._prompt(ctx, CLUSTER.operator, params | state.found.limits)
 
     def open_operator(self, ctx) -> None:
         """Open the form of one of the operators, for the run and the vectors that are shown."""
@@ -135,15 +136,6 @@ class DeduplicationPanel(foo.Panel):
         uri = f"@onlyone/dedup/{operator}"
         ctx.prompt(uri, params=params | _EVERYTHING, on_success=self.refresh)
 
-    def show_row(self, ctx) -> None:
-        """Show the cluster of a row of the table in the grid."""
-        found = State(ctx).found
-        _show_cluster(ctx, found, found.largest[ctx.params["row"]].number)
-
-    def on_bar(self, ctx) -> None:
-        """Show the cluster of a bar of the chart in the grid."""
-        _show_cluster(ctx, State(ctx).found, int(ctx.params["x"]))
-
     def show_saved_view(self, ctx) -> None:
         """Open one of the run's saved views; the archive in place of that of the duplicates when they are all removed."""
         state = State(ctx)
@@ -151,8 +143,7 @@ class DeduplicationPanel(foo.Panel):
         if ctx.params["word"] == "duplicates" and counts.removed and counts.removed == counts.dropped:
             ctx.ops.open_dataset(archive.find(ctx.dataset, state.run_key).name)
         elif ctx.dataset.has_saved_view(name):
-            # not by name: the App looks for it among the saved views that it has listed, and this one may be new
-            ctx.ops.set_view(view=ctx.dataset.load_saved_view(name))
+            ctx.ops.set_view(name=name)
         else:
             ctx.ops.notify(f"There is no view {name!r}: keep first per cluster makes it", variant="info")
 
@@ -179,12 +170,3 @@ def _look(dataset: fo.Dataset, found: Overview) -> SweepResult | None:
         return find(dataset, found.sweep_options, trust_over=ALWAYS_CHECKED)
     except ValueError:  # vectors that cannot be compared: the steps say what to do
         return None
-
-
-def _show_cluster(ctx, found: Overview, number: int) -> None:
-    """Show one cluster in the grid, the kept one first."""
-    names = runs.Names(found.run_key)
-    view = sm.everything(ctx.dataset).match(F(names.cluster) == number)
-    if ctx.dataset.has_sample_field(names.kept):
-        view = view.sort_by(names.kept, reverse=True)
-    ctx.ops.set_view(view=view)

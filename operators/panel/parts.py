@@ -1,7 +1,10 @@
 """The panel's building blocks: stacks that fit the panel's width, words, numbers, badges and pictures."""
 
-from collections.abc import Mapping
+import os
+from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 import fiftyone.operators.types as types
 
@@ -10,21 +13,44 @@ from ...similarity.data.files import short_names
 from ...similarity.exports.thumbnails import thumbnails
 
 _LONGEST = 22  # characters of a name below it
-_MOST_PICTURES = 512
-_pictures: dict[tuple[str, str | None], str] = {}
+_SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+_MOST_THUMBNAILS = 512
+_thumbnails: dict[tuple[str, str | None], str] = {}
 
 # A grid column is as wide as its widest child unless told otherwise, and a plot takes what it gets.
 _COLUMN = {"gridTemplateColumns": "minmax(0, 1fr)"}
 # FiftyOne stretches every child of a row to the full width; the doubled class wins over that.
 _ROW = {"flexWrap": "wrap", "& > .MuiBox-root": {"width": "auto"}}
 _PICTURE = {
-    "height": "92px",
-    "maxWidth": "150px",
-    "objectFit": "cover",
+    "width": "100%",
+    "height": "170px",
+    "objectFit": "contain",
     "borderRadius": "4px",
     "display": "block",
+    "boxSizing": "border-box",
+    "background": "rgba(128, 128, 128, 0.12)",
 }
 _CARD = {"border": "1px solid", "borderColor": "divider", "borderRadius": "8px", "padding": "16px"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to be shown.
+
+    Attributes:
+        file: None for one that is not known
+        words: below it
+        frame: colour of a frame around it
+        on_click: the panel's method that a click calls with ``params``
+        act: label of a button below it, which does what a click does
+    """
+
+    file: str | None
+    words: str
+    frame: str | None = None
+    on_click: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
+    act: str = ""
 
 
 def styled(**styles: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +68,12 @@ def row(
 ) -> types.Object:
     """Add a row that goes on below where the panel is narrow."""
     return panel.grid(name, orientation="2d", gap=gap, align_y=align_y, **styled(grid={**_ROW, **style}))
+
+
+def table_row(panel: types.Object, name: str, columns: str, align_y: str = "center") -> types.Object:
+    """Add a row of columns, as CSS has them."""
+    style = {"display": "grid", "gridTemplateColumns": columns}
+    return panel.grid(name, orientation="2d", gap=1, align_y=align_y, **styled(grid=style))
 
 
 def card(panel: types.Object, name: str, title: str, caption: str = "") -> types.Object:
@@ -70,7 +102,7 @@ def text(
 
 def tile(panel: types.Object, name: str, label: str, value: str, note: str = "") -> None:
     """Add a number with its name above it."""
-    one = panel.v_stack(name, gap=0.25, **styled(container={"minWidth": "84px"}, grid=_COLUMN))
+    one = panel.v_stack(name, gap=0.25, **styled(container={"minWidth": "68px"}, grid=_COLUMN))
     text(one, "label", label, color="text.secondary", size="0.8125rem")
     text(one, "value", value, bold=True, size="1.375rem")
     if note:
@@ -78,11 +110,18 @@ def tile(panel: types.Object, name: str, label: str, value: str, note: str = "")
 
 
 def button(
-    panel: types.Object, name: str, label: str, on_click: Any, *, main: bool = False, **more: Any
+    panel: types.Object,
+    name: str,
+    label: str,
+    on_click: Any,
+    *,
+    main: bool = False,
+    autofocus: bool = False,
+    **more: Any,
 ) -> None:
-    """Add a button; the main one of a section is filled."""
+    """Add a button; the main one of a section is filled, and takes the keyboard with ``autofocus``."""
     style = {"whiteSpace": "nowrap", "padding": "4px 12px", "minHeight": "34px", "textTransform": "none"}
-    props = {"button": {"sx": style, **({"color": "primary"} if main else {})}}
+    props = {"button": {"sx": style, **({"color": "primary"} if main else {}), "autoFocus": autofocus}}
     look = "contained" if main else "outlined"
     panel.btn(name, label=label, on_click=on_click, variant=look, componentsProps=props, **more)
 
@@ -95,41 +134,42 @@ def badge(panel: types.Object, name: str, words: str, color: str) -> None:
     )
 
 
-def pairs(panel: types.Object, name: str, shown: list[tuple[str | None, str | None, float]]) -> None:
-    """Add pairs of pictures, as many beside each other as there is room for.
+def pictures(panel: types.Object, name: str, shown: list[Picture], columns: str) -> None:
+    """Add pictures in a table; ``columns`` as CSS has them."""
+    names = short_names({picture.file: picture.file for picture in shown if picture.file})
+    table = table_row(panel, name, columns, align_y="top")
+    for place, picture in enumerate(shown):
+        called = names[picture.file] if picture.file else "this file is not known"
+        look = _PICTURE | {"border": f"3px solid {picture.frame or 'transparent'}"}
+        look |= {"cursor": "pointer"} if picture.on_click else {}
+        image = types.ImageView(
+            alt=called,
+            operator=picture.on_click,
+            params=picture.params,
+            componentsProps={"image": {"style": look, "title": picture.file or called}},
+        )
+        one = table.v_stack(f"cell_{place}", gap=0.25, **styled(grid=_COLUMN))
+        one.str("picture", default=_source(picture.file) if picture.file else "", view=image)
+        text(one, "name", shortened(called, _LONGEST), color="text.secondary", size="0.75rem")
+        line = row(one, "line", gap=0.5)
+        if picture.words:
+            text(line, "words", picture.words, size="0.8125rem")
+        if picture.act:
+            button(line, "act", picture.act, picture.on_click, params=picture.params)
 
-    Args:
-        shown: ``(file, other file, similarity in percent)``; None for a file that is not known
-    """
-    known = [file for pair in shown for file in pair[:2] if file]
-    urls, names = _thumbnails(known), short_names(dict(zip(known, known, strict=True)))
-    line = row(panel, name, gap=2, align_y="top")
-    for number, (left, right, similarity) in enumerate(shown):
-        pair = line.v_stack(f"pair_{number}", gap=0.5, **styled(grid={"gridTemplateColumns": "max-content"}))
-        both = pair.grid("pictures", orientation="2d", gap=0.5, **styled(grid={**_ROW, "flexWrap": "nowrap"}))
-        for side, file in (("left", left), ("right", right)):
-            one = both.v_stack(side, gap=0.25, **styled(grid={"gridTemplateColumns": "max-content"}))
-            called = names.get(file or "", "this file is not known")
-            view = types.ImageView(
-                alt=called, componentsProps={"image": {"style": _PICTURE, "title": called}}
-            )
-            one.str("picture", default=urls.get(file or "", ""), view=view)
-            text(one, "name", shortened(called, _LONGEST), color="text.secondary", size="0.75rem")
-        text(pair, "words", f"{similarity:.2f} % similar", color="text.secondary", size="0.8125rem")
+
+def _source(file: str) -> str:
+    """The picture as large as it is, from the App's server; a small one of a kind that browsers do not show."""
+    if PurePath(file).suffix.lower() in _SHOWN_BY_BROWSERS:
+        return f"{os.environ.get('FIFTYONE_SERVER_PATH_PREFIX', '')}/media?filepath={quote(file)}"
+    place = (file, file_mark(file))
+    if place not in _thumbnails:
+        _thumbnails[place] = thumbnails([file]).get(file, "")
+    while len(_thumbnails) > _MOST_THUMBNAILS:
+        _thumbnails.pop(next(iter(_thumbnails)))
+    return _thumbnails.get(place, "")
 
 
 def shortened(name: str, longest: int) -> str:
     """The end of a file's name, which tells more than its beginning."""
     return name if len(name) <= longest else f"…{name[1 - longest :]}"
-
-
-def _thumbnails(files: list[str]) -> Mapping[str, str]:
-    """Small pictures as URLs; remembered as long as a file is not written again."""
-    marks = {file: (file, file_mark(file)) for file in files}
-    missing = [file for file, mark in marks.items() if mark not in _pictures]
-    for file, url in thumbnails(missing).items():
-        _pictures[marks[file]] = url
-    found = {file: _pictures[mark] for file, mark in marks.items() if mark in _pictures}
-    while len(_pictures) > _MOST_PICTURES:
-        _pictures.pop(next(iter(_pictures)))
-    return found

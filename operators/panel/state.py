@@ -7,8 +7,11 @@ from typing import Any
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.sweep import SweepResult, recall
 
-RUN, FIELD, PRICE = "choices.run", "choices.field", "numbers.below.price"
-FOUND, SWEPT, EPS, MOVES = "found", "swept", "eps", "moves"
+RUN, FIELD, PRICE, WEIGHTS = "choices.run", "choices.field", "numbers.below.price", "start.line.weights"
+FOUND, SWEPT, EPS, MOVES, SEEN = "found", "swept", "eps", "moves", "seen"
+TAB, TABS, ORDER, AT, PROBLEM, MAP = "tab", "tabs", "order", "at", "problem", "map"
+
+RESULT, THRESHOLD, CLUSTERS, PAIRS, STEPS = "Result", "Threshold", "Clusters", "Pairs", "Steps"
 
 
 class Scale:
@@ -48,8 +51,14 @@ class State:
     Attributes:
         run_key, field: chosen; None before the first look
         price: of a picture; 0 if none is given
+        weights: for a field that has none yet; None if nobody chose
         chosen: the chosen threshold; None = the measured one
         moves: how often the threshold was moved otherwise than by the slider
+        seen: id of the running step whose end was told
+        problem: why the number to keep that was typed is none; None if it is one
+        tab: the tab that is shown, and ``tabs`` how often it was changed otherwise than by a click on it
+        map: whether the map is opened when it is made
+        order: the clusters to review, and ``at`` the place of the one that is shown
     """
 
     def __init__(self, ctx: Any):
@@ -57,6 +66,10 @@ class State:
         self.run_key, self.field = self._get(RUN), self._get(FIELD)
         self.price = float(self._get(PRICE) or 0)
         self.chosen, self.moves = self._get(EPS), self._get(MOVES) or 0
+        self.seen, self.weights, self.problem = self._get(SEEN), self._get(WEIGHTS), self._get(PROBLEM)
+        self.tab, self.tabs = self._get(TAB) or RESULT, self._get(TABS) or 0
+        self.map = bool(self._get(MAP))
+        self.order, self.at = self._get(ORDER) or [], self._get(AT) or 0
 
     @cached_property
     def found(self) -> Overview | None:
@@ -89,3 +102,8 @@ class State:
         """Move the threshold, None to the measured one, and the slider with it."""
         self.set(EPS, self.scale.clip(eps) if self.swept and eps is not None else None)
         self.set(MOVES, self.moves + 1)
+
+    def open_tab(self, tab: str) -> None:
+        """Show a tab that was not clicked."""
+        self.set(TAB, tab)
+        self.set(TABS, self.tabs + 1)  # new ones: tabs keep the choice that they were first drawn with

@@ -12,6 +12,7 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from ..engine.constraints import Constraints
+from ..engine.pieces import Store, joined, picked
 from ..options import ClusterOptions
 from ..workflow import CLUSTER
 from . import runs
@@ -70,7 +71,9 @@ def check(samples: fo.core.collections.SampleCollection, options: ClusterOptions
     read_values(dataset, (), (), options.to_dict())
 
 
-def read(samples: fo.core.collections.SampleCollection, options: ClusterOptions) -> Batch:
+def read(
+    samples: fo.core.collections.SampleCollection, options: ClusterOptions, store: Store | None = None
+) -> Batch:
     """Read the vectors of samples and of the reference, and the values; a reference sample is no new one.
 
     Raises:
@@ -79,25 +82,25 @@ def read(samples: fo.core.collections.SampleCollection, options: ClusterOptions)
     dataset, field = sm.dataset_of(samples), options.embeddings_field
     check(samples, options)
     if options.reference is None:
-        vectors = read_vectors(samples, field)
+        vectors = read_vectors(samples, field, store)
         return Batch(vectors, len(vectors.ids), [], read_values(dataset, vectors.ids, (), options.to_dict()))
     check_vector_field(samples, field)
     reference = reference_of(dataset, options.reference)
-    every, known = gather(samples, field), set(ids := sm.read(reference)[0])
+    every, known = gather(samples, field, store=store), set(ids := sm.read(reference)[0])
     rows = [row for row, i in enumerate(every.ids) if i not in known]
     skipped = {i: reason for i, reason in every.skipped.items() if i not in known}
     if not rows:
         raise ValueError(
             f"None of the {len(skipped):,} new samples has a usable vector in {field!r}. Run compute_embeddings on them"
         )
-    old = gather(reference, field, every.matrix.shape[1])
-    new_ids, matrix = [every.ids[row] for row in rows], np.concatenate([every.matrix[rows], old.matrix])
+    old = gather(reference, field, every.matrix.shape[1], store)
+    new_ids, matrix = [every.ids[row] for row in rows], joined(picked(every.matrix, rows), old.matrix)
     vectors = Vectors(new_ids + old.ids, matrix, skipped)
     return Batch(vectors, len(rows), ids, read_values(dataset, vectors.ids, ids, options.to_dict()))
 
 
 def read_clustered(
-    dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any]
+    dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any], store: Store | None = None
 ) -> tuple[Vectors, Constraints | None]:
     """Read the vectors of all samples of a run, with those of the reference, and which of them may be neighbors.
 
@@ -110,7 +113,7 @@ def read_clustered(
     options, cluster = clustering["options"], runs.Names(run_key).cluster
     members = sm.everything(dataset).exists(cluster)
     field, metric = options["embeddings_field"], options["metric"]
-    vectors = read_compared(members, field, metric) if members.limit(1).count() else None
+    vectors = read_compared(members, field, metric, store) if members.limit(1).count() else None
     if not vectors or vectors.skipped or vectors.digest != clustering["vectors_digest"]:
         raise ValueError(
             f"The vectors in {field!r}, or the samples of the run {run_key!r}, have changed since they were clustered: run "

@@ -7,8 +7,9 @@ from typing import Any
 
 import fiftyone as fo
 
+from ..declare import AUTO
+from ..embed_options import EmbedOptions
 from ..engine import vgg16
-from ..options import AUTO, EmbedOptions
 from . import locks, runs
 from . import samples as sm
 

@@ -32,6 +32,11 @@ class Names:
         """Field: similarity in percent to that sample."""
         return f"{self.run_key}_similarity"
 
+    @property
+    def map(self) -> str:
+        """Brain run: a map of the run's vectors."""
+        return f"{self.run_key}_map"
+
     def cluster_tag(self, number: int) -> str:
         """Tag of the members of a cluster."""
         return f"{self.run_key}:cluster:{number:04d}"

@@ -1,6 +1,6 @@
 """Reading the files of samples in an order in which a file that ends the process costs nothing but itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import fiftyone as fo
@@ -18,6 +18,9 @@ ENDED = (
 Reading = Iterator[tuple[str, images.Picture]]
 """Pairs of sample id and picture."""
 
+Read = Callable[[Iterable[str], bool], Iterator[images.Picture]]
+"""``read(paths, large)`` yields the pictures in order; where ``large`` is False, large ones are postponed."""
+
 
 def readings(
     dataset: fo.Dataset,
@@ -25,7 +28,7 @@ def readings(
     files: Mapping[str, str],
     marks: Mapping[str, str | None],
     *,
-    max_pixels: int,
+    read: Read,
     again: bool,
 ) -> Iterator[Reading]:
     """Read files: first all small ones, then each large one alone, noted in the database while it is read.
@@ -35,14 +38,14 @@ def readings(
     Args:
         files: sample id -> file
         marks: sample id -> mark of the file, as :func:`embeddings.file_mark` gives it
-        max_pixels: largest picture that is decoded
+        read: reads files
         again: whether to read files that ended the process before, too
     """
     deadly = set() if again else _deadly(dataset, names, marks)
     large: list[str] = []
-    yield _small(files, deadly, large, max_pixels)
+    yield _small(files, deadly, large, read)
     for sample_id in large:
-        yield _alone(dataset, names, sample_id, files[sample_id], marks[sample_id], max_pixels)
+        yield _alone(dataset, names, sample_id, files[sample_id], marks[sample_id], read)
 
 
 def _deadly(dataset: fo.Dataset, names: FieldNames, marks: Mapping[str, str | None]) -> set[str]:
@@ -51,13 +54,9 @@ def _deadly(dataset: fo.Dataset, names: FieldNames, marks: Mapping[str, str | No
     return {sample_id for sample_id, mark in pairs if mark is not None and mark == marks.get(sample_id)}
 
 
-def _small(files: Mapping[str, str], deadly: set[str], large: list[str], max_pixels: int) -> Reading:
+def _small(files: Mapping[str, str], deadly: set[str], large: list[str], read: Read) -> Reading:
     """Read all but the large files, whose sample ids go into ``large``; the deadly ones get their reason."""
-    pictures = images.read_many(
-        (path for sample_id, path in files.items() if sample_id not in deadly),
-        max_pixels=max_pixels,
-        postpone=True,
-    )
+    pictures = read((path for sample_id, path in files.items() if sample_id not in deadly), False)
     for sample_id in files:
         picture = images.Picture(None, None, ENDED) if sample_id in deadly else next(pictures)
         if picture.postponed:
@@ -67,10 +66,10 @@ def _small(files: Mapping[str, str], deadly: set[str], large: list[str], max_pix
 
 
 def _alone(
-    dataset: fo.Dataset, names: FieldNames, sample_id: str, path: str, mark: str | None, max_pixels: int
+    dataset: fo.Dataset, names: FieldNames, sample_id: str, path: str, mark: str | None, read: Read
 ) -> Reading:
     with _noted(dataset, names, sample_id, mark):
-        picture = images.read(path, max_pixels=max_pixels)
+        (picture,) = read([path], True)
     yield sample_id, picture
 
 

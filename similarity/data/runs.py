@@ -194,6 +194,11 @@ def finish(
     _save(dataset, run_key, record)
 
 
+def note(dataset: fo.Dataset, run_key: str, facts: dict[str, Any]) -> None:
+    """Add facts to a run's record, beside those of its steps."""
+    _save(dataset, run_key, load(dataset, run_key) | facts)
+
+
 def refuse_foreign(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]]) -> dict[str, Any]:
     """Check that names are free or the run's own, and return the run's record, a new one if there is none.
 

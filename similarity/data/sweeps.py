@@ -16,6 +16,7 @@ import numpy as np
 from ..engine.cover import kept_with_cover
 from ..engine.forest_files import file_version
 from ..engine.sweep import Sweep, sweep
+from ..engine.tiles import Run, here
 from ..engine.vectors import between, percent
 from ..options import SweepOptions
 from ..progress import Progress, about
@@ -54,8 +55,10 @@ class StoredSweep:
     cover_kept: np.ndarray
 
 
-def stored(dataset: fo.Dataset, vectors: Vectors, options: SweepOptions, progress: Progress) -> StoredSweep:
-    """The sweep of these vectors: remembered, from its file, or computed and kept."""
+def stored(
+    dataset: fo.Dataset, vectors: Vectors, options: SweepOptions, progress: Progress, run: Run = here
+) -> StoredSweep:
+    """The sweep of these vectors: remembered, from its file, or computed, by ``run``, and kept."""
     key = row_digest(vectors)
     found = load(dataset, options, key)
     if found is None:
@@ -63,9 +66,13 @@ def stored(dataset: fo.Dataset, vectors: Vectors, options: SweepOptions, progres
             vectors.matrix,
             min_samples=options.min_samples,
             metric=options.metric,
+            run=run,
             progress=about(progress, "Looking at every threshold"),
         )
-        similarities = percent(between(vectors.matrix, computed.left, computed.right))
+        cosine = options.metric == "cosine"
+        similarities = percent(
+            computed.length if cosine else between(vectors.matrix, computed.left, computed.right)
+        )
         none = np.empty(0)
         found = StoredSweep(key, vectors.ids, vectors.skipped, computed, similarities, none, none.astype(int))
         _keep(dataset, options, found)

@@ -15,9 +15,11 @@ import fiftyone.core.utils as fou
 import numpy as np
 
 from ..engine import vectors as engine_vectors
+from ..engine.pieces import SIZE, Pieces, Store
 from ..options import DIGEST
 from ..result import Skipped
 from . import samples as sm
+from .raw import documents
 
 _MAGIC = np.lib.format.magic(1, 0)
 _LENGTH = len(_MAGIC) + 2  # of magic, and of the length of what follows
@@ -29,21 +31,22 @@ class Vectors:
 
     Attributes:
         ids: the ids of the samples that have one, in the order that decides who is first
-        matrix: their vectors, ``(n, d)`` float32
+        matrix: their vectors, ``(n, d)`` float32; in a store, if one was given
         skipped: for each sample without a usable vector, its id and the reason
     """
 
     ids: list[str]
-    matrix: np.ndarray
+    matrix: Any
     skipped: Skipped
 
     @property
     def digest(self) -> str:
         """A digest of ids and vectors that does not depend on their order."""
+        matrix = self.matrix
+        each = (matrix.digests if isinstance(matrix, Pieces) else engine_vectors.digests(matrix)).tobytes()
         state = hashlib.sha256()
         for i in sorted(range(len(self.ids)), key=self.ids.__getitem__):
-            state.update(self.ids[i].encode())
-            state.update(self.matrix[i].tobytes())
+            state.update(self.ids[i].encode() + each[i * 16 : (i + 1) * 16])
         return state.hexdigest()
 
 
@@ -82,14 +85,19 @@ def check_vector_field(collection: fo.core.collections.SampleCollection, field: 
     raise ValueError(f"The field {field!r} {problem} ({known}). Run compute_embeddings to make it")
 
 
-def read_vectors(samples: fo.core.collections.SampleCollection, field: str) -> Vectors:
+def read_vectors(
+    samples: fo.core.collections.SampleCollection, field: str, store: Store | None = None
+) -> Vectors:
     """Read the vectors of ``field``; what is missing, not finite, of length zero or of another size is skipped.
+
+    Args:
+        store (None): where to put them, piece by piece, so that this process never holds them all
 
     Raises:
         ValueError: if the field does not do, or no sample has a usable vector
     """
     check_vector_field(samples, field)
-    found = gather(samples, field)
+    found = gather(samples, field, store=store)
     if not found.ids:
         reason = next(iter(found.skipped.values()), "they are gone")
         raise ValueError(
@@ -99,7 +107,9 @@ def read_vectors(samples: fo.core.collections.SampleCollection, field: str) -> V
     return found
 
 
-def read_compared(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> Vectors:
+def read_compared(
+    samples: fo.core.collections.SampleCollection, field: str, metric: str, store: Store | None = None
+) -> Vectors:
     """Read what a run compared; where that was files, whose bytes are equal within each cluster, vectors that are all equal.
 
     Args:
@@ -109,7 +119,7 @@ def read_compared(samples: fo.core.collections.SampleCollection, field: str, met
         ValueError: as :func:`read_vectors` does
     """
     if metric != DIGEST:
-        return read_vectors(samples, field)
+        return read_vectors(samples, field, store)
     return all_equal(sm.read(samples)[0])
 
 
@@ -119,45 +129,72 @@ def all_equal(ids: list[str]) -> Vectors:
 
 
 def gather(
-    samples: fo.core.collections.SampleCollection, field: str, dimension: int | None = None
+    samples: fo.core.collections.SampleCollection,
+    field: str,
+    dimension: int | None = None,
+    store: Store | None = None,
 ) -> Vectors:
     """Read the vectors of ``field`` as :func:`read_vectors` does; none where there are none.
 
     Args:
         dimension (None): the size of a usable vector; by default the one that the field's provenance names, or else
-            the most common one
+            the most common one of some thousand samples
+        store (None): as for :func:`read_vectors`
     """
-    ids, stored, errors = _columns(samples, field)
-    size = dimension or sm.provenance(samples, field).get("dimension") or _most_common_size(stored)
-    matrix = np.empty((sum(value is not None for value in stored), size), dtype=np.float32)
+    everyone = sm.read(samples)[0]
+    size = (
+        dimension or sm.provenance(samples, field).get("dimension") or _usual_size(samples, field, everyone)
+    )
+    ids, skipped = [], {}
+    matrix = np.empty((len(everyone) if store is None else 0, size), dtype=np.float32)
+    pieces, digests = [], []
+    for start in range(0, len(everyone), SIZE):
+        some = everyone[start : start + SIZE]
+        good, piece, problems = _usable(some, *_stored(samples, field, some), size)
+        skipped.update(problems)
+        if store is None:
+            matrix[len(ids) : len(ids) + len(good)] = piece
+        elif good:
+            pieces.append(store.put(piece))
+            digests.append(engine_vectors.digests(piece))
+        ids += good
+    if store is None:
+        return Vectors(ids, matrix[: len(ids)], skipped)
+    return Vectors(ids, Pieces(pieces, digests, size, store), skipped)
+
+
+def _usable(
+    ids: Sequence[str], stored: list[Any], errors: Sequence[str | None], size: int
+) -> tuple[list[str], np.ndarray, Skipped]:
+    """The samples that have a usable vector, these vectors, and why the others have none."""
+    piece = np.empty((len(ids), size), dtype=np.float32)
     skipped, rows = {}, []
     for i, value in enumerate(stored):
-        stored[i] = None  # what is decoded is not held twice
-        reason = _fill(matrix, len(rows), decode(value), errors[i])
+        reason = _fill(piece, len(rows), decode(value), errors[i])
         if reason is None:
             rows.append(i)
         else:
             skipped[ids[i]] = reason
-    matrix = matrix[: len(rows)]
-    lengths = engine_vectors.norms(matrix)
+    piece = piece[: len(rows)]
+    lengths = engine_vectors.norms(piece)
     good = np.isfinite(lengths) & (lengths > 0)
     for at in np.flatnonzero(~good):
-        skipped[ids[rows[at]]] = f"its vector {engine_vectors.problem(matrix[at])}"
-    return Vectors(
-        [ids[rows[at]] for at in np.flatnonzero(good)], matrix if good.all() else matrix[good], skipped
-    )
+        skipped[ids[rows[at]]] = f"its vector {engine_vectors.problem(piece[at])}"
+    return [ids[rows[at]] for at in np.flatnonzero(good)], piece[good], skipped
 
 
-def _columns(samples: fo.core.collections.SampleCollection, field: str) -> tuple[list[Any], ...]:
-    """Ids, vectors as they are stored, and errors."""
-    if not samples.has_sample_field(field):
-        ids = sm.read(samples)[0]
-        return ids, [None] * len(ids), [None] * len(ids)
-    error_field = f"{field}_error"
-    if sm.provenance(samples, error_field).get("beside") == field:
-        return sm.read(samples, field, error_field, raw=True)
-    ids, stored = sm.read(samples, field, raw=True)
-    return ids, stored, [None] * len(ids)
+def _stored(
+    samples: fo.core.collections.SampleCollection, field: str, ids: Sequence[str]
+) -> tuple[list[Any], list[Any]]:
+    """Vectors as they are stored, and errors."""
+    keys = [field, f"{field}_error"]
+    if sm.provenance(samples, keys[1]).get("beside") != field:
+        keys[1:] = []
+    keys = [name for name in keys if samples.has_sample_field(name)]
+    key = {name: samples.get_field(name).db_field or name for name in keys}
+    found = {str(d["_id"]): d for d in documents(sm.dataset_of(samples), ids, key.values())}
+    told = [found.get(sample_id, {}) for sample_id in ids]
+    return tuple([d.get(key.get(name, name)) for d in told] for name in (field, f"{field}_error"))
 
 
 def _fill(matrix: np.ndarray, row: int, vector: np.ndarray | None, error: str | None) -> str | None:
@@ -173,7 +210,9 @@ def _fill(matrix: np.ndarray, row: int, vector: np.ndarray | None, error: str | 
     return None
 
 
-def _most_common_size(stored: Sequence[Any]) -> int:
+def _usual_size(samples: fo.core.collections.SampleCollection, field: str, ids: Sequence[str]) -> int:
+    """The most common size of a vector, of samples spread over all."""
+    stored, _ = _stored(samples, field, ids[:: 1 + len(ids) // SIZE])
     sizes = Counter(_size(value) for value in stored if value is not None)
     return sizes.most_common(1)[0][0] if sizes else 0
 

@@ -42,8 +42,9 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo
             "Near-duplicate clusters, one group each, the kept one first",
         ),
         "worst": (
-            base.select(list(worst), ordered=True),
-            "The dropped samples least similar to their kept one, each beside it",
+            # a kept one has its own id in the field, and is in one pair; groups are sorted by their first samples
+            base.select(list(worst)).group_by(names.kept_id, order_by=names.kept).sort_by(names.similarity),
+            "The dropped samples least similar to their kept one, in one group with it",
         ),
         "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
     }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import vectors as vec
 from .constraints import Constraints
+from .pieces import Pieces
 from .sketch import Sketch
 from .vectors import Floats, Indices, Singles, Vectors
 
@@ -45,7 +46,7 @@ class Frame:
     sketch: Sketch | None = None
 
     @classmethod
-    def of(cls, vectors: Vectors, metric: str, *, sketch: bool = False) -> Frame:
+    def of(cls, vectors: Vectors | Pieces, metric: str, *, sketch: bool = False) -> Frame:
         """Return the frame of these vectors, with a sketch of a fixed sample where it pays."""
         vec.check_metric(metric)
         n, d = vectors.shape
@@ -189,7 +190,7 @@ class Blocks(Sequence[Block]):
 
     def __init__(
         self,
-        vectors: Vectors,
+        vectors: Vectors | Pieces,
         metric: str,
         chosen: Indices,
         constraints: Constraints | None = None,
@@ -208,19 +209,32 @@ class Blocks(Sequence[Block]):
 
     def __getitem__(self, i: Any) -> Any:
         if i not in self._made:
-            at = np.arange(i * self.size, min(len(self.chosen), (i + 1) * self.size))
-            rows = self.chosen[at]
+            at, rows = self._part(i)
             if not len(rows):
                 raise IndexError(i)
             start = rows.min()
             read = self.vectors[start : rows.max() + 1]
             # Vectors that may be neighbors stand together as chosen: another arrangement would mix them.
-            some = self.constraints.take(at) if self.constraints else None
+            some = self.told(i)
             self._made[i] = Block.of(self.frame, at, read, rows - start, some, arrange=some is None)
         return self._made[i]
 
+    def numbers(self, i: int) -> Indices:
+        """Return the numbers of a block's vectors, in its order."""
+        numbers: Indices = self[i].numbers
+        return numbers
 
-def _ball(vectors: Vectors) -> tuple[Floats, float]:
+    def told(self, i: int) -> Constraints | None:
+        """Return the constraints of a block's vectors."""
+        return self.constraints.take(self._part(i)[0]) if self.constraints else None
+
+    def _part(self, i: int) -> tuple[Indices, Indices]:
+        """The numbers and the rows of a block."""
+        at = np.arange(i * self.size, min(len(self.chosen), (i + 1) * self.size))
+        return at, self.chosen[at]
+
+
+def _ball(vectors: Vectors | Pieces) -> tuple[Floats, float]:
     """The centre of the vectors, and the distance from there to the farthest."""
     centre = np.zeros(vectors.shape[1])
     for part in vec.chunks(*vectors.shape):

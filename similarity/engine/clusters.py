@@ -13,9 +13,10 @@ from sklearn.cluster import DBSCAN
 
 from . import tiles
 from . import vectors as vec
-from .blocks import Blocks
 from .constraints import Constraints
+from .distant import cut
 from .neighbors import Progress, check_eps, reach
+from .pieces import Pieces
 from .tiles import Bools, Run
 from .vectors import Indices, Vectors
 
@@ -29,7 +30,7 @@ _BYTES_PER_PAIR = 80
 
 
 def dbscan(
-    vectors: Vectors,
+    vectors: Vectors | Pieces,
     *,
     eps: float,
     min_samples: int = 2,
@@ -46,7 +47,7 @@ def dbscan(
     ``eps`` may fall otherwise than in scikit-learn, which disagrees with itself there between float32 and float64.
 
     Args:
-        vectors: ``(n, d)``; not modified
+        vectors: ``(n, d)``; not modified; or in pieces, kept elsewhere
         eps: largest distance between two neighbors, inclusive, above 0; no bound on the extent of a cluster
         min_samples (2): samples within ``eps``, itself included, that make a core sample
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
@@ -70,7 +71,7 @@ def dbscan(
     place = np.argsort(order)  # of each vector among the blocks'
     weights, limit = np.bincount(group)[order], reach(eps, metric)
     chosen = first[order]
-    blocks = Blocks(vectors, metric, chosen, constraints.take(chosen) if constraints else None, sketch=True)
+    blocks = cut(vectors, metric, chosen, constraints.take(chosen) if constraints else None, sketch=True)
     ask = partial(tiles.compare, blocks, run=run, progress=progress)
     core = np.ones(len(first), dtype=bool)
     if min_samples > 2:
@@ -125,7 +126,7 @@ def _components(ask: Ask, limit: float, core: Bools) -> tuple[Indices, tuple[Ind
 
     def known(at: Indices) -> tuple[float, Bools, Indices] | None:
         groups = tiles.find(root, at)
-        return None if (groups == groups[0]).all() else (limit, core[at], groups)
+        return None if (groups == groups[0]).all() else (limit, core[at], groups.astype(np.int32))
 
     for (ones, others), touching in ask(tiles.connect, known):
         tiles.unite(root, ones, others)

@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b, file_digest
@@ -35,6 +35,8 @@ MAX_PIXELS = 178_956_970
 
 LARGE_BYTES = 1 << 28
 """A file of more bytes is large, as a picture of more than ``sources.LARGE_PIXELS`` is."""
+
+NOT_THERE = "the file does not exist"
 
 Pixels = NDArray[np.uint8]
 
@@ -76,6 +78,7 @@ class Picture:
         error: why there are no pixels, or None
         postponed: whether the reason is that the picture is large
         sharpness: as :func:`~similarity.engine.sharpness.sharpness` gives it, at a long side of 512; None without pixels
+        vector: its embedding, where it was made where the file was read; there are no pixels then
     """
 
     pixels: Pixels | None
@@ -83,6 +86,7 @@ class Picture:
     error: str | None
     postponed: bool = False
     sharpness: float | None = None
+    vector: NDArray[np.float32] | None = None
 
 
 def digest(path: str | Path) -> str:
@@ -111,8 +115,8 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
     """
     if isinstance(source, bytes):
         return _decoded(source, max_pixels, postpone=False)[0]
-    with _content(source, max_pixels, postpone=False) as content:
-        return _decoded(content, max_pixels, postpone=False)[0]
+    with content(source, max_pixels, postpone=False) as found:
+        return _decoded(found, max_pixels, postpone=False)[0]
 
 
 def fit(array: NDArray[Any]) -> Pixels:
@@ -131,26 +135,27 @@ def fit(array: NDArray[Any]) -> Pixels:
     return _to_pixels(image)[0]
 
 
-def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, postpone: bool = False) -> Picture:
+def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, postpone: bool = False) -> Picture:
     """Digest and pixels of one file, from the same bytes; a failure is reported in the result, not raised.
 
     Args:
-        path: the file
+        source: the file, or its bytes
         max_pixels (MAX_PIXELS): as :func:`decode`
         postpone (False): whether to leave a large picture undecoded
     """
     content_digest = None
     try:
-        with _content(path, max_pixels, postpone) as content:
-            content_digest = _digest(content).hexdigest()
-            pixels, sharpness = _decoded(content, max_pixels, postpone)
+        held = nullcontext(source) if isinstance(source, bytes) else content(source, max_pixels, postpone)
+        with held as found:
+            content_digest = _digest(found).hexdigest()
+            pixels, sharpness = _decoded(found, max_pixels, postpone)
     except UnreadableImage as error:
         return Picture(None, content_digest, str(error), postponed=isinstance(error, Postponed))
     return Picture(pixels, content_digest, None, sharpness=sharpness)
 
 
 def read_many(
-    paths: Iterable[str | Path],
+    paths: Iterable[str | Path | bytes],
     *,
     workers: int | None = None,
     ahead: int = 64,
@@ -162,7 +167,7 @@ def read_many(
     Closing the iterator cancels what has not begun and waits for what has, so no thread outlives it.
 
     Args:
-        paths: the files, consumed only as far as pictures are read ahead
+        paths: the files, or their bytes, consumed only as far as pictures are read ahead
         workers (None): number of threads; None means one for each CPU core this process may use
         ahead (64): how many pictures may be decoded or waiting at any time, 150 kB each when decoded
         max_pixels (MAX_PIXELS): as :func:`decode`
@@ -178,7 +183,10 @@ def read_many(
 
 
 def _read_ahead(
-    paths: Iterator[str | Path], read_one: Callable[[str | Path], Picture], workers: int, ahead: int
+    paths: Iterator[str | Path | bytes],
+    read_one: Callable[[str | Path | bytes], Picture],
+    workers: int,
+    ahead: int,
 ) -> Iterator[Picture]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="onlyone-decode")
     waiting: deque[Future[Picture]] = deque()
@@ -199,8 +207,12 @@ def _available_cores() -> int:
 
 
 @contextmanager
-def _content(path: str | Path, max_pixels: int, postpone: bool) -> Iterator[bytes]:
-    """The bytes of a file, counted as held inside the block."""
+def content(path: str | Path, max_pixels: int, postpone: bool) -> Iterator[bytes]:
+    """The bytes of a file that :func:`read` would read, counted as held inside the block.
+
+    Raises:
+        UnreadableImage: if it cannot be read, or is too large
+    """
     most = max(LARGE_BYTES, _BYTES_PER_PIXEL * max_pixels)
     try:
         with sources.opened(path) as (file, size):
@@ -272,7 +284,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a picture, or in a format that is not opened"
     if isinstance(error, FileNotFoundError):
-        return "the file does not exist"
+        return NOT_THERE
     if isinstance(error, MemoryError):
         return "too large for the memory of this machine"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):

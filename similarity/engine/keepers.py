@@ -104,7 +104,10 @@ def keep(
             progress(done, len(clusters))
         block = _block(vectors, members, metric, constraints)
         if cover:
-            kept[members] = chosen_to_cover(block, np.array([limit]), forced=kept[members])[0]
+            front = np.argsort(~kept[members], kind="stable")  # those kept in any case first
+            ordered = block if (np.diff(front) > 0).all() else block.take(front)
+            forced = kept[members[front]]
+            kept[members[front]] = chosen_to_cover(ordered, np.array([limit]), forced=forced)[0]
         nearest_kept, _ = _nearest(block, block.take(np.flatnonzero(kept[members])))
         kept_index[members] = np.where(nearest_kept < 0, kept_index[members], nearest_kept)
     kept_index[kept] = np.flatnonzero(kept)

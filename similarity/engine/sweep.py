@@ -8,8 +8,9 @@ import numpy as np
 
 from . import tiles
 from . import vectors as vec
-from .blocks import Blocks
+from .distant import cut
 from .neighbors import FLOOR, Progress, check_eps, reach
+from .pieces import Pieces
 from .spanning import spanning_tree
 from .tiles import Run
 from .vectors import Floats, Indices, Vectors
@@ -71,7 +72,7 @@ class Sweep:
 
 
 def sweep(
-    vectors: Vectors,
+    vectors: Vectors | Pieces,
     *,
     min_samples: int = 2,
     metric: str = "cosine",
@@ -84,7 +85,7 @@ def sweep(
     over all pairs.
 
     Args:
-        vectors: ``(n, d)``; not modified
+        vectors: ``(n, d)``; not modified; or in pieces, kept elsewhere
         min_samples (2): 1 or 2, samples within eps, itself included, that make a core sample
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
         run (here): carries out the tiles
@@ -97,7 +98,7 @@ def sweep(
     vec.check(vectors)
     first, group = vec.copies(vectors)
     weights = np.bincount(group, minlength=len(first))
-    left, right, length = spanning_tree(Blocks(vectors, metric, first), run=run, progress=progress)
+    left, right, length = spanning_tree(cut(vectors, metric, first), run=run, progress=progress)
     floor = reach(0.0, metric)
     # After the last edge of each length, and before the first one: what there is then.
     eps = np.unique(np.append(np.maximum(length, floor), floor))

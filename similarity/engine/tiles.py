@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Block, Blocks
+from .constraints import Constraints
 from .neighbors import Progress, nearest, numbers, pairs
 from .vectors import Floats, Indices
 
@@ -71,8 +72,9 @@ def compare(
         nonlocal left_out
         for i in range(len(blocks)):
             for j in range(i, len(blocks)):
-                apart = _apart(blocks[i], blocks[j])
-                told = None if apart else known(numbers(blocks[i], None if i == j else blocks[j]))
+                at = blocks.numbers(i)
+                at = at if i == j else np.concatenate([at, blocks.numbers(j)])
+                told = None if _apart(blocks.told(i), blocks.told(j)) else known(at)
                 if told is None:
                     left_out += 1
                 else:
@@ -174,12 +176,12 @@ def connect(
     return (at[root[new]], at[new]), (at[border], at[touched])
 
 
-def _apart(left: Block, right: Block) -> bool:
+def _apart(left: Constraints | None, right: Constraints | None) -> bool:
     """Whether no vector of a block may be a neighbor of one of another."""
-    if not (left.constraints and right.constraints):
+    if not (left and right):
         return False
-    every, every_there = slice(0, len(left)), slice(0, len(right))
-    return not range(len(left))[left.constraints.span(every, right.constraints, every_there)]
+    every, every_there = slice(0, len(left.groups)), slice(0, len(right.groups))
+    return not range(len(left.groups))[left.span(every, right, every_there)]
 
 
 def _ignored(done: int, total: int) -> None:

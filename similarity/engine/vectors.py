@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .pieces import DIGEST, Digests, Pieces
 
 METRICS = ("cosine", "euclidean")
 
@@ -29,12 +32,14 @@ def problem(vector: Any) -> str | None:
     return _fault(float(norms(array[None])[0]))
 
 
-def check(vectors: Vectors) -> None:
+def check(vectors: Vectors | Pieces) -> None:
     """Raise unless ``vectors`` is ``(n, d)``, finite, and free of zero vectors; n may be 0.
 
     Raises:
         ValueError: names the first offending row and what to do
     """
+    if isinstance(vectors, Pieces):
+        return  # each was checked before it was put there
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
         raise ValueError(f"vectors must be an (n, d) array of numbers, got {vectors.dtype} {vectors.shape}")
     lengths = norms(vectors)
@@ -109,7 +114,7 @@ def percent(distance: Any) -> Any:
     return float(similarity) if similarity.ndim == 0 else similarity
 
 
-def copies(vectors: Vectors, kinds: Indices | None = None) -> tuple[Indices, Indices]:
+def copies(vectors: Vectors | Pieces, kinds: Indices | None = None) -> tuple[Indices, Indices]:
     """Find the vectors that are equal value by value.
 
     Args:
@@ -122,10 +127,8 @@ def copies(vectors: Vectors, kinds: Indices | None = None) -> tuple[Indices, Ind
         - first: ``(u,)`` rows at which a vector occurs for the first time, ascending
         - group: ``(n,)`` such that ``vectors[first][group]`` equals ``vectors``
     """
-    keys = _hashes(vectors)
+    keys = vectors.digests if isinstance(vectors, Pieces) else digests(vectors)
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    if not _equal_rows(vectors, first[group]):
-        _, first, group = np.unique(vectors, axis=0, return_index=True, return_inverse=True)
     if kinds is not None:
         both = np.column_stack([group.reshape(-1), kinds])
         _, first, group = np.unique(both, axis=0, return_index=True, return_inverse=True)
@@ -133,6 +136,13 @@ def copies(vectors: Vectors, kinds: Indices | None = None) -> tuple[Indices, Ind
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     return first[order], place[group.reshape(-1)]
+
+
+def digests(vectors: Vectors) -> Digests:
+    """Return the BLAKE2b digest ``(n,)``, 16 bytes, of each vector's values; -0.0 and 0.0 are equal."""
+    parts = (np.add(vectors[part], 0.0, order="C") for part in chunks(*vectors.shape))
+    found = b"".join(blake2b(row, digest_size=16).digest() for part in parts for row in part)
+    return np.frombuffer(found, dtype=DIGEST)
 
 
 def chunks(rows: int, columns: int) -> Iterator[slice]:
@@ -155,19 +165,3 @@ def _distance(left: Vectors, right: Vectors, metric: str) -> Floats:
     difference = left.astype(np.float64) - right.astype(np.float64)
     distance: Floats = np.sqrt(np.square(difference).sum(axis=1))
     return distance
-
-
-def _hashes(vectors: Vectors) -> NDArray[np.uint64]:
-    """One number per vector, equal for equal vectors, almost surely different for others."""
-    weights = np.random.default_rng(0).integers(1, 2**63, size=vectors.shape[1], dtype=np.uint64) | np.uint64(
-        1
-    )
-    keys = np.empty(len(vectors), dtype=np.uint64)
-    for part in chunks(*vectors.shape):
-        block = vectors[part].astype(np.float64) + 0.0  # + 0.0 turns -0.0, which equals 0.0, into its bits
-        keys[part] = (block.view(np.uint64) * weights).sum(axis=1)
-    return keys
-
-
-def _equal_rows(vectors: Vectors, other: Indices) -> bool:
-    return all(np.array_equal(vectors[part], vectors[other[part]]) for part in chunks(*vectors.shape))

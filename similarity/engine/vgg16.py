@@ -1,23 +1,23 @@
 """VGG16 (Simonyan & Zisserman 2015) on TensorFlow: pictures to vectors.
 
-The network runs in a graph and session of its own, so that its options (bfloat16 through oneDNN) touch no other
-model of the process. TensorFlow is imported when the first model is built, not before.
+TensorFlow is imported when the first model is built, not before.
 """
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import weights as weights_files
+from .network import SHAPE, build
 from .precision import PRECISIONS as PRECISIONS
 from .precision import resolve
-from .untrained import BLOCKS, IMAGENET_MEAN
 from .weights import WeightsUnavailable as WeightsUnavailable
 
 Vectors = NDArray[np.float32]
@@ -46,7 +46,6 @@ MODEL = "VGG16"
 
 _DENSE = {"fc1": 1, "fc2": 2}
 _CONVOLUTIONS = {"block4": 10, "block5_conv1": 11}  # that are computed; of the other layers all thirteen
-_SHAPE = (224, 224, 3)
 VERSION = "2"  # to be raised with every change of this module that changes vectors
 _PREPROCESSING = "stretched to 224x224, BGR, ImageNet mean subtracted"
 _LOADED_MODELS = 2
@@ -101,6 +100,7 @@ class Vgg16:
         weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
         precision ("auto"): as for :func:`provenance`
         batch_size (16): how many pictures go through the network at once; vectors do not depend on it
+        ready (None): provenance and :func:`arrays` of a network in another process, in place of the first three
 
     Raises:
         ValueError: if an option is unknown or the weights do not fit
@@ -115,15 +115,26 @@ class Vgg16:
         weights: str | Path = "imagenet",
         precision: str = "auto",
         batch_size: int = 16,
+        ready: tuple[dict[str, str], weights_files.Weights] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
-        self.provenance = provenance(layer=layer, weights=weights, precision=precision)
-        self.dimension = LAYERS[layer]
+        told, parts = ready or (
+            provenance(layer=layer, weights=weights, precision=precision),
+            arrays(layer, weights),
+        )
+        resolve(told["precision"])
+        self.provenance = told
+        self.dimension = LAYERS[told["layer"]]
         self.batch_size = batch_size
-        arrays = weights_files.load(weights, _DENSE.get(layer, 0))[: _CONVOLUTIONS.get(layer)]
-        bfloat16 = self.provenance["precision"] == "bfloat16"
-        self._session, self._pixels, self._vectors = _start(layer, arrays, batch_size, bfloat16)
+        bfloat16 = told["precision"] == "bfloat16"
+        self._session, self._pixels, self._vectors = build(told["layer"], parts, batch_size, bfloat16)
+
+    @cached_property
+    def probe(self) -> str:
+        """The digest of one fixed picture's vector: two networks with the same probe give the same vectors."""
+        picture = np.random.default_rng(51).integers(0, 256, (1, *SHAPE), dtype=np.uint8)
+        return blake2b(self.embed(picture).tobytes(), digest_size=16).hexdigest()
 
     def embed(self, images: NDArray[np.uint8]) -> Vectors:
         """Vectors of pictures, ``(m, dimension)`` float32; the same for a picture in any batch and place.
@@ -134,17 +145,22 @@ class Vgg16:
         Raises:
             ValueError: if the array has another shape or type
         """
-        if images.shape[1:] != _SHAPE or images.dtype != np.uint8:
+        if images.shape[1:] != SHAPE or images.dtype != np.uint8:
             raise ValueError(f"images must be (m, 224, 224, 3) uint8, got {images.shape} {images.dtype}.")
         vectors = np.empty((len(images), self.dimension), np.float32)
         # One shape serves for all: another batch size would mean another graph and other rounding.
-        batch = np.zeros((self.batch_size, *_SHAPE), np.uint8)
+        batch = np.zeros((self.batch_size, *SHAPE), np.uint8)
         for start in range(0, len(images), self.batch_size):
             part = images[start : start + self.batch_size]
             batch[: len(part)] = part
             computed = self._session.run(self._vectors, {self._pixels: batch})
             vectors[start : start + len(part)] = computed[: len(part)]
         return vectors
+
+
+def arrays(layer: str, weights: str | Path) -> weights_files.Weights:
+    """The kernels and biases that the network up to a layer is made of."""
+    return weights_files.load(weights, _DENSE.get(layer, 0))[: _CONVOLUTIONS.get(layer)]
 
 
 _models: OrderedDict[tuple[str, ...], Vgg16] = OrderedDict()
@@ -213,71 +229,3 @@ def _answer(
         known.update(zip(fresh, model.embed(np.stack(list(fresh.values()))), strict=True))
     for picture in waiting:
         yield picture, None if picture.pixels is None else known[picture.digest]
-
-
-def _start(
-    layer: str, arrays: weights_files.Weights, batch_size: int, bfloat16: bool
-) -> tuple[Any, Any, Any]:
-    """A session, and the two ends of its graph: uint8 pictures in, float32 vectors out."""
-    tf = _tensorflow()
-    graph = tf.Graph()
-    with graph.as_default():
-        pixels = tf.compat.v1.placeholder(tf.uint8, (batch_size, *_SHAPE))
-        # Fed, not stored in the graph: constants of this size are copied several times on the way.
-        fed = [tf.compat.v1.placeholder(tf.float32, array.shape) for pair in arrays for array in pair]
-        variables = [tf.compat.v1.Variable(value, trainable=False, use_resource=True) for value in fed]
-        vectors = _network(tf, pixels, list(zip(variables[::2], variables[1::2], strict=True)), layer)
-        session = tf.compat.v1.Session(graph=graph, config=_session_config(tf, bfloat16))
-        values = (array for pair in arrays for array in pair)
-        session.run([v.initializer for v in variables], dict(zip(fed, values, strict=True)))
-    graph.finalize()
-    return session, pixels, vectors
-
-
-def _network(tf: Any, pixels: Any, pairs: list[tuple[Any, Any]], layer: str) -> Any:
-    """The vectors of a batch; convolutions stop where the pairs do."""
-    remaining = list(pairs)
-    x = tf.cast(pixels, tf.float32)[..., ::-1] - tf.constant(IMAGENET_MEAN, tf.float32)
-    for count, _ in BLOCKS:
-        here = [remaining.pop(0) for _ in range(min(count, len(remaining)))]
-        for kernel, bias in here:
-            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
-        if len(here) == count:
-            x = tf.nn.max_pool2d(x, 2, 2, "VALID")
-    if layer in ("block4", "block5_conv1"):
-        return _mean_of_places(tf, x)
-    if layer == "block5":
-        return tf.sqrt(_mean_of_places(tf, x))
-    if layer == "block5_mean":
-        return tf.reduce_mean(x, (1, 2))
-    if layer == "block5_max":
-        return tf.reduce_max(x, (1, 2))
-    x = tf.reshape(x, (x.shape[0], -1))
-    for kernel, bias in remaining:
-        x = tf.nn.relu(tf.nn.bias_add(tf.linalg.matmul(x, kernel), bias))
-    return x
-
-
-def _mean_of_places(tf: Any, x: Any) -> Any:
-    """Each place scaled to length 1, so that a few bright ones do not decide; then their mean."""
-    return tf.reduce_mean(tf.math.l2_normalize(x, axis=-1), (1, 2))
-
-
-def _session_config(tf: Any, bfloat16: bool) -> Any:
-    """The session's own options: ``tf.config.optimizer`` would do the same to every model of the process."""
-    config = tf.compat.v1.ConfigProto()
-    config.gpu_options.allow_growth = True
-    if bfloat16:
-        rewrites = config.graph_options.rewrite_options
-        rewrites.auto_mixed_precision_onednn_bfloat16 = rewrites.ON
-        config.device_count["GPU"] = 0  # what the provenance promises was decided for the CPU
-    return config
-
-
-def _tensorflow() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        import tensorflow
-    except ImportError as error:
-        raise ImportError("VGG16 needs TensorFlow: install it with `pip install tensorflow`.") from error
-    return tensorflow

@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
+from .. import ray
 from ..data import batch as bt
 from ..data import runs, splits, sweeps, thresholds, views
 from ..data import samples as sm
@@ -14,11 +16,12 @@ from ..data.batch import Batch
 from ..data.files import files
 from ..data.locks import lock
 from ..data.vectors import Vectors
+from ..engine import bins, tiles
 from ..engine import clusters as engine_clusters
-from ..engine import keepers as engine_keepers
 from ..engine.calibration import ALIKE, usual_distance
 from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
+from ..engine.pieces import picked
 from ..engine.sweep import check_min_samples, eps_for_target
 from ..options import AUTO, ClusterOptions, WriteRunOptions
 from ..progress import Progress, about, silent
@@ -27,13 +30,22 @@ from ..workflow import CLUSTER, Step
 from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
 from .shrinking import refuse_shrinking
 
+LEAST = 50_000  # samples from which a cluster's start takes less time than it saves
+
 
 def cluster(
-    samples: fo.core.collections.SampleCollection, options: ClusterOptions, progress: Progress = silent
+    samples: fo.core.collections.SampleCollection,
+    options: ClusterOptions,
+    progress: Progress = silent,
+    *,
+    least: int = LEAST,
 ) -> ClusterResult:
     """Cluster the samples' vectors, with those of the reference, and write the labels.
 
     Nothing is written before the labels are known. An earlier result of the run, also of later steps, is replaced.
+
+    Args:
+        least (50,000): with fewer samples, a Ray cluster that is asked for is not used
 
     Raises:
         ValueError: if the samples, the field or a name does not do, or there is a target and ``min_samples`` is above 2
@@ -43,26 +55,33 @@ def cluster(
     dataset = sm.dataset_of(samples)
     if options.target is not None:
         check_min_samples(options.min_samples)
-    with lock(dataset, f"run-{options.run_key}"):
+    with lock(dataset, f"run-{options.run_key}"), ExitStack() as opened:
         samples = sm.flat(samples)
         runs.refuse_foreign(dataset, options.run_key, _owned(options.run_key))
         refuse_shrinking(samples, options)
         splits.check(dataset, options.splits)
         progress("Reading the vectors", 0, 1)
-        batch = bt.read(samples, options)
+        few = sm.exact_count(samples) < least
+        on = None if few else opened.enter_context(ray.cluster(options.ray))
+        run = on.run if on else tiles.here
+        batch = bt.read(samples, options, on)
         vectors, constraints = batch.vectors, batch.values.constraints if batch.values else None
-        eps, reason = _choose_eps(samples, vectors, options, progress)
+        eps, reason = _choose_eps(samples, vectors, options, progress, run)
         labels = engine_clusters.dbscan(
             vectors.matrix,
             eps=eps,
             min_samples=options.min_samples,
             metric=options.metric,
             constraints=constraints,
+            run=run,
             progress=about(progress, "Comparing the vectors"),
         )
         # The reference has the clusters that it stands for, which are the new samples'.
         labels[batch.new :][~np.isin(labels[batch.new :], labels[: batch.new])] = NOISE
         result = _result(dataset, options, batch, labels, (eps, reason))
+        if ray.wanted(options.ray):
+            where = str(on) if on else f"this machine: Ray is of use from {least:,} samples"
+            result = dataclasses.replace(result, engine=where)
         return write_clusters(dataset, options, CLUSTER, batch, labels, result, progress)
 
 
@@ -102,6 +121,7 @@ def write_clusters(
         "noise": result.noise,
         "skipped": len(result.skipped),
         "vectors_digest": vectors.digest,
+        "engine": result.engine,
         "whole_dataset": result.samples + len(batch.reference) == sm.exact_count(sm.everything(dataset)),
     }
     results = result.to_dict() | {"ids": vectors.ids[: batch.new]}
@@ -119,10 +139,11 @@ def _choose_eps(
     vectors: Vectors,
     options: ClusterOptions,
     progress: Progress,
+    run: tiles.Run,
 ) -> tuple[float, str]:
     """The eps to use, and why."""
     if options.target is not None:
-        swept = sweeps.stored(sm.dataset_of(samples), vectors, options, progress).sweep
+        swept = sweeps.stored(sm.dataset_of(samples), vectors, options, progress, run).sweep
         wanted = sweeps.wanted(options.target, len(vectors.ids))
         eps, kept = eps_for_target(swept, wanted)
         return eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}"
@@ -140,7 +161,7 @@ def _result(
     found, resembling = counted(labels[:new]), 0
     if batch.reference:
         how = {"eps": eps[0], "metric": options.metric, "constraints": values.constraints}
-        chosen = engine_keepers.keep(vectors.matrix, labels, **how)
+        chosen = bins.keep(vectors.matrix, labels, **how)
         found["unique"], resembling = int(chosen.kept.sum()), int((chosen.kept_index[:new] >= new).sum())
     return ClusterResult(
         run_key=options.run_key,
@@ -155,7 +176,9 @@ def _result(
         reference_skipped=len(batch.reference) - (len(vectors.ids) - new),
         resembling=resembling,
         without_value=int(values.missing[:new].sum()) if values else 0,
-        warnings=_warnings(vectors.matrix[:new], options.metric, eps[0], found["largest_share"]),
+        warnings=_warnings(
+            picked(vectors.matrix, np.arange(new)), options.metric, eps[0], found["largest_share"]
+        ),
         **found,
     )
 

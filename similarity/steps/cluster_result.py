@@ -40,6 +40,7 @@ class ClusterResult(Result):
         unique: how many samples remain if one of each cluster, and none that resembles the reference, is kept
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: what a person should look at first
+        engine: where the vectors were compared, if a Ray cluster was asked for
         leaks: the clusters that straddle the splits; None where the samples have none
         view: the clusters, one group each
     """
@@ -63,6 +64,7 @@ class ClusterResult(Result):
     largest_share: float
     warnings: list[str]
     leaks: Leaks | None = None
+    engine: str | None = None
     view: fo.DatasetView | None = view_field()
 
     def summary(self) -> str:
@@ -77,6 +79,8 @@ class ClusterResult(Result):
             self.eps_sentence(),
             *([self.leaks.sentence()] if self.leaks else []),
         ]
+        if self.engine:
+            lines.append(f"Compared on {self.engine}.")
         if self.reference_skipped:
             lines.append(
                 f"{count(self.reference_skipped, 'reference sample')} without a usable vector, compared with nothing."

@@ -3,20 +3,23 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
+from .. import ray
 from ..data import embeddings
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.locks import lock
-from ..data.readings import readings
+from ..data.readings import Read, readings
+from ..embed_options import EmbedOptions
 from ..engine import images, vgg16
-from ..options import EmbedOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
+from .distant import DistantReader, check_nodes
 
 FLUSH = 256  # samples between two writes: about ten seconds of work that a killed worker can lose
 
@@ -35,6 +38,7 @@ class EmbedResult(Result):
         files: sample id -> file, of the skipped ones
         provenance: what decides a vector: model, layer, weights, precision ...
         seconds: how long it took
+        engine: the Ray cluster that embedded; None where this machine did
     """
 
     embeddings_field: str
@@ -46,6 +50,7 @@ class EmbedResult(Result):
     files: dict[str, str]
     provenance: dict[str, Any]
     seconds: float
+    engine: str | None = None
 
     def summary(self) -> str:
         """The result in words."""
@@ -55,6 +60,8 @@ class EmbedResult(Result):
             f"{count(self.samples, 'sample')}: {self.embedded:,} embedded{rate}, {self.up_to_date:,} up to date, "
             f"{len(self.skipped):,} skipped. The vectors are in the field {self.embeddings_field!r}."
         ]
+        if self.engine:
+            lines.append(f"Embedded on {self.engine}.")
         if self.copies:
             lines.append(
                 f"{count(self.copies, 'picture')} of these cost nothing: their files equal another one's."
@@ -94,9 +101,18 @@ def embed(
             progress("Loading the model", 0, len(stale))
             model = vgg16.load(layer=options.layer, weights=options.weights, precision=agreed["precision"])
         embeddings.declare(dataset, names, agreed, options.weights)
+        engine = None
         if model is not None:
-            for items in _readings(dataset, names, {i: paths[i] for i in stale}, digests, options):
-                _write_each(dataset, names, vgg16.embed_stream(items, model), tally, len(stale), progress)
+            files = {i: paths[i] for i in stale}
+            with ray.cluster(options.ray) as on:
+                read = partial(_read, options.max_pixels)
+                if on:
+                    engine = str(on)
+                    check_nodes(on, list(files.values()), options, agreed["precision"])
+                    known = {paths[i]: digest for i, digest in digests.items()}
+                    read = DistantReader(on, model, known, options, len(files))
+                for items in _readings(dataset, names, files, digests, options, read):
+                    _write_each(dataset, names, vgg16.embed_stream(items, model), tally, len(stale), progress)
         return EmbedResult(
             embeddings_field=names.vectors,
             samples=len(paths),
@@ -107,6 +123,7 @@ def embed(
             files={sample_id: paths[sample_id] for sample_id in tally.skipped},
             provenance=agreed,
             seconds=round(time.monotonic() - started, 3),
+            engine=engine,
         )
 
 
@@ -128,6 +145,7 @@ class _Item:
         mark: of its file, before it was read
         pixels: only where the picture takes a forward pass
         vector: that of an equal file, where there is one
+        computed: its own, where it was made where the file was read
         unchanged: whether the file's content is the one that was embedded
     """
 
@@ -138,6 +156,7 @@ class _Item:
     sharpness: float | None
     pixels: images.Pixels | None = None
     vector: np.ndarray | None = None
+    computed: np.ndarray | None = None
     unchanged: bool = False
 
 
@@ -169,14 +188,19 @@ def _readings(
     stale: Mapping[str, str],
     digests: Mapping[str, str],
     options: EmbedOptions,
+    read: Read,
 ) -> Iterator[Iterator[_Item]]:
     """Read the stale files, ``{sample id: path}``: the small ones in one go, each large one in a go of its own."""
     # Before any file is read: what changes from now on shows next time.
     marks = {sample_id: embeddings.file_mark(path) for sample_id, path in stale.items()}
     twins = {digest: sample_id for sample_id, digest in digests.items() if sample_id not in stale}
-    how = {"max_pixels": options.max_pixels, "again": options.recompute}
-    for reading in readings(dataset, names, stale, marks, **how):
+    for reading in readings(dataset, names, stale, marks, read=read, again=options.recompute):
         yield (_item(dataset, names, i, picture, marks[i], digests.get(i), twins) for i, picture in reading)
+
+
+def _read(max_pixels: int, paths: Iterable[str], large: bool) -> Iterator[images.Picture]:
+    """Read files on this machine."""
+    return images.read_many(paths, max_pixels=max_pixels, postpone=not large)
 
 
 def _item(
@@ -195,7 +219,7 @@ def _item(
     if picture.digest in twins:
         twin = sm.everything(dataset).select(twins[picture.digest])
         return replace(told, vector=twin.values(names.vectors)[0])
-    return replace(told, pixels=picture.pixels)
+    return replace(told, pixels=picture.pixels, computed=picture.vector)
 
 
 def _write_each(
@@ -210,7 +234,7 @@ def _write_each(
     pending: dict[str, dict[str, Any]] = {}
     try:
         for item, computed in stream:
-            pending[item.id] = _values(names, item, computed, tally)
+            pending[item.id] = _values(names, item, item.computed if computed is None else computed, tally)
             if len(pending) >= FLUSH:
                 _write(dataset, pending)
             progress("Embedding", tally.embedded + tally.unchanged + len(tally.skipped), total)

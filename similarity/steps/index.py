@@ -17,6 +17,7 @@ from ..result import Result, Skipped, count, listed, skipped_lines, skipped_tabl
 from ..search_options import IndexOptions
 
 BACKEND = "annoy"
+LARGE = 1_000_000  # samples from which a vector database serves better than one file in one process
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,12 @@ class IndexResult(Result):
         ]
         if self.exact:
             lines.append("Annoy does not work on this machine; searches compare every sample, exactly.")
+        if self.indexed >= LARGE:
+            lines.append(
+                "For so many samples a vector database of FiftyOne's serves better, on the same field: fiftyone.brain."
+                f"compute_similarity(dataset, embeddings={self.embeddings_field!r}, brain_key=..., backend='lancedb', "
+                "metric='cosine'), or 'qdrant', 'milvus' ..."
+            )
         if self.skipped:
             lines += ["", f"{count(len(self.skipped), 'sample')} left out:", *skipped_lines(self.skipped)]
         return "\n".join(lines)

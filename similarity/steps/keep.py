@@ -2,15 +2,18 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
+from .. import ray
 from ..data import runs, seals, views
 from ..data import samples as sm
 from ..data.files import files
 from ..data.locks import lock
+from ..engine import bins
 from ..engine import keepers as engine_keepers
 from ..engine.certificate import Certificate, certify
 from ..engine.clusters import NOISE
@@ -20,6 +23,7 @@ from ..options import DIGEST, KeepOptions
 from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
+from .cluster import LEAST
 from .cluster_result import large_cluster_warning
 from .keep_result import KeepResult, largest_clusters
 from .members import Members, eps_and_metric, read_members
@@ -28,16 +32,23 @@ from .pairs import LISTED, WORST, equal_pairs, pairs_at, side_by_side, worst_pai
 
 
 def keep(
-    samples: fo.core.collections.SampleCollection, options: KeepOptions, progress: Progress = silent
+    samples: fo.core.collections.SampleCollection,
+    options: KeepOptions,
+    progress: Progress = silent,
+    *,
+    least: int = LEAST,
 ) -> KeepResult:
     """Decide which samples stand for which, and write it.
+
+    Args:
+        least (50,000): with fewer samples, a Ray cluster that is asked for is not used
 
     Raises:
         ValueError: if the run is missing, or its vectors or samples have changed since; the message says what to run again
         Busy: if another operator is at work on the run
     """
     dataset, run_key, owned = sm.dataset_of(samples), options.run_key, _owned(options.run_key)
-    with lock(dataset, f"run-{run_key}"):
+    with lock(dataset, f"run-{run_key}"), ExitStack() as opened:
         samples = sm.flat(samples)
         clustering = runs.require(dataset, run_key, CLUSTER)
         reference = clustering["options"].get("reference")
@@ -49,7 +60,9 @@ def keep(
         runs.refuse_foreign(dataset, run_key, owned)
         progress("Reading the vectors", 0, 3)
         unusable = runs.step_results(dataset, run_key, CLUSTER)["skipped"]
-        members = read_members(samples, options, clustering, unusable, progress)
+        few = clustering["samples"] < least
+        on = None if few else opened.enter_context(ray.cluster(options.ray))
+        members = read_members(samples, options, clustering, unusable, progress, on)
         found = _choose(members, clustering, options.cover, about(progress, "Choosing what is kept"))
         covering = found
         if not options.cover:
@@ -77,7 +90,7 @@ def _choose(
 ) -> Keepers:
     eps, metric = eps_and_metric(clustering)
     more = (0, len(members.ids) - members.new)
-    found = engine_keepers.keep(
+    found = bins.keep(
         members.matrix,
         members.labels,
         eps=eps,

@@ -11,6 +11,7 @@ from ..data import samples as sm
 from ..data.batch import read_clustered
 from ..engine.constraints import Constraints
 from ..engine.neighbors import FLOOR
+from ..engine.pieces import Store, picked
 from ..options import DIGEST, KeepOptions
 from ..progress import Progress
 from ..result import Skipped
@@ -33,7 +34,7 @@ class Members:
 
     ids: list[str]
     labels: np.ndarray
-    matrix: np.ndarray
+    matrix: Any
     new: int
     constraints: Constraints | None
     skipped: Skipped
@@ -46,10 +47,11 @@ def read_members(
     clustering: dict[str, Any],
     unusable: Skipped,
     progress: Progress,
+    store: Store | None = None,
 ) -> Members:
     """The view's samples that are in the run, with the vectors that were clustered."""
     cluster = runs.Names(options.run_key).cluster
-    vectors, constraints = read_clustered(sm.dataset_of(samples), options.run_key, clustering)
+    vectors, constraints = read_clustered(sm.dataset_of(samples), options.run_key, clustering, store)
     known = runs.reference_ids(sm.dataset_of(samples), options.run_key)
     found = {i: label for i, label in zip(*sm.read(samples, cluster), strict=True) if i not in known}
     skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in found.items() if label is None}
@@ -62,7 +64,7 @@ def read_members(
     row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
     rows = [row[sample_id] for sample_id in ids]
     field, metric = clustering["options"]["embeddings_field"], eps_and_metric(clustering)[1]
-    compared = Compared(samples.exists(cluster), ids, numbers, vectors.matrix[rows], field, metric)
+    compared = Compared(samples.exists(cluster), ids, numbers, picked(vectors.matrix, rows), field, metric)
     order = standing(compared, options, progress)
     if known:
         old = sm.everything(sm.dataset_of(samples)).exists(cluster)
@@ -70,7 +72,7 @@ def read_members(
         rows += [row[sample_id] for sample_id in there]
         numbers, ids = np.append(numbers, list(there.values())).astype(np.int64), [*ids, *there]
     constraints = constraints.take(rows) if constraints else None
-    return Members(ids, numbers, vectors.matrix[rows], len(compared.ids), constraints, skipped, order)
+    return Members(ids, numbers, picked(vectors.matrix, rows), len(compared.ids), constraints, skipped, order)
 
 
 def eps_and_metric(clustering: dict[str, Any]) -> tuple[float, str]:

@@ -14,7 +14,7 @@ import numpy as np
 from ..data import decisions
 from ..data import samples as sm
 from ..data.labels import annotated_fields, count_labels, labelled
-from ..engine import keepers as engine_keepers
+from ..engine import bins
 from ..options import LABELS, MEDOID, ORDERS, PIXELS, SHARPNESS, VIEW_ORDER, KeepOptions
 from ..progress import Progress
 from .sharpness import sharpness
@@ -61,7 +61,7 @@ class Compared:
     samples: fo.core.collections.SampleCollection
     ids: list[str]
     labels: np.ndarray
-    matrix: np.ndarray
+    matrix: Any
     field: str
     metric: str
 
@@ -112,7 +112,7 @@ def _order_values(compared: Compared, order_by: str, numbers: np.ndarray, progre
     if order_by == VIEW_ORDER:
         return np.arange(len(ids), dtype=np.float64)
     if order_by == MEDOID:
-        return engine_keepers.medoid_rank(compared.matrix, compared.labels, metric=compared.metric)
+        return bins.medoid_rank(compared.matrix, compared.labels, metric=compared.metric)
     if order_by == PIXELS:
         return _aligned(ids, *_pixels(samples))
     if order_by == SHARPNESS:

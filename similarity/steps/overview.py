@@ -1,21 +1,21 @@
 """What the panel shows of a dataset and a run: one payload, from the run's record and from the samples themselves."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import fiftyone as fo
 
 from ..data import archive, runs
 from ..data import samples as sm
-from ..data.files import files, short_names
-from ..data.vectors import vector_fields
+from ..data.embeddings import FieldNames
+from ..data.files import files
+from ..data.vectors import holds_others_vectors, vector_fields
 from ..options import DIGEST, LIMITS, SweepOptions
 from ..workflow import CLUSTER, KEEP, Step
 from . import states as steps_done
-from .keep_result import LARGEST, ClusterRow
 from .states import StepState
 
-BARS, WORST = 200, 6  # clusters in the chart, pairs as pictures
+BARS, WORST = 200, 12  # clusters in the chart, pairs as pictures
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Overview:
         problem: why there is nothing to compare in this dataset, and what to do; None if there is
         run_key, embeddings_field: what was asked for; ``run_keys`` and ``fields`` what there is
         vectors: samples with a vector
+        to_embed: samples that have none yet, and were not found to be unreadable
         metric, min_samples: of the run, or else the defaults
         eps: of the clustering; None before it, as are ``run_field`` (its vectors), ``clusters`` and ``noise``
         counts: counted from the samples; None before keeping
@@ -62,7 +63,6 @@ class Overview:
         resembling: samples that are dropped for these, or would be
         limits: options of the clustering that say which samples are compared
         sizes: ``(number, size)`` of the largest clusters, the largest first
-        largest: more about the first of them
         worst: the dropped samples least similar to their kept one
         warnings, notes: of the last step
         steps: the operators in their order
@@ -74,6 +74,7 @@ class Overview:
     embeddings_field: str
     fields: list[str]
     vectors: int
+    to_embed: int
     metric: str
     min_samples: int
     eps: float | None
@@ -88,7 +89,6 @@ class Overview:
     counts: Counts | None
     archived: int
     sizes: list[tuple[int, int]]
-    largest: list[ClusterRow]
     worst: list[PairRow]
     warnings: list[str]
     notes: list[str]
@@ -112,7 +112,6 @@ class Overview:
         nested = {
             "counts": Counts(**counts) if counts else None,
             "sizes": [(number, size) for number, size in values["sizes"]],
-            "largest": [ClusterRow(**row) for row in values["largest"]],
             "worst": [PairRow(**row) for row in values["worst"]],
             "steps": [StepState(**step) for step in values["steps"]],
         }
@@ -142,6 +141,7 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         embeddings_field=embeddings_field,
         fields=vector_fields(dataset),
         vectors=with_vector,
+        to_embed=_to_embed(dataset, embeddings_field, with_vector),
         metric=compared["metric"],
         min_samples=compared["min_samples"],
         eps=clustering["eps"] if clustering else None,
@@ -156,7 +156,6 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         counts=_counts(dataset, run_key, removed) if keeping else None,
         archived=len(archived),
         sizes=[(number, size) for number, size in clustering["sizes"][:BARS]] if clustering else [],
-        largest=_largest(dataset, clustering, keeping) if clustering else [],
         worst=_worst(dataset, keeping) if keeping else [],
         warnings=list((keeping or clustering or {"warnings": []})["warnings"]),
         notes=list(keeping["notes"]) if keeping else [],
@@ -176,6 +175,15 @@ def _with_vector(dataset: fo.Dataset, field: str) -> int:
     return sm.everything(dataset).exists(field).count() if dataset.has_sample_field(field) else 0
 
 
+def _to_embed(dataset: fo.Dataset, field: str, with_vector: int) -> int:
+    samples = sm.everything(dataset)
+    if holds_others_vectors(dataset, field):
+        return 0
+    error = FieldNames(field).error
+    failed = samples.exists(error).count() if dataset.has_sample_field(error) else 0
+    return sm.exact_count(samples) - with_vector - failed
+
+
 def _counts(dataset: fo.Dataset, run_key: str, removed: int) -> Counts:
     """What became of the samples, from the samples and their archive alone."""
     names, samples = runs.Names(run_key), sm.everything(dataset)
@@ -183,16 +191,6 @@ def _counts(dataset: fo.Dataset, run_key: str, removed: int) -> Counts:
     kept, dropped = values.get(True, 0), values.get(False, 0) + removed
     skipped = samples.match_tags(names.tag("skipped")).count()
     return Counts(kept + dropped + skipped, kept, dropped, skipped, removed)
-
-
-def _largest(
-    dataset: fo.Dataset, clustering: dict[str, Any], keeping: dict[str, Any] | None
-) -> list[ClusterRow]:
-    if not keeping:
-        return [ClusterRow(number, size) for number, size in clustering["sizes"][:LARGEST]]
-    rows = [ClusterRow(**row) for row in keeping["largest"]]
-    names = short_names(files(dataset, [row.kept_id for row in rows if row.kept_id]))
-    return [replace(row, kept_file=names.get(row.kept_id)) for row in rows]
 
 
 def _worst(dataset: fo.Dataset, keeping: dict[str, Any]) -> list[PairRow]:

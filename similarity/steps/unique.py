@@ -8,7 +8,8 @@ import fiftyone as fo
 from ..data import samples as sm
 from ..data.batch import check, reference_of
 from ..data.vectors import holds_others_vectors
-from ..options import ClusterOptions, EmbedOptions, KeepOptions, UniqueOptions
+from ..embed_options import EmbedOptions
+from ..options import ClusterOptions, KeepOptions, UniqueOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, view_field
 from .cluster import cluster

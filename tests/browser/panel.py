@@ -4,7 +4,9 @@ import re
 
 from playwright.sync_api import Locator, expect
 
-from tests.browser.app import OPEN_MS, RUN_MS, App
+from tests.browser.app import OPEN_MS, App
+
+PICTURES = 'img[src*="/media?filepath="][alt]'
 
 
 class Panel:
@@ -12,6 +14,7 @@ class Panel:
 
     def __init__(self, app: App):
         self.app, self.page = app, app.page
+        self.page.set_viewport_size({"width": 1280, "height": 720})
         self.page.locator('[title="New panel"], [data-cy="new-panel-btn"]').first.click()
         self.page.get_by_text("Deduplication", exact=True).first.click()
 
@@ -23,20 +26,36 @@ class Panel:
     def says(self, words: str | re.Pattern) -> Locator:
         """Wait until words are shown."""
         found = self.page.get_by_text(words).first
-        expect(found).to_be_visible(timeout=RUN_MS)
+        expect(found).to_be_visible(timeout=OPEN_MS)
         return found
+
+    def tab(self, name: str) -> "Panel":
+        """Click on a tab."""
+        self.page.get_by_role("tab", name=name, exact=True).click()
+        expect(self.page.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")
+        return self
 
     @property
     def threshold(self) -> str:
         """The sentence about the threshold."""
-        return self.says(re.compile(r"^(Measured|Chosen): eps .* keeps ")).inner_text()
+        return self.says(re.compile(r"^At .* are kept")).inner_text()
 
     @property
     def pictures(self) -> list[str]:
-        """The pictures of pairs, those just under the threshold first."""
-        return [
-            image.get_attribute("src") for image in self.page.locator('img[src^="data:image/jpeg"]').all()
-        ]
+        """The pictures of pairs or of a cluster, line by line."""
+        self.page.locator(PICTURES).first.wait_for()
+        return [image.get_attribute("alt") for image in self.page.locator(PICTURES).all()]
+
+    @property
+    def kept(self) -> list[str]:
+        """The framed ones among them."""
+        framed = "(image) => getComputedStyle(image).borderTopColor === 'rgb(255, 109, 4)'"
+        shown = self.page.locator(PICTURES).all()
+        return [image.get_attribute("alt") for image in shown if image.evaluate(framed)]
+
+    def picture(self, name: str) -> Locator:
+        """A picture by its name."""
+        return self.page.locator(f'{PICTURES}[alt="{name}"]').first
 
     def drag(self, share: float) -> str:
         """Move the slider to a share of its way; return the new sentence."""
@@ -58,11 +77,21 @@ class Panel:
         expect(self.page.get_by_text(before)).to_have_count(0, timeout=OPEN_MS)
         return self.threshold
 
+    def click_bar(self, share: float) -> None:
+        """Click on a bar at a share of the chart's width."""
+        chart = self.page.locator(".js-plotly-plot .nsewdrag").first
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        x, y = box["x"] + share * box["width"], box["y"] + box["height"] - 10
+        self.page.mouse.move(x - 3, y)
+        self.page.mouse.move(x, y)
+        self.page.wait_for_timeout(300)  # Plotly tells what is below the mouse only when it has rested
+        self.page.mouse.click(x, y)
+
     def keep_about(self, target: str) -> str:
-        """Give a target instead of a threshold; return the new sentence."""
-        before, field = self.threshold, self.page.get_by_placeholder("200 or 10 %")
-        field.fill(target)
-        field.press("Tab")
+        """Type a target instead of a threshold; return the new sentence."""
+        before = self.threshold
+        self.page.get_by_placeholder("200 or 10 %").press_sequentially(target, delay=100)
         expect(self.page.get_by_text(before)).to_have_count(0, timeout=OPEN_MS)
         return self.threshold
 

@@ -1,98 +1,199 @@
-"""The panel, as a person uses it: read, move the threshold, look at pairs, cluster, keep, and see the numbers reconcile."""
+"""The panel, as a person uses it at 1280 x 720: run and stop, read, move the threshold, look at pairs, review, hand on."""
 
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.app import RUN_MS
-from tests.browser.conftest import EPS, call
+from tests.browser.app import OPEN_MS
+from tests.browser.conftest import call
 from tests.browser.panel import Panel
 from tests.support import plugin
 
+import fiftyone as fo  # isort: skip
+
 pytestmark = pytest.mark.browser
 
-EPS_OF = re.compile(r"eps (\S+) ")
-KEEPS = re.compile(r"keeps (\d+) of 24")
+KEPT = re.compile(r"(\d+) of 24 samples are kept")
 
 
 def kept(sentence: str) -> int:
-    return int(KEEPS.search(sentence)[1])
+    return int(KEPT.search(sentence)[1])
+
+
+def numbers(panel) -> dict[str, int]:
+    return {name: int(panel.tile(name)) for name in ("Samples", "Kept", "Dropped", "Skipped")}
+
+
+def bottom(panel) -> float:
+    """Where the last thing of the panel ends, in pixels from the top of the window."""
+    return max(
+        button.bounding_box()["y"] + 34
+        for button in panel.page.get_by_role("button").all()
+        if button.is_visible()
+    )
+
+
+@pytest.fixture
+def many(traffic, copy, tmp_path):
+    """A dataset of 120 photographs, enough to follow their embedding and to stop it."""
+    made = copy(traffic)
+    samples = []
+    for number, path in enumerate(made.values("filepath") * 4):
+        with Image.open(path) as picture:
+            picture.point(lambda value, light=1 - number / 1_000: value * light).save(
+                tmp_path / f"{number}.jpg"
+            )
+        samples.append(fo.Sample(filepath=str(tmp_path / f"{number}.jpg")))
+    made.add_samples(samples)
+    return made
+
+
+def test_the_main_button_finds_unique_samples_with_the_app_usable_and_every_tab_following(app, many):
+    made = many
+    call("compute_embeddings", made[:2], weights="untrained")
+    opened, other = app(made), app(made)
+    panel, second = Panel(opened).ready(), Panel(other).ready()
+    panel.says(re.compile("118 pictures to look at"))
+
+    panel.press("Find unique samples")
+    panel.says(re.compile(r"1/3 Embedding: \d+ of 118 pictures, [\d,]+ a (second|minute), \d+ (s|min) left"))
+    second.press("Refresh")
+    second.says("Cancel")
+    opened.select(0)
+    for each in (panel, second):
+        expect(each.page.get_by_text("Result of 'dedup'")).to_be_visible(timeout=OPEN_MS)
+        found = numbers(each)
+        assert found["Samples"] == 120 == found["Kept"] + found["Dropped"] + found["Skipped"]
+    made.reload()
+    assert made.count_values("dedup_kept")[True] == found["Kept"]
+    panel.press("Show kept")
+    opened.shows(f"{found['Kept']} samples")
+    expect(opened.page.locator('[data-cy="saved-views-selection"]')).to_contain_text("dedup-kept")
+
+
+def test_a_cancelled_run_keeps_what_it_did_and_the_next_one_goes_on(app, many):
+    made = many
+    call("compute_embeddings", made[:2], weights="untrained")
+    panel = Panel(app(made)).ready()
+
+    panel.press("Find unique samples")
+    panel.says(re.compile(r"Embedding: [1-9]\d* of 118"))
+    panel.press("Cancel")
+    panel.says(re.compile("what was done before stays"))
+    made.reload()
+    done = made.exists("vgg16").count()
+    assert 2 < done < 120
+    panel.says(f"{120 - done} pictures to look at")
+    assert not made.has_sample_field("dedup_kept")
+
+
+def test_why_a_run_could_not_be_done_is_said_where_it_was_started(app, traffic, copy):
+    panel = Panel(app(copy(traffic))).ready()
+    panel.page.get_by_placeholder("imagenet, or the path of a file").fill("/nowhere/weights.h5")
+    panel.press("Find unique samples")
+    panel.says(re.compile("/nowhere/weights.h5"))
+    panel.press("Close")
+    expect(panel.page.get_by_role("button", name="Close")).to_have_count(0)
+
+
+def test_the_result_and_the_steps_fit_one_screen(app, deduplicated):
+    panel = Panel(app(deduplicated)).ready()
+    panel.says("Result of 'dedup'")
+    assert bottom(panel) <= 720
+    panel.tab("Steps").says("6. Remove duplicates")
+    assert bottom(panel) <= 720
 
 
 def test_the_threshold_is_moved_and_the_pairs_change_with_it(app, embedded):
-    panel = Panel(app(embedded)).ready()
+    panel = Panel(app(embedded)).ready().tab("Threshold")
     first, pairs = panel.threshold, panel.pictures
-    assert first.startswith("Measured")
-    assert pairs
+    assert "as measured for these vectors" in first
+    for name in ("one of each", "with cover", "measured", "chosen"):
+        legend = panel.page.locator(".legendtext").get_by_text(name, exact=True)
+        expect(legend).to_be_visible(timeout=OPEN_MS)
 
     left = panel.drag(0.1)
-    assert left.startswith("Chosen")
     assert kept(left) > kept(first)
     assert panel.pictures != pairs
-
     assert kept(panel.click_curve(0.97)) < kept(left)
+    panel.says(re.compile("^One cluster would hold"))
     assert kept(panel.keep_about("6")) == 6
 
 
-def test_clustering_and_keeping_from_the_panel_give_its_numbers(app, embedded, copy):
+def test_one_click_clusters_and_keeps_at_the_chosen_threshold(app, embedded, copy):
     made = copy(embedded)
+    panel = Panel(app(made)).ready().tab("Threshold")
+    chosen = re.search(r"At (\S+) % similar", panel.drag(0.3))[1]
+    panel.press(f"Cluster and keep at {chosen} %")
+    panel.tab("Result").says("Result of 'dedup'")
+    made.reload()
+    step = plugin("similarity.data.runs").load(made, "dedup")["steps"]["cluster"]
+    assert f"{100 * (1 - step['eps']):.3f}".startswith(chosen)
+    assert numbers(panel)["Kept"] == made.count_values("dedup_kept")[True]
+
+
+def test_clusters_are_reviewed_by_key_and_overruled_by_clicks(app, deduplicated, copy):
+    made = copy(deduplicated)
     opened = app(made)
     panel = Panel(opened).ready()
-    wanted = kept(panel.keep_about("6"))
+    panel.press("Review the clusters")
+    panel.says("0 of 6 reviewed")
+    first = panel.pictures
+    assert (len(first), panel.kept) == (4, first[:1])
+    dropped = first[1]
 
-    panel.press(re.compile("Cluster with eps"))
-    opened.form.wait_for()
-    opened.press_execute()
-    panel.says(f"{wanted} clusters at eps")
-    opened.close()
-    assert panel.tile("Would keep") == str(wanted)
-
-    panel.press(re.compile("4. Keep first per cluster"))
-    opened.form.wait_for()
-    opened.execute()
-    opened.close()
+    panel.picture(dropped).click()
+    panel.says("kept too")
+    assert dropped in panel.kept
+    panel.picture(dropped).click()
+    panel.says("kept instead")
+    assert panel.kept == [dropped]
     made.reload()
-    found = made.count_values("dedup_kept")  # cover may keep more than one of a cluster
-    assert wanted <= found[True] < 24
-    panel.says(f"{found[True]} kept, {found[False]} dropped")
-    opened.shows(f"{found[True]} samples")
-    panel.says("Worst pairs")
-    numbers = {name: int(panel.tile(name)) for name in ("Samples", "Kept", "Dropped", "Skipped")}
-    assert numbers == {"Samples": 24, "Kept": found[True], "Dropped": found[False], "Skipped": 0}
+    tagged = made.match_tags("dedup:keep")
+    assert [path.rsplit("/")[-1] for path in tagged.values("filepath")] == [dropped]
+    assert tagged.values("dedup_kept") == [True]
+    panel.picture(dropped).click()
+    expect(panel.page.get_by_text("kept instead")).to_have_count(0, timeout=OPEN_MS)
+    assert panel.kept == first[:1]
+
+    for number in range(1, 6):
+        panel.page.keyboard.press("Space")
+        panel.says(f"{number} of 6 reviewed")
+    panel.press("All different")
+    expect(panel.page.get_by_role("button", name=re.compile("instead|Undo"))).to_have_count(
+        4, timeout=OPEN_MS
+    )
+    panel.page.keyboard.press("Space")
+    panel.says("Result of 'dedup'")
+    assert numbers(panel)["Kept"] == 9
 
 
-def test_the_form_of_the_clustering_holds_the_threshold_chosen_in_the_panel(app, embedded, copy):
-    made = copy(embedded)
-    call("cluster_duplicates", made, eps=EPS, min_samples=1)
-    opened = app(made)
-    panel = Panel(opened).ready()
-    chosen = EPS_OF.search(panel.drag(0.2))[1]
-
-    panel.press(re.compile("Cluster with eps"))
-    opened.form.wait_for()
-    assert f"{float(opened.field('Eps').input_value()):.4g}" == chosen
-    expect(opened.field("Run key")).to_have_value("dedup")
-    opened.fill("Run key", "other")
-    opened.press_execute()
-    opened.result()
-
-    made.reload()
-    step = plugin("similarity.data.runs").load(made, "other")["steps"]["cluster"]
-    assert f"{step['eps']:.4g}" == chosen
-    assert step["options"]["min_samples"] == 1
-
-
-def test_a_cluster_is_shown_in_the_grid(app, deduplicated):
+def test_a_bar_and_a_pair_are_selected_in_the_grid_which_keeps_its_view(app, deduplicated):
     opened = app(deduplicated)
-    panel = Panel(opened).ready()
-    panel.says("Clusters")
-
-    show = opened.page.locator("table").get_by_role("button").first
-    show.scroll_into_view_if_needed()
-    show.click()
-
+    panel = Panel(opened).ready().tab("Clusters")
+    panel.click_bar(0.05)
     opened.shows("4 samples")
+    panel.tab("Pairs").says("Worst pairs")
+    panel.picture(panel.pictures[0]).click()
+    opened.shows("2 samples")
+    expect(opened.page.locator('[data-cy="saved-views-selection"]')).to_contain_text("Unsaved view")
+
+
+def test_the_worst_pairs_are_groups_of_two_in_a_saved_view(app, deduplicated, copy):
+    opened = app(copy(deduplicated))  # the server remembers a dataset's view
+    panel = Panel(opened).ready().tab("Pairs")
+    panel.press("Show as groups")
+    opened.shows("6 groups")
+    expect(opened.page.locator('[data-cy="saved-views-selection"]')).to_contain_text("dedup-worst")
+
+
+def test_the_map_opens_in_the_embeddings_panel(app, deduplicated, copy):
+    panel = Panel(app(copy(deduplicated))).ready().tab("Clusters")
+    panel.press("Map of the vectors")
+    panel.says("dedup_map")
+    panel.says(re.compile("Choose dedup_map, and dedup_cluster for its colours"))
 
 
 def test_money_saved_follows_the_price(app, deduplicated):
@@ -100,25 +201,29 @@ def test_money_saved_follows_the_price(app, deduplicated):
     field = panel.page.locator("input[type=number]").first
     field.fill("0.5")
     field.press("Tab")
-    expect(panel.page.get_by_text("9.00", exact=True)).to_be_visible(timeout=RUN_MS)
-
-
-def test_without_embeddings_it_says_what_to_do_first(app, traffic):
-    panel = Panel(app(traffic)).ready()
-    panel.says("Compute embeddings first")
+    expect(panel.page.get_by_text("9.00", exact=True)).to_be_visible(timeout=OPEN_MS)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_it_fits_its_width_in_both_themes(app, deduplicated, theme):
+def test_every_tab_fits_its_width_in_both_themes(app, deduplicated, theme):
     opened = app(deduplicated)
-    opened.page.set_viewport_size({"width": 1600, "height": 1750})
     opened.page.evaluate(f"localStorage.setItem('mui-mode', '{theme}')")
     opened.open(deduplicated)
     panel = Panel(opened).ready()
-    panel.says("Threshold")
-    panel.threshold  # noqa: B018 - waits until the curve is there
-    panel.says(re.compile(r"^coffee-left-\d\.jpg$"))
-    opened.settle()
-    expect(opened.page.locator(".legendtext").get_by_text("kept with cover")).to_be_visible()
-    plot = opened.page.locator(".js-plotly-plot").first.bounding_box()
-    assert plot["x"] + plot["width"] <= opened.page.viewport_size["width"]
+    opened.page.set_viewport_size({"width": 1440, "height": 900})
+    heads = {
+        "Result": "Result of",
+        "Threshold": "At 99",
+        "Clusters": "Cluster 1",
+        "Pairs": "Worst",
+        "Steps": "In this",
+    }
+    for name, words in heads.items():
+        panel.tab(name).says(re.compile(f"^{words}"))
+        if name == "Threshold":
+            plot = opened.page.locator(".js-plotly-plot")
+            expect(plot.locator(".legendtext").first).to_be_visible(timeout=OPEN_MS)
+            box = plot.bounding_box()
+            assert box["x"] + box["width"] <= 1440
+        if name in ("Result", "Threshold", "Clusters"):
+            opened.screenshot(f"panel-{name.lower()}-{theme}")

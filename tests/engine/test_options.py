@@ -29,6 +29,8 @@ def test_the_defaults_people_rely_on():
         "precision": "auto",
         "max_pixels": 178_956_970,
         "recompute": False,
+        "pictures": "shared",
+        "ray": None,
         "run_key": "dedup",
         "eps": "auto",
         "target": None,

@@ -3,16 +3,20 @@
 import itertools
 import pickle
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similarity.engine import blocks, clusters, exact, neighbors, tiles
+from similarity.engine import bins, blocks, clusters, distant, exact, keepers, neighbors, tiles
+from similarity.engine import elsewhere as other_process
 from similarity.engine import vectors as vec
 from similarity.engine.blocks import Block, Blocks, Frame
 from similarity.engine.clusters import dbscan
+from similarity.engine.constraints import Constraints
+from similarity.engine.pieces import Pieces
 from similarity.engine.sweep import sweep
 
 
@@ -63,6 +67,34 @@ def in_batches(jobs, cut):
     jobs = iter(jobs)
     while batch := list(itertools.islice(jobs, 5)):
         yield from tiles.here(reversed(batch), cut)
+
+
+def in_pieces(vectors, size=5):
+    """Vectors as they are kept elsewhere, of which this process holds no more than it asks for."""
+    parts = [vectors[start : start + size] for start in range(0, len(vectors), size)]
+    store = SimpleNamespace(
+        take=lambda wanted: [parts[number][rows] for number, rows in wanted], run=sent_by_name(0, parts)
+    )
+    pieces = Pieces(range(len(parts)), [vec.digests(part) for part in parts], vectors.shape[1], store)
+    return pieces, parts
+
+
+def sent_by_name(seed, parts):
+    """Carry out jobs on distant blocks: what is sent is bytes that name functions; twice, in any order, some late."""
+
+    def run(jobs, cut):
+        shipped = other_process.Shipped(lambda recipe: recipe, cut)
+
+        def answer(job):
+            job_, keys, left, right, *numbers = shipped.arguments(job)
+            pieces = [parts[number] for number in numbers]
+            return (job.left, job.right), other_process.answer(job_, keys, left, right, *pieces)
+
+        jobs = list(jobs)
+        for place in random.Random(seed).sample(range(2 * len(jobs)), 2 * len(jobs)):
+            yield answer(jobs[place % len(jobs)])
+
+    return run
 
 
 @pytest.mark.parametrize("metric", vec.METRICS)
@@ -197,6 +229,55 @@ def test_labels_are_the_same_wherever_tiles_are_carried_out(seed, exponent, min_
         patch.setattr(neighbors, "_TILE", 3)
         for run in (tiles.here, in_batches, elsewhere(seed)):
             np.testing.assert_array_equal(dbscan(vectors, run=run, **options), whole)
+        patch.setattr(distant, "SIZE", 7)
+        pieces, parts = in_pieces(vectors)
+        for run in (tiles.here, sent_by_name(seed, parts)):
+            np.testing.assert_array_equal(dbscan(pieces, run=run, **options), whole)
+
+
+@given(st.integers(0, 2**32), st.floats(-4, -0.5), st.sampled_from(vec.METRICS), st.booleans(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_is_kept_is_the_same_where_whole_clusters_are_sent_elsewhere(
+    seed, exponent, metric, cover, medoid
+):
+    vectors, rng = with_copies(seed), np.random.default_rng(seed)
+    n, eps = len(vectors), 10**exponent
+    labels = dbscan(vectors, eps=eps, metric=metric)
+    pieces, _ = in_pieces(vectors)
+    order = rng.permutation(n)
+    chosen = pieces.chosen(order)
+    rank = rng.integers(0, 5, n).astype(float)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bins, "SIZE", 3)
+        if medoid:
+            rank = keepers.medoid_rank(vectors[order], labels[order], metric=metric)
+            np.testing.assert_array_equal(bins.medoid_rank(chosen, labels[order], metric=metric), rank)
+        how = {"eps": eps, "metric": metric, "cover": cover, "rank": rank, "protected": rng.random(n) < 0.1}
+        here = keepers.keep(vectors[order], labels[order], **how)
+        there = bins.keep(chosen, labels[order], **how)
+    for name in ("kept", "kept_index", "distance", "similarity"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+
+
+@given(st.integers(0, 2**32), st.floats(-4, -0.5), st.sampled_from([2, 4]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_constraints_hold_elsewhere_too(seed, exponent, min_samples, cover):
+    vectors, rng = with_copies(seed), np.random.default_rng(seed)
+    n, eps = len(vectors), 10**exponent
+    told = Constraints(
+        rng.integers(0, 3, n), rng.random(n), rng.random(n) < 0.2, float(rng.choice([0.3, np.inf]))
+    )
+    pieces, parts = in_pieces(vectors)
+    how = {"eps": eps, "min_samples": min_samples, "constraints": told, "memory": 0}
+    here = dbscan(vectors, **how)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distant, "SIZE", 7)
+        patch.setattr(bins, "SIZE", 3)
+        np.testing.assert_array_equal(dbscan(pieces, run=sent_by_name(seed, parts), **how), here)
+        asked = {"eps": eps, "cover": cover, "constraints": told}
+        there, kept = bins.keep(pieces, here, **asked), bins.keep(vectors, here, **asked)
+    for name in ("kept", "kept_index", "distance", "similarity"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(kept, name))
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2]), st.sampled_from(vec.METRICS))
@@ -211,6 +292,10 @@ def test_a_sweep_is_the_same_wherever_tiles_are_carried_out(seed, min_samples, m
             other = sweep(vectors, min_samples=min_samples, metric=metric, run=run)
             np.testing.assert_allclose(other.length, whole.length, atol=1e-6)
             assert other.kept[-1] == whole.kept[-1]
+        patch.setattr(distant, "SIZE", 7)
+        pieces, parts = in_pieces(vectors)
+        other = sweep(pieces, min_samples=min_samples, metric=metric, run=sent_by_name(seed, parts))
+        np.testing.assert_allclose(other.length, whole.length, atol=1e-6)
 
 
 @pytest.mark.usefixtures("sizes")

@@ -105,8 +105,9 @@ def test_copies_restore_the_vectors(rows):
     assert (np.diff(first) > 0).all()
 
 
-def test_copies_are_found_although_hashes_collide(monkeypatch, vectors):
-    monkeypatch.setattr(vec, "_hashes", lambda array: np.zeros(len(array), dtype=np.uint64))
-    first, group = vec.copies(np.vstack([vectors, vectors]))
-    np.testing.assert_array_equal(first, np.arange(50))
-    np.testing.assert_array_equal(group, np.tile(np.arange(50), 2))
+def test_vectors_are_copies_only_if_all_values_are_equal(vectors):
+    changed = vectors.copy()
+    changed[:, -1] = np.nextafter(changed[:, -1], np.inf)
+    first, group = vec.copies(np.asfortranarray(np.vstack([vectors, changed, vectors])))
+    np.testing.assert_array_equal(first, np.arange(100))
+    np.testing.assert_array_equal(group, np.concatenate([np.arange(100), np.arange(50)]))

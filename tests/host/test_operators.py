@@ -1,3 +1,4 @@
+import contextlib
 import json
 import re
 import shutil
@@ -266,7 +267,7 @@ def test_a_step_that_cannot_run_fails_with_its_own_words(vector_dataset):
     made = vector_dataset(directions(0, 1))
     with pytest.raises(ValueError, match="Run cluster_duplicates first"):
         call("keep_first_per_cluster", made)
-    with pytest.raises(Exception, match="Run cluster_duplicates first"):
+    with pytest.raises(Exception, match="Run Cluster duplicates first"):
         support.run("keep_first_per_cluster", made)
     call("cluster_duplicates", made, eps=0.01)
     support.run("keep_first_per_cluster", made, delegate=True, order_by="nothing")
@@ -368,7 +369,8 @@ def test_in_the_app_only_the_plan_that_the_form_shows_can_be_confirmed(clustered
     outdated = box()
     call("keep_first_per_cluster", clustered, descending=True)
     support.run(name, clustered, **{outdated: True})
-    support.run(name, clustered, run_key="other", **{box(): True})
+    with contextlib.suppress(foo.executor.ExecutionError):
+        support.run(name, clustered, run_key="other", **{box(): True})
     assert not is_done()
     support.run(name, clustered, **{box(): True})
     assert is_done()
@@ -486,12 +488,29 @@ def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(cop
         assert properties["precision"].default == default
 
 
+def test_a_form_that_embeds_says_how_many_pictures_and_about_how_long(copy):
+    made = copy("a")
+    label = form_of("find_unique_samples", made)["target_words"].view.label
+    assert label.startswith(
+        f"11 samples of {made.name!r}, 1 of them to embed: "
+    )  # the one that cannot be read
+    assert form_of("cluster_duplicates", made)["target_words"].view.label == f"11 samples of {made.name!r}"
+
+
 def test_a_search_without_an_index_builds_it_and_the_form_says_so(copy):
     made = copy("a")
     assert "built first, in about 1 second" in form_of("sort_by_similarity", made)["builds"].view.label
     found = call("sort_by_similarity", made, selected=made.values("id")[:1], k=3)
     assert len(found.neighbors) == 3
     assert made.list_brain_runs() == ["vgg16_annoy"]
+
+
+def test_in_the_app_only_the_cluster_that_its_server_names_is_used(vector_dataset, in_app, monkeypatch):
+    made = vector_dataset(directions(0, 1))
+    monkeypatch.setenv("ONLYONE_RAY", "head:6379")
+    assert "problem" not in form_of("cluster_duplicates", made, eps=0.1, ray="head:6379")
+    with pytest.raises(foo.executor.ExecutionError, match="ONLYONE_RAY"):
+        support.run("cluster_duplicates", made, eps=0.1, ray="ray://elsewhere:10001")
 
 
 def test_in_the_app_a_run_that_would_shrink_is_confirmed_by_what_it_would_lose(clustered, in_app):

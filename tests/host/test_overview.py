@@ -44,9 +44,7 @@ def test_the_numbers_are_those_of_the_steps(vector_dataset, overview):
     )
     assert counts.kept + counts.dropped + counts.skipped == counts.samples
     assert (found.eps, found.clusters, found.noise) == (clustering.eps, clustering.clusters, clustering.noise)
-    assert found.sizes == clustering.sizes == [(row.number, row.size) for row in found.largest]
-    assert [dataclasses.replace(row, kept_file=None) for row in found.largest] == keeping.largest
-    assert found.largest[0].worst_similarity == keeping.worst_similarity
+    assert found.sizes == clustering.sizes
     assert [(p.id, p.kept_id, p.similarity) for p in found.worst] == [
         (p.id, p.kept_id, p.similarity) for p in keeping.worst
     ]

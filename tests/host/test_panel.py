@@ -1,6 +1,9 @@
 """The panel's events, as the App sends them: what a person sees is the steps' own result, whatever happened meanwhile."""
 
 import json
+import queue
+import re
+import time
 
 import numpy as np
 import pydash
@@ -22,11 +25,16 @@ class Tab:
 
     def __init__(self, dataset):
         self.dataset, self.state, self.requests = dataset, {}, []
+        self.view: fo.DatasetView = dataset.view()
 
     def send(self, event: str, **params) -> "Tab":
         """Send an event, and take over the state that comes back."""
         params |= {"__method__": event, "panel_id": "panel", "panel_state": self.state}
-        request = {"dataset_name": self.dataset.name, "params": json.loads(json.dumps(params)), "view": []}
+        request = {
+            "dataset_name": self.dataset.name,
+            "params": json.loads(json.dumps(params)),
+            "view": self.view._serialize(),
+        }
         executor = Executor()
         foo.get_operator(PANEL).execute(
             ExecutionContext(request_params=request, executor=executor, operator_uri=PANEL)
@@ -40,10 +48,20 @@ class Tab:
                     pydash.set_(self.state, path, value)
         return self
 
+    def wait(self) -> "Tab":
+        """Follow the step at work until it has ended, as the panel's timer does."""
+        running = support.plugin("operators.panel.running")
+        wait_until(lambda: running.find(self.dataset, "dedup").ended)
+        return self.send("follow")
+
     @property
     def text(self) -> str:
         """All words that the panel shows."""
         return json.dumps(self.asked("show_panel_output"), ensure_ascii=False)
+
+    def open(self, tab: str) -> "Tab":
+        """Click on one of the tabs."""
+        return self.send("on_tab", value=tab)
 
     def asked(self, operator: str) -> dict:
         """What the App was last asked to do by an operator."""
@@ -53,7 +71,15 @@ class Tab:
         """The App's server starts again."""
         support.plugin("similarity.data.sweeps")._read.cache_clear()
         support.plugin("similarity.steps.sweep").result_of.cache_clear()
-        support.plugin("operators.panel.parts")._pictures.clear()
+        support.plugin("operators.panel.parts")._thumbnails.clear()
+
+
+def wait_until(holds) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -66,16 +92,17 @@ def tab(deduplicated):
 
 def test_it_shows_the_run_and_the_measured_threshold(tab):
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
-    row = swept.at(swept.eps)
-    assert f"Measured: eps {swept.eps:.4g}" in tab.text
-    assert f"keeps {row.kept:,} of {swept.samples:,}" in tab.text
     for label, value in (("Kept", KEPT), ("Dropped", DROPPED), ("Skipped", SKIPPED)):
         assert f'"title": "{label}"' in tab.text
         assert f'"title": "{value}"' in tab.text
+    said = (
+        f"At 99.2 % similar, as measured for these vectors, {swept.kept} of {swept.samples} samples are kept"
+    )
+    assert said in tab.open("Threshold").text
 
 
 def test_where_no_threshold_was_measured_the_pairs_are_shown_and_no_mark_is_drawn(tab, vector_dataset):
-    other = Tab(vector_dataset(vectors())).send("on_load")
+    other = Tab(vector_dataset(vectors())).send("on_load").open("Threshold")
     assert "No threshold was measured" in other.text
     names = [trace["name"] for trace in find_traces(other.asked("show_panel_output"))]
     assert "chosen" in names
@@ -83,25 +110,26 @@ def test_where_no_threshold_was_measured_the_pairs_are_shown_and_no_mark_is_draw
 
 
 def test_moving_the_threshold_tells_what_clustering_would_give(tab):
+    tab.open("Threshold")
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
     for place in (5, 40, 95):
         eps = tab.send("on_slider", value=place).state["eps"]
         found = foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=eps, run_key="trial")
-        assert f"keeps {found.unique:,} of {swept.samples:,}" in tab.text
+        assert f"{found.unique} of {swept.samples} samples are kept" in tab.text
 
 
 def test_what_cover_keeps_is_drawn_where_it_was_counted_and_said_for_the_measured_threshold(tab):
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
-    traces = {trace["name"]: trace for trace in find_traces(tab.asked("show_panel_output"))}
-    drawn = dict(zip(traces["kept with cover"]["x"], traces["kept with cover"]["y"], strict=True))
+    shown = tab.open("Threshold").asked("show_panel_output")
+    traces = {trace["name"]: trace for trace in find_traces(shown)}
+    drawn = dict(zip(traces["with cover"]["x"], traces["with cover"]["y"], strict=True))
     assert drawn
     for eps, kept in drawn.items():
         foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=eps, run_key="trial")
         keep = foo.get_operator(support.uri("keep_first_per_cluster"))
         assert keep(tab.dataset, run_key="trial", cover=True).kept == kept == swept.at(eps).kept_with_cover
-    said = f"With cover, {swept.at(swept.eps).kept_with_cover} samples are kept."
-    assert said in tab.text
-    assert "With cover, " not in tab.send("on_point", x=0.0501).text
+    assert f", or {swept.at(swept.eps).kept_with_cover} with cover" in tab.text
+    assert ", or " not in tab.send("on_point", x=0.0501).text
 
 
 def find_traces(shown) -> list[dict]:
@@ -121,21 +149,20 @@ def test_the_place_a_slider_is_drawn_at_is_no_choice(tab):
 
 
 def test_a_click_on_the_curve_and_a_target_move_the_slider_too(tab):
-    before = tab.state["moves"]
+    before = tab.open("Threshold").state["moves"]
     assert tab.send("on_point", x=0.05).state["eps"] == 0.05
     tab.send("on_target", value="3")
     assert tab.state["moves"] == before + 2
-    assert "keeps 3 of 11" in tab.text
+    assert "3 of 11 samples are kept" in tab.text
 
 
 def test_a_target_that_cannot_be_is_said_so(tab):
-    tab.send("on_target", value="many")
-    assert "target must be" in tab.asked("notify")["message"]
+    assert "target must be" in tab.open("Threshold").send("on_target", value="many").text
+    assert "target must be" not in tab.send("on_target", value="3").text
 
 
 def test_nothing_is_lost_when_the_server_starts_again(tab):
-    tab.send("on_point", x=0.05)
-    words = tab.text
+    words = tab.open("Threshold").send("on_point", x=0.05).text
     tab.forget_server()
     assert tab.send("on_price", value=0).text == words
 
@@ -145,7 +172,7 @@ def test_two_tabs_do_not_move_each_other(tab):
     tab.send("on_point", x=0.05)
     other.send("on_price", value=2)
     assert other.state["eps"] is None
-    assert "Chosen: eps 0.05" in tab.send("on_price", value=1).text
+    assert "At 95 % similar" in tab.open("Threshold").text
 
 
 def test_another_dataset_starts_anew(tab, vector_dataset):
@@ -161,7 +188,7 @@ def test_a_changed_dataset_is_swept_again(tab):
     tab.dataset.add_sample(fo.Sample(filepath="/nowhere/new.png", vgg16=np.eye(8, dtype=np.float32)[7]))
     tab.send("refresh")
     assert tab.state["swept"] != key
-    assert "1 sample added since" in tab.text
+    assert "1 sample added since" in tab.open("Steps").text
 
 
 def test_runs_have_their_own_numbers(tab):
@@ -177,35 +204,34 @@ def test_money_saved_is_price_times_what_is_not_annotated(tab):
     assert f'"title": "{0.25 * (DROPPED + SKIPPED):,.2f}"' in tab.text
 
 
-def test_it_clusters_with_the_chosen_threshold_on_the_whole_dataset(tab):
-    tab.send("on_point", x=0.05).send("cluster")
-    asked = tab.asked("prompt_user_for_operation")
-    assert asked["operator_uri"] == support.uri("cluster_duplicates")
-    assert asked["params"]["eps"] == "0.05"
-    assert asked["params"]["view_target"] == "DATASET"
-    assert asked["on_success"].endswith("#refresh")
-
-
 def test_it_opens_the_form_that_deletes_the_run_that_is_shown(tab):
-    assert '"Delete run"' in tab.text
+    assert '"Delete run"' in tab.open("Steps").text
     asked = tab.send("open_operator", operator="delete_run").asked("prompt_user_for_operation")
     assert asked["operator_uri"] == support.uri("delete_run")
     assert asked["params"] == {"run_key": "dedup", "view_target": "DATASET"}
 
 
-def test_a_row_and_a_bar_show_their_cluster_in_the_grid(tab):
-    number = tab.state["found"]["largest"][0]["number"]
-    for event in ({"event": "show_row", "row": 0}, {"event": "on_bar", "x": str(number)}):
-        tab.send(**event)
-        view = fo.DatasetView._build(tab.dataset, tab.asked("set_view")["view"])
-        assert set(view.values("dedup_cluster")) == {number}
-        assert view.first()["dedup_kept"]
+def test_a_bar_selects_its_cluster_in_the_grid_and_keeps_the_view(tab):
+    number = tab.state["order"][1]
+    tab.open("Clusters").send("on_bar", x=str(number))
+    shown = tab.asked("set_extended_selection")
+    assert set(tab.dataset.select(shown["selection"]).values("dedup_cluster")) == {number}
+    assert "set_view" not in [sent["operator_uri"] for sent in tab.requests]
+
+
+def test_a_pair_that_the_view_lacks_is_shown_in_a_view_of_its_own(tab):
+    pair = tab.state["found"]["worst"][0]
+    tab.view = tab.dataset.load_saved_view("dedup-kept")
+    shown = tab.send("show_in_grid", ids=[pair["id"], pair["kept_id"]]).asked("set_view")["view"]
+    assert fo.DatasetView._build(tab.dataset, shown).values("id") == [pair["id"], pair["kept_id"]]
 
 
 def test_without_vectors_it_says_what_to_do_first(dataset, pictures):
-    words = Tab(dataset(pictures())).send("on_load").text
-    assert "Compute embeddings first" in words
-    assert "0 of 6 samples" in words
+    empty = Tab(dataset(pictures())).send("on_load")
+    assert '"Find unique samples"' in empty.text
+    assert "6 pictures to look at" in empty.text
+    assert "Compute embeddings first" in empty.open("Threshold").text
+    assert "0 of 6 samples" in empty.open("Steps").text
 
 
 def test_an_empty_dataset_and_one_of_videos_say_what_to_do(dataset, tmp_path):
@@ -213,19 +239,182 @@ def test_an_empty_dataset_and_one_of_videos_say_what_to_do(dataset, tmp_path):
     assert "frames_from_videos" in Tab(dataset([tmp_path / "clip.mp4"])).send("on_load").text
 
 
-def test_many_samples_are_left_to_the_operator(tab, monkeypatch):
+def test_many_samples_are_compared_on_demand(tab, monkeypatch):
     monkeypatch.setattr(support.plugin("operators.panel.panel"), "_AT_ONCE", 5)
     other = Tab(tab.dataset)
     tab.dataset.delete_samples(tab.dataset.exists("vgg16").limit(1).values("id"))
-    assert "Look at every threshold" in other.send("on_load").text
-    asked = other.send("sweep").asked("prompt_user_for_operation")
+    assert "Look at every threshold" in other.send("on_load").open("Threshold").text
     foo.get_operator(support.uri("cluster_duplicates"))(other.dataset, target="5", run_key="trial")
     assert "Count with cover" in other.send("refresh").text
-    assert "kept with cover" not in other.text
-    foo.get_operator(asked["operator_uri"])(other.dataset)
-    assert "Measured: eps" in other.send("refresh").text
-    assert "kept with cover" in other.text
+    assert '"with cover"' not in other.text
+    other.send("sweep").wait()
+    assert "as measured for these vectors" in other.text
+    assert '"with cover"' in other.text
     assert "Count with cover" not in other.text
+
+
+def test_thresholds_are_not_offered_where_they_cannot_be_compared(tab, monkeypatch):
+    monkeypatch.setattr(support.plugin("operators.panel.panel"), "_AT_ONCE", 5)
+    foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=0.05, min_samples=3)
+    words = tab.send("refresh").open("Threshold").text
+    assert "this run was clustered with 3" in words
+    assert "Look at every threshold" not in words
+
+
+def test_a_threshold_that_joins_nearly_everything_warns(tab):
+    assert "One cluster would hold" not in tab.open("Threshold").text
+    assert "One cluster would hold" in tab.send("on_point", x=2).text
+
+
+def test_saved_views_are_opened_by_their_names(tab):
+    assert tab.send("show_saved_view", word="kept").asked("set_view") == {"name": "dedup-kept"}
+
+
+# --- steps that it runs
+
+
+def test_it_clusters_and_keeps_at_the_chosen_threshold_with_the_options_of_the_run(tab):
+    tab.open("Threshold").send("on_point", x=0.04)
+    assert "Cluster and keep at 96 %" in tab.text
+    tab.send("cluster_and_keep").wait()
+    record = support.plugin("similarity.data.runs").load(tab.dataset, "dedup")["steps"]
+    assert (record["cluster"]["eps"], record["keep"]["options"]["cover"]) == (0.04, False)
+    assert tab.asked("notify")["variant"] == "success"
+
+
+def test_find_unique_goes_on_with_the_vectors_that_the_field_has(dataset, pictures):
+    made = dataset(pictures())
+    foo.get_operator(support.uri("compute_embeddings"))(made[:2], weights="untrained", layer="block4")
+    other = Tab(made).send("on_load")
+    assert "4 pictures to look at" in other.text
+    other.send("find_unique").wait()
+    made.reload()
+    assert made.exists("vgg16").count() == 6
+    assert made.get_field("vgg16").info["onlyone"]["layer"] == "block4"
+    assert made.count_values("dedup_kept")[True] + made.count_values("dedup_kept").get(False, 0) == 6
+
+
+@pytest.fixture
+def step(tab):
+    """A step at work on the run: it says how far it is when the test has it, and waits."""
+    running, said = support.plugin("operators.panel.running"), queue.Queue()
+
+    def work(progress):
+        while (told := said.get(timeout=30)) is not None:
+            progress(*told)
+        raise ValueError("eps must be greater than 0")
+
+    running.start(tab.dataset, "dedup", "A step", work)
+    found = running.find(tab.dataset, "dedup")
+
+    def say(*told):
+        said.put(told or None)
+        wait_until(lambda: found.ended or (found.meter.activity, found.meter.done) == told[:2])
+        return found
+
+    yield say
+    say()
+
+
+def test_a_step_at_work_is_followed_in_every_tab_with_its_rate(tab, step, monkeypatch):
+    step("1/3 Embedding", 0, 1_000)
+    monkeypatch.setattr(step("1/3 Embedding", 0, 1_000).meter, "_since", time.monotonic() - 12)
+    step("1/3 Embedding", 240, 1_000)
+    for each in (tab, Tab(tab.dataset).send("on_load")):
+        words = each.send("follow").text
+        assert re.search(
+            "1/3 Embedding: 240 of 1,000 pictures, (1[5-9]|20) a second, (3[89]|[45]\\d) s left", words
+        )
+        assert '"on_interval"' in words
+    assert re.match(r"about [56]\d s at the rate", support.plugin("operators.rates").estimate(1_000))
+
+
+def test_a_step_stops_at_its_next_progress_when_it_is_cancelled(tab, step):
+    step("Comparing", 1, 10)
+    tab.send("cancel")
+    assert "Stopping" in tab.text
+    assert step("Comparing", 2, 10).cancelled
+    tab.wait()
+    assert "what was done before stays" in tab.asked("notify")["message"]
+    assert "A step" not in tab.text
+
+
+def test_a_second_step_on_a_run_at_work_is_not_begun(tab, step):
+    tab.send("cluster_and_keep")
+    assert "A step" in tab.text
+
+
+def test_why_a_step_stopped_stays_until_it_is_closed(tab, step):
+    step()
+    tab.wait()
+    assert "eps must be greater than 0" in tab.text
+    assert "eps must be greater than 0" in Tab(tab.dataset).send("on_load").text
+    assert "eps must be greater than 0" not in tab.send("close_problem").text
+
+
+def test_the_map_is_made_once_and_then_opened(tab):
+    tab.send("open_map").wait()
+    assert tab.asked("open_panel")["name"] == "Embeddings"
+    tab.dataset.reload()
+    found = tab.dataset.load_brain_results("dedup_map")
+    assert (found.points.shape, found.config.method) == ((11, 2), "pca")
+    made = tab.dataset.get_brain_info("dedup_map").timestamp
+    assert tab.send("open_map").asked("open_panel")["name"] == "Embeddings"
+    assert tab.dataset.get_brain_info("dedup_map").timestamp == made
+    tab.dataset.add_sample(fo.Sample(filepath="/nowhere/new.png", vgg16=np.eye(8, dtype=np.float32)[7]))
+    tab.send("open_map").wait()
+    tab.dataset.reload()
+    assert len(tab.dataset.load_brain_results("dedup_map").points) == 12
+
+
+# --- the review
+
+
+def test_a_person_overrules_a_cluster_and_takes_it_back(tab):
+    tab.send("review")
+    number = tab.state["order"][0]
+    members = support.plugin("similarity.steps.review").members(tab.dataset, "dedup", number)
+    dropped = [member.id for member in members if not member.kept]
+    assert [member.kept for member in members] == [True, False, False]
+
+    def now():
+        tab.dataset.reload()
+        return {i for i, kept in zip(*tab.dataset.values(["id", "dedup_kept"]), strict=True) if kept}
+
+    before = now()
+    tab.send("decide", id=dropped[0], word="distinct")
+    assert "dedup:distinct" in tab.dataset[dropped[0]].tags
+    assert now() == before | {dropped[0]}
+    assert f'"title": "{len(now())}"' in tab.open("Result").text
+    assert set(tab.dataset.load_saved_view("dedup-kept").values("id")) == now()
+    tab.send("decide", id=dropped[0], word="keep")
+    assert tab.dataset[dropped[0]].tags.count("dedup:keep") == 1
+    assert "dedup:distinct" not in tab.dataset[dropped[0]].tags
+    assert now() == before - {members[0].id} | {dropped[0]}
+    tab.send("decide", id=dropped[0], word=None)
+    assert now() == before
+    tab.send("all_different")
+    assert {member.id for member in members} <= now()
+
+
+def test_what_was_reviewed_is_remembered_until_it_is_clustered_again(tab):
+    assert "0 of 3 reviewed" in tab.send("review").text
+    assert "1 of 3 reviewed" in tab.send("next").text
+    other = Tab(tab.dataset).send("on_load").send("review")
+    assert other.state["at"] == 1
+    assert other.send("next").send("next").state["tab"] == "Result"
+    foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=0.04)
+    foo.get_operator(support.uri("keep_first_per_cluster"))(tab.dataset)
+    assert "0 of 3 reviewed" in tab.send("refresh").send("review").text
+
+
+def test_the_least_similar_clusters_are_reviewed_first(tab):
+    similarities = tab.dataset.values("dedup_similarity")
+    worst: dict[int, float] = {}
+    for number, similarity in zip(tab.dataset.values("dedup_cluster"), similarities, strict=True):
+        if number is not None and number >= 0:
+            worst[number] = min(similarity, worst.get(number, 100))
+    assert tab.state["order"] == sorted(worst, key=worst.get)
 
 
 def test_a_run_of_copies_is_shown_beside_the_vectors(tab):
@@ -233,8 +422,8 @@ def test_a_run_of_copies_is_shown_beside_the_vectors(tab):
     made.set_values("filepath", [made.first().filepath] * 3 + made.values("filepath")[3:])
     foo.get_operator(support.uri("find_copies"))(made)
     tab.send("on_run", value="copies")
-    assert "1 cluster of files of the same bytes" in tab.text
     assert '"title": "2"' in tab.text  # dropped
-    assert "Measured: eps" in tab.text
+    assert "1 cluster of files of the same bytes" in tab.open("Steps").text
+    assert "as measured for these vectors" in tab.open("Threshold").text
     asked = tab.send("open_operator", operator="find_copies").asked("prompt_user_for_operation")
     assert asked["params"]["run_key"] == "copies"

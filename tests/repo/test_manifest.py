@@ -72,6 +72,7 @@ def test_the_versions_agree():
 def test_the_top_level_holds_what_it_may():
     allowed = {
         *("fiftyone.yml", "__init__.py", "operators", "similarity", "tests", "requirements.txt", "README.md"),
+        "requirements-ray.txt",
         *(
             "pyproject.toml",
             "Makefile",

@@ -93,7 +93,7 @@ def test_the_constraints_pin_every_requirement_within_its_bounds():
 
     pinned = dict(line.split("==") for line in setup.CONSTRAINTS.read_text().splitlines())
     versions = {canonicalize_name(name): version for name, version in pinned.items()}
-    for file in (setup.REQUIREMENTS, setup.REQUIREMENTS_DEV):
+    for file in (setup.REQUIREMENTS, setup.REQUIREMENTS_DEV, setup.REQUIREMENTS_RAY):
         for requirement in map(Requirement, file.read_text().splitlines()):
             assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
             assert {s.operator for s in requirement.specifier} == {">=", "<"}, requirement

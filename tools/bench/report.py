@@ -26,6 +26,12 @@ UNITS = {
     "keep_commands": ("commands", "{:,.0f}"),
     "set_values_seconds": ("FiftyOne's set_values of one number, s", "{}"),
     "set_values_commands": ("commands", "{:,.0f}"),
+    "engine_cpu_s": ("engine here, CPU s", "{:.1f}"),
+    "tiles_cpu_s": ("workers, CPU s", "{:.1f}"),
+    "driver_cpu_s": ("driver, CPU s", "{:.1f}"),
+    "wire_mb": ("through the network, MB", "{:,.0f}"),
+    "driver_mb": ("memory of the process that asks, MB", "{:,.0f}"),
+    "equal": ("labels equal", "{:.0f}"),
 }
 TITLES = {
     "embedding": "Embedding",
@@ -38,6 +44,7 @@ TITLES = {
     "fiftyone": "FiftyOne reads and writes",
     "growth": "How cost grows",
     "million": "A million ready vectors",
+    "ray": "On a Ray cluster of nodes with one CPU, on this machine",
 }
 
 Figures = dict[str, dict[str, Any]]

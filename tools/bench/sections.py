@@ -1,5 +1,6 @@
 """What is measured, section by section, and at which sizes."""
 
+import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -163,6 +164,31 @@ def million(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, An
     return in_turns(tasks, 1) if n else {}
 
 
+def ray(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
+    """The same tiles on nodes of a Ray cluster, and the driver's own memory; nothing where Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        return {}
+    tasks = {
+        f"{n:,} vectors, {nodes} {'node' if nodes == 1 else 'nodes'}": Task(
+            "clustering", {"n": n, "nodes": nodes}, module="tools.bench.ray"
+        )
+        for n in (sizes.vectors, sizes.dense)
+        for nodes in (1, 2)
+    }
+    n = sizes.million
+    if n:
+        Task("prepare", {"n": n}, module="tools.bench.ray").run()
+        title = f"cluster_duplicates of {n:,} samples near each other"
+        tasks[title] = Task("here", {"n": n}, module="tools.bench.ray")
+        tasks[f"{title}, on Ray"] = Task("driver", {"n": n}, module="tools.bench.ray")
+    found = in_turns(tasks, 1)
+    for run in found.values():
+        run.pop(
+            "peak_mb", None
+        )  # counts the object store's pages, and what was made before the clock started
+    return found
+
+
 def keeping(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
     """Keepers, cover and certificate, with a large cluster among the vectors."""
     dense = sizes.many // 10
@@ -253,5 +279,6 @@ SECTIONS: dict[str, Callable[[Sizes, Path, Path | None], dict[str, Any]]] = {
         fiftyone,
         growth,
         million,
+        ray,
     )
 }

@@ -1,0 +1,136 @@
+"""The panel's events that start a step, follow it and stop it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import fiftyone as fo
+
+from ...similarity.data import runs
+from ...similarity.data import samples as sm
+from ...similarity.options import ClusterOptions, KeepOptions, UniqueOptions
+from ...similarity.progress import Progress
+from ...similarity.result import Result
+from ...similarity.steps.cluster import cluster
+from ...similarity.steps.keep import keep
+from ...similarity.steps.map import MapResult, draw_map, is_current
+from ...similarity.steps.sweep import sweep
+from ...similarity.steps.unique import find_unique
+from ...similarity.workflow import KEEP
+from .. import request
+from . import running
+from . import state as ps
+from .state import State
+
+
+class Working:
+    """The events, for the panel."""
+
+    refresh: Any
+
+    def find_unique(self, ctx: Any) -> None:
+        """Embed, cluster and keep."""
+        state = State(ctx)
+        given = {"weights": state.weights} if state.weights else {}
+        given |= _of_field(ctx.dataset, state.field)
+        given |= {"run_key": state.run_key, "embeddings_field": state.field}
+        self._start(ctx, "Find unique samples", UniqueOptions, given, find_unique)
+
+    def cluster_and_keep(self, ctx: Any) -> None:
+        """Cluster with the chosen threshold, and keep with the options that the run has."""
+        state = State(ctx)
+        given = state.found.sweep_options.to_dict() | state.found.limits
+        given |= {"run_key": state.run_key, "eps": state.eps}
+        keeping = KeepOptions(**_recorded(ctx.dataset, state.run_key))
+
+        def both(samples: fo.Dataset, options: ClusterOptions, progress: Progress) -> Result:
+            cluster(samples, options, progress)
+            return keep(samples, keeping, progress)
+
+        self._start(ctx, "Cluster and keep", ClusterOptions, given, both)
+
+    def sweep(self, ctx: Any) -> None:
+        """Look at every threshold."""
+        options = State(ctx).found.sweep_options
+        self._start(ctx, "Look at every threshold", type(options), options.to_dict(), sweep)
+
+    def open_map(self, ctx: Any) -> None:
+        """Open FiftyOne's own panel on a map of the vectors, which is made first where there is none."""
+        state, dataset = State(ctx), ctx.dataset
+        field, key = state.field, runs.Names(state.run_key).map
+        try:
+            current = is_current(dataset, field, key)
+        except ValueError as error:
+            ctx.ops.notify(str(error), variant="error")
+            return
+        if current:
+            _open_map(ctx, key)
+        else:
+            state.set(ps.MAP, True)
+            running.start(
+                dataset, state.run_key, "Map", lambda progress: draw_map(dataset, field, key, progress)
+            )
+
+    def _start(
+        self, ctx: Any, label: str, kind: Any, given: dict[str, Any], step: Callable[..., Result]
+    ) -> None:
+        """Start a step on the whole dataset; the grid may show, say, only what is kept."""
+        try:
+            options = kind.of(given)
+            request.check(options)
+        except ValueError as error:
+            ctx.ops.notify(str(error), variant="error")
+            return
+        dataset, run_key = ctx.dataset, State(ctx).run_key
+        running.start(dataset, run_key, label, lambda progress: step(dataset, options, progress))
+
+    def follow(self, ctx: Any) -> None:
+        """Look how far the step at work is; at its end look again at everything, once in each tab."""
+        state = State(ctx)
+        found = running.find(ctx.dataset, state.run_key)
+        if found is None or not found.ended or found.id == state.seen:
+            return
+        state.set(ps.SEEN, found.id)
+        self.refresh(ctx)
+        ctx.ops.reload_dataset()
+        if found.cancelled:
+            ctx.ops.notify("Cancelled; what was done before stays.", variant="info")
+        elif isinstance(found.result, MapResult) and state.map:
+            state.set(ps.MAP, False)
+            _open_map(ctx, found.result.brain_key)
+        elif found.result is not None:
+            ctx.ops.notify(found.result.summary(), variant="success")
+
+    def pass_over(self, ctx: Any) -> None:
+        """Take a step that has ended already as told."""
+        found = running.find(ctx.dataset, State(ctx).run_key) if ctx.dataset else None
+        if found is not None and found.ended:
+            ctx.panel.state.set(ps.SEEN, found.id)
+
+    def cancel(self, ctx: Any) -> None:
+        """Stop the step at work."""
+        found = running.find(ctx.dataset, State(ctx).run_key)
+        if found is not None:
+            found.cancel()
+
+    def close_problem(self, ctx: Any) -> None:
+        """Put away why the last step stopped."""
+        running.forget(ctx.dataset, State(ctx).run_key)
+
+
+def _open_map(ctx: Any, brain_key: str) -> None:
+    """Open the Embeddings panel; it lists the maps, and takes neither the map nor the colours from here."""
+    cluster_field = runs.Names(State(ctx).run_key).cluster
+    ctx.ops.open_panel("Embeddings", layout="horizontal")
+    ctx.ops.notify(f"Choose {brain_key}, and {cluster_field} for its colours.", variant="info")
+
+
+def _of_field(dataset: fo.Dataset, field: str) -> dict[str, Any]:
+    """The options that the vectors of a field were made with; none where OnlyOne did not make them."""
+    told = sm.provenance(dataset, field)
+    return {"weights": told["weights_source"], "layer": told["layer"]} if "weights_source" in told else {}
+
+
+def _recorded(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
+    """The options of keeping that a run has, or its key alone."""
+    record = runs.load(dataset, run_key) if run_key in runs.keys(dataset) else {"steps": {}}
+    return record["steps"].get(KEEP.name, {}).get("options", {"run_key": run_key})

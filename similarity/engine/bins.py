@@ -1,0 +1,110 @@
+"""Choosing what is kept, and medoids, of vectors that are kept elsewhere: bins of whole clusters, each by itself.
+
+Clusters do not touch each other. What is noise is kept, and needs no vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import keepers
+from .clusters import NOISE, Labels
+from .constraints import Constraints
+from .distant import Recipe, gathered, gathering
+from .keepers import Keepers
+from .neighbors import Progress
+from .pieces import SIZE, Pieces
+from .tiles import Bools, Job
+from .vectors import Floats, Indices, Vectors
+
+
+def keep(
+    vectors: Vectors | Pieces,
+    labels: Labels,
+    *,
+    rank: Floats | None = None,
+    protected: Bools | None = None,
+    constraints: Constraints | None = None,
+    progress: Progress = None,
+    **how: Any,
+) -> Keepers:
+    """Return what :func:`~similarity.engine.keepers.keep` does, with its arguments."""
+    n = len(labels)
+    rank = np.arange(n, dtype=np.float64) if rank is None else rank
+    protected = np.zeros(n, dtype=bool) if protected is None else protected
+    if not isinstance(vectors, Pieces):
+        given: dict[str, Any] = {"rank": rank, "protected": protected, "constraints": constraints}
+        return keepers.keep(vectors, labels, **given, progress=progress, **how)
+
+    def known(at: Indices) -> tuple[Any, ...]:
+        some = constraints.take(at) if constraints else None
+        return labels[at], {"rank": rank[at], "protected": protected[at], "constraints": some, **how}
+
+    noise = np.ones(n, dtype=bool) if constraints is None else ~constraints.reference
+    found = Keepers(noise, np.arange(n), np.zeros(n), np.full(n, 100.0))
+    for rows, answer in _Bins.of(vectors, labels).each(_keep, known, progress):
+        kept, kept_index, distance, similarity = answer
+        found.kept[rows], found.kept_index[rows] = kept, rows[kept_index]
+        found.distance[rows], found.similarity[rows] = distance, similarity
+    return found
+
+
+def medoid_rank(vectors: Vectors | Pieces, labels: Labels, *, metric: str) -> Floats:
+    """Return what :func:`~similarity.engine.keepers.medoid_rank` does, with its arguments."""
+    if not isinstance(vectors, Pieces):
+        return keepers.medoid_rank(vectors, labels, metric=metric)
+    total = np.zeros(len(labels))
+    for rows, answer in _Bins.of(vectors, labels).each(_medoid_rank, lambda at: (labels[at], metric), None):
+        total[rows] = answer
+    return total
+
+
+def _keep(vectors: Vectors, _: None, labels: Labels, how: dict[str, Any]) -> tuple[Any, ...]:
+    """Task: what is kept of a bin, as the columns of :class:`~similarity.engine.keepers.Keepers`."""
+    found = keepers.keep(vectors, labels, **how)
+    return found.kept, found.kept_index, found.distance, found.similarity
+
+
+def _medoid_rank(vectors: Vectors, _: None, labels: Labels, metric: str) -> Floats:
+    """Task: the total distances of a bin."""
+    return keepers.medoid_rank(vectors, labels, metric=metric)
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Rows of whole clusters, some thousand in a bin, as the blocks of a run."""
+
+    vectors: Pieces
+    rows: list[Indices]
+
+    @classmethod
+    def of(cls, vectors: Pieces, labels: Labels) -> _Bins:
+        order = np.argsort(labels, kind="stable")
+        order = order[np.searchsorted(labels[order], NOISE, side="right") :]
+        starts = np.append(np.flatnonzero(np.diff(labels[order], prepend=NOISE)), len(order))
+        ends = starts[
+            np.unique(
+                np.searchsorted(starts, np.arange(SIZE, len(order) + SIZE, SIZE)).clip(max=len(starts) - 1)
+            )
+        ]
+        return cls(vectors, [rows for rows in np.split(order, ends) if len(rows)])
+
+    def recipe(self, i: int) -> Recipe:
+        told, pieces = gathering(self.vectors, self.rows[i])
+        return Recipe(gathered, (told,), pieces)
+
+    def each(
+        self, task: Callable[..., Any], known: Callable[[Indices], tuple[Any, ...]], progress: Progress
+    ) -> Any:
+        """Yield the rows of each bin and what a task answers for it."""
+        jobs = (Job(task, i, i, known(rows)) for i, rows in enumerate(self.rows))
+        with closing(self.vectors.store.run(jobs, self)) as answers:
+            for done, ((i, _), answer) in enumerate(answers):
+                if progress is not None:
+                    progress(done, len(self.rows))
+                yield self.rows[i], answer

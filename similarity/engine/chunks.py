@@ -1,0 +1,131 @@
+"""Embedding as a task: some files, to be read and embedded in one go, in this process or in another one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from . import images, vgg16
+from .distant import Recipe
+from .images import Picture
+from .precision import resolve
+from .weights import Weights
+
+Source = str | bytes | dict[str, Any]
+"""A file, its bytes, or the fields of a picture that could not be read."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is built again wherever it is wanted, as the only block of a run."""
+
+    told: dict[str, str]
+    arrays: Weights
+    batch_size: int
+
+    def recipe(self, _: int) -> Recipe:
+        """Return how to build it."""
+        return Recipe(_network, (self.told, self.arrays, self.batch_size))
+
+
+def _network(told: dict[str, str], arrays: Weights, batch_size: int) -> vgg16.Vgg16:
+    return vgg16.Vgg16(batch_size=batch_size, ready=(told, arrays))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a chunk.
+
+    Attributes:
+        number: of the chunk
+        machine: name of the machine that did it
+        probe: of the network there
+        pictures: of each file the fields of its picture, without pixels
+    """
+
+    number: int
+    machine: str
+    probe: str
+    pictures: list[dict[str, Any]]
+
+
+def embed(
+    model: vgg16.Vgg16,
+    _: None,
+    number: int,
+    sources: Sequence[Source],
+    known: Sequence[str | None],
+    max_pixels: int,
+    postpone: bool,
+) -> tuple[Any, ...]:
+    """Task: read files and embed them; the fields of an :class:`Answer`.
+
+    Args:
+        model: the network
+        number: of the chunk
+        sources: the files
+        known: of each one the digest of the file that its sample was embedded from: an equal one is not embedded again
+        max_pixels, postpone: as for :func:`~similarity.engine.images.read_many`
+    """
+    read = images.read_many(
+        [source for source in sources if not isinstance(source, dict)],
+        workers=1,
+        max_pixels=max_pixels,
+        postpone=postpone,
+    )
+    stream = vgg16.embed_stream(_pictures(sources, known, read), model)
+    told = [_fields(replace(picture, vector=vector)) for picture, vector in stream]
+    return number, platform.node(), model.probe, told
+
+
+def _pictures(
+    sources: Sequence[Source], known: Sequence[str | None], read: Iterator[Picture]
+) -> Iterator[Picture]:
+    for source, digest in zip(sources, known, strict=True):
+        picture = Picture(pixels=None, **source) if isinstance(source, dict) else next(read)
+        same = digest is not None and picture.digest == digest
+        yield replace(picture, pixels=None) if same else picture
+
+
+def _fields(picture: Picture) -> dict[str, Any]:
+    """Plain values: a class of ours has another name in another process."""
+    return {field.name: getattr(picture, field.name) for field in fields(picture) if field.name != "pixels"}
+
+
+def state(paths: Sequence[str], precision: str) -> dict[str, Any]:
+    """Tell what decides, on this machine, whether it can embed these files as another one does.
+
+    Args:
+        paths: some of the files
+        precision: ``bfloat16`` or ``float32``
+
+    Returns:
+        ``marks``, size and modification time of each file, None where there is none; ``versions`` of what decodes
+        pictures; ``problem``, why the precision cannot be had, or None
+    """
+    problem = None
+    try:
+        resolve(precision)
+    except ValueError as error:
+        problem = str(error)
+    versions = {name: _version(name) for name in ("pillow", "pillow-heif")}
+    return {"marks": [_mark(path) for path in paths], "versions": versions, "problem": problem}
+
+
+def _mark(path: str) -> tuple[int, int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

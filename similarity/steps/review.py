@@ -1,0 +1,112 @@
+"""Looking at a run cluster by cluster, and overruling it: a person's decisions are tags, and the run obeys them."""
+
+from dataclasses import dataclass
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from ..data import runs
+from ..data import samples as sm
+from ..data.locks import lock
+from ..options import KeepOptions
+from ..workflow import CLUSTER, KEEP
+from .keep import keep
+
+DISTINCT, INSTEAD = "distinct", "keep"  # keep this too; keep this instead
+NEXT = {None: DISTINCT, DISTINCT: INSTEAD, INSTEAD: None}
+"""The decision that follows when a sample is clicked."""
+
+MOST = 1_000  # clusters to review at a time
+_REVIEWED = "reviewed"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A sample of a cluster.
+
+    Attributes:
+        similarity: to the kept one that stands for it, in percent
+        word: the decision of a person, :data:`DISTINCT` or :data:`INSTEAD`; None if nobody decided
+    """
+
+    id: str
+    file: str
+    kept: bool
+    similarity: float
+    word: str | None
+
+
+def order(dataset: fo.Dataset, run_key: str) -> list[int]:
+    """The clusters to review, those with the least similar dropped samples first; clusters of one sample are left out."""
+    names = runs.Names(run_key)
+    numbers, similarities = sm.read(_decided(dataset, names), names.cluster, names.similarity)[1:]
+    worst: dict[int, float] = {}
+    sizes: dict[int, int] = {}
+    for number, similarity in zip(numbers, similarities, strict=True):
+        sizes[number] = sizes.get(number, 0) + 1
+        worst[number] = min(worst.get(number, similarity), similarity)
+    several = [number for number, size in sizes.items() if size > 1]
+    return sorted(several, key=lambda number: (worst[number], number))[:MOST]
+
+
+def members(dataset: fo.Dataset, run_key: str, number: int) -> list[Member]:
+    """The samples of a cluster, the kept ones first, then the least similar."""
+    names = runs.Names(run_key)
+    found = _decided(dataset, names).match(F(names.cluster) == number)
+    rows = zip(*sm.read(found, "filepath", names.kept, names.similarity, "tags"), strict=True)
+    tags = {names.tag(word): word for word in (DISTINCT, INSTEAD)}
+    mine = [
+        Member(i, file, kept, similarity, next((tags[tag] for tag in tagged if tag in tags), None))
+        for i, file, kept, similarity, tagged in rows
+    ]
+    return sorted(mine, key=lambda member: (not member.kept, member.similarity, member.id))
+
+
+def reviewed(dataset: fo.Dataset, run_key: str) -> set[int]:
+    """The clusters that a person has looked at, of the clustering as it is."""
+    record = runs.load(dataset, run_key)
+    noted = record.get(_REVIEWED, {})
+    return set(noted["clusters"]) if noted.get("of") == _finished(record) else set()
+
+
+def mark_reviewed(dataset: fo.Dataset, run_key: str, number: int) -> None:
+    """Record that a person has looked at a cluster."""
+    with lock(dataset, f"run-{run_key}"):
+        seen = reviewed(dataset, run_key) | {number}
+        finished = _finished(runs.load(dataset, run_key))
+        runs.note(dataset, run_key, {_REVIEWED: {"of": finished, "clusters": sorted(seen)}})
+
+
+def decide(dataset: fo.Dataset, run_key: str, words: dict[str, str | None]) -> None:
+    """Tag samples with a person's decisions, and decide the run again.
+
+    Args:
+        words: sample id -> :data:`DISTINCT`, :data:`INSTEAD`, or None to take a decision back
+
+    Raises:
+        ValueError, Busy: as ``keep`` does
+    """
+    names = runs.Names(run_key)
+    with lock(dataset, f"run-{run_key}"):
+        runs.require(dataset, run_key, KEEP)
+        chosen = sm.everything(dataset).select(list(words))
+        chosen.untag_samples([names.tag(word) for word in (DISTINCT, INSTEAD)])
+        for word in (DISTINCT, INSTEAD):
+            sm.retag(dataset, None, {names.tag(word): [i for i, told in words.items() if told == word]})
+    keep_again(dataset, run_key)
+
+
+def keep_again(dataset: fo.Dataset, run_key: str) -> None:
+    """Keep again, with the options that the run recorded, the samples that it decided about."""
+    names, options = runs.Names(run_key), runs.load(dataset, run_key)["steps"][KEEP.name]["options"]
+    decided = F(names.kept).exists() | F("tags").contains(names.tag("skipped"))
+    samples = sm.settled(sm.everything(dataset).match(decided), f"{run_key}_", f"{run_key}:")
+    keep(samples, KeepOptions.of(options))
+
+
+def _decided(dataset: fo.Dataset, names: runs.Names) -> fo.core.collections.SampleCollection:
+    return sm.everything(dataset).match((F(names.cluster) >= 0) & F(names.kept).exists())
+
+
+def _finished(record: dict) -> str:
+    return str(record["steps"][CLUSTER.name]["finished"])
