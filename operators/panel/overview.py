@@ -165,7 +165,7 @@ def _below(section: types.Object, events: Any, state: State) -> None:
     words = (("kept", "Show kept"), ("duplicates", "Show dropped"), ("clusters", "Show clusters"))
     for word, label in words if counts else words[2:]:
         parts.button(line, word, label, events.show_saved_view, params={"word": word})
-    if counts and counts.removed:
+    if state.found.archived:
         opening(line, "restore", "Restore removed", events, "restore_removed")
     field = types.FieldView(**parts.styled(container={"width": "130px"}))
     line.float(

@@ -117,7 +117,7 @@ class App:
     def press_execute(self) -> None:
         """Press Execute and wait until the operator has begun, to look at its progress."""
         button = self.form.get_by_role("button", name="Execute")
-        expect(button).to_be_enabled()
+        expect(button).to_be_enabled(timeout=OPEN_MS)
         try:
             with self.page.expect_request(EXECUTION, timeout=BEGUN_MS):
                 button.click()
@@ -183,6 +183,15 @@ class App:
             search.fill(tag)
             box = self.page.locator(cy("selector-results-container-sidebar-search-tags")).get_by_text(tag)
         box.click()
+
+    def tag(self, tag: str) -> None:
+        """Tag all samples that are shown, by the button over the grid."""
+        self.page.locator(cy("action-tag-sample-labels")).click()
+        self.page.locator(cy("sample-tag-input")).fill(tag)
+        self.page.keyboard.press("Enter")
+        self.page.get_by_text("Apply", exact=True).click()
+        self.page.locator(cy("sample-tag-input")).wait_for(state="hidden")
+        self.settle()
 
     def show_field(self, field: str) -> None:
         """Tick a field in the sidebar: every picture then carries its value."""
