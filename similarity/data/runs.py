@@ -131,6 +131,12 @@ def operator(record: dict[str, Any], step: Step) -> str:
     return str(record["steps"].get(step.name, {}).get("operator", step.operator))
 
 
+def options(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
+    """The options that a run was clustered with; none where there is no such run of ours."""
+    record = load(dataset, run_key) if run_key in keys(dataset) else {"steps": {}}
+    return dict(record["steps"].get(CLUSTER.name, {}).get("options", {}))
+
+
 def is_finished(record: dict[str, Any], step: Step) -> bool:
     """Whether a run's record says that a step has written everything."""
     return record["steps"].get(step.name, {}).get("state") == DONE

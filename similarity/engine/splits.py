@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import vectors as vec
 from .clusters import NOISE, Labels
@@ -18,6 +19,7 @@ def deal(
     *,
     seed: int,
     settled: Mapping[int, int] | None = None,
+    there: NDArray[np.int64] | None = None,
 ) -> Indices:
     """Deal whole clusters out to splits, so that the shares, class by class, are as near as can be.
 
@@ -29,6 +31,7 @@ def deal(
         classes: ``(n,)`` number of each sample's class, from 0; all 0 where only the sizes count
         seed: decides between clusters of the same size
         settled (None): cluster -> its split, of the clusters that must go there
+        there (None): ``(splits, classes)`` numbers of samples that are in the splits already, and count in the shares
 
     Returns:
         ``(n,)`` the number of each sample's split
@@ -38,8 +41,9 @@ def deal(
     order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
     members = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])
-    totals = np.bincount(classes)
-    lacking = np.outer(shares, totals) / np.maximum(totals, 1)  # in shares of each class
+    there = np.zeros((len(shares), classes.max(initial=0) + 1), dtype=np.int64) if there is None else there
+    totals = np.bincount(classes, minlength=there.shape[1]) + there.sum(axis=0)
+    lacking = (np.outer(shares, totals) - there) / np.maximum(totals, 1)  # in shares of each class
     unused = np.asarray(shares) == 0
     result = np.zeros(len(labels), dtype=np.intp)
     for number in order:
