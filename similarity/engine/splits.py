@@ -1,4 +1,4 @@
-"""Splits of a dataset by cluster: how whole clusters are dealt out, and which pairs cross from one split to another."""
+"""Splits of a dataset by cluster: the assignment of whole clusters, and the nearest pair across two splits."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def deal(
     settled: Mapping[int, int] | None = None,
     there: NDArray[np.int64] | None = None,
 ) -> Indices:
-    """Deal whole clusters out to splits, so that the shares, class by class, are as near as can be.
+    """Assign whole clusters to splits, so that the shares, class by class, are as near as possible.
 
-    The largest cluster goes first, each to the split that lacks the most of its classes; noise comes last and fills up.
+    The largest cluster goes first, each to the split that lacks most of its classes; noise comes last and fills the splits.
 
     Args:
         labels: ``(n,)`` from :func:`~similarity.engine.clusters.dbscan`
         shares: of each split, 1 in all
         classes: ``(n,)`` number of each sample's class, from 0; all 0 where only the sizes count
         seed: decides between clusters of the same size
-        settled (None): cluster -> its split, of the clusters that must go there
+        settled (None): cluster -> its split, of the clusters with a fixed split
         there (None): ``(splits, classes)`` numbers of samples that are in the splits already, and count in the shares
 
     Returns:
@@ -57,11 +57,11 @@ def deal(
 
 
 def nearest_across(vectors: Vectors, splits: Indices) -> tuple[int, int]:
-    """Return the rows of the vector of the rarest split and the one of another split that are the most similar.
+    """Return the rows of the most similar vectors of the rarest split and of another split.
 
     Args:
         vectors: ``(n, d)``
-        splits: ``(n,)`` the number of each one's split, two different ones at least
+        splits: ``(n,)`` the number of each vector's split, at least two different ones
     """
     names, counts = np.unique(splits, return_counts=True)
     rare = splits == names[np.argmin(counts)]
