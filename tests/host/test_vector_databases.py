@@ -1,7 +1,5 @@
 """FiftyOne's own vector databases work on the field that compute_embeddings writes."""
 
-import pytest
-
 from tests import support
 from tests.vectors import declare_as_ours
 from tools.bench import data
@@ -22,7 +20,6 @@ def test_a_large_index_points_to_the_databases(vector_dataset, monkeypatch):
 
 
 def test_lancedb_finds_the_same_neighbors(vector_dataset, tmp_path):
-    pytest.importorskip("lancedb")
     vectors = data.vectors(300, copies=0)
     made = vector_dataset(vectors)
     declare_as_ours(made)
