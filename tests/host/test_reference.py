@@ -109,7 +109,9 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     assert f"All numbers are of the new samples; {WORDS}." in tab.text
     steps = tab.open("Steps").text
     assert "12 clusters at eps" in steps  # done, not stale
-    assert "All samples are compared here, while the run has reference annotated" in tab.open("Threshold").text
+    assert (
+        "All samples are compared here, while the run has reference annotated" in tab.open("Threshold").text
+    )
     planned = call("remove_duplicates", made)
     assert "30 samples of 36 would be removed" in planned.summary()
     assert (planned.removed, planned.left) == (30, {})
@@ -141,12 +143,18 @@ def test_next_week_the_run_does_not_shrink(weekly):
     assert call("cluster_duplicates", new, eps=NEAR, reference="annotated").samples == NEW
     with pytest.raises(ValueError, match=r"12 samples of the run 'dedup' .* are not in this view"):
         cluster(new)
-    # A view of the run itself can be the reference.
     made.select(ids[:REFERENCE]).set_values("done", [True] * REFERENCE)
     assert keep(new).resembling == 30
     assert cluster(new, reference="done").resembling == 30
     keep(new)
-    assert cluster(first, reference="dedup-kept", confirm=True).reference == KEPT
+    for name in ("dedup-kept", "dedup_kept", "dedup:duplicate"):  # next week, other samples
+        with pytest.raises(
+            ValueError, match=f"'{name}' is what the run 'dedup' writes anew .*: tag these samples"
+        ):
+            cluster(made, reference=name)
+    assert (
+        call("cluster_duplicates", first, eps=NEAR, reference="dedup-kept", run_key="other").reference == KEPT
+    )
 
 
 def test_what_is_only_near_a_dropped_one_is_decided_among_the_new_ones(vector_dataset):
