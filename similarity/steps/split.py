@@ -134,7 +134,7 @@ def split(
         classes = _classes(samples, ids, options.stratify)
         found, of_each = np.unique(classes, return_inverse=True)
         wanted = {name: getattr(options, name) for name in SPLITS}
-        settled = _settled(dataset.select(reference), names.cluster) if reference else {}
+        settled = _settled(sm.everything(dataset).select(reference), names.cluster) if reference else {}
         dealt = engine_splits.deal(
             numbers, list(wanted.values()), of_each, seed=options.seed, settled=settled
         )
@@ -143,7 +143,7 @@ def split(
             name: [ids[i] for i in np.flatnonzero(dealt == number)] for number, name in enumerate(SPLITS)
         }
         sm.replace_tags(dataset, splits.TAGS, members)
-        leaks = splits.save_leaks(dataset, run_key, clustering["options"])
+        leaks = splits.save_leaks(dataset, run_key, {**clustering["options"], "splits": None})
         sizes = {name: len(mine) for name, mine in members.items()}
         counts = Counter(zip(of_each.tolist(), dealt.tolist(), strict=True))
         return SplitResult(
