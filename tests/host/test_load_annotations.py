@@ -535,6 +535,13 @@ def test_classes_are_copied_onto_the_samples_that_a_kept_one_stands_for(cameras,
     assert not any(one.has_attribute("copied_from") for one in first)
     assert {one.id for one in first}.isdisjoint(one.id for one in near.truth.classifications)
     assert (result.samples, result.copied, cameras.count("truth")) == (1, 1, 2)
+    corrected = (tmp_path / "a.xml").read_text().replace("rain", "snow")
+    (tmp_path / "a.xml").write_text(corrected)
+    assert load(cameras, tmp_path / "export", **given).copied == 0
+    assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 1
+    assert [one.label for one in cameras[near.id].truth.classifications] == ["night", "snow"]
+    assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 0
+    near.reload()
     near["truth"] = fo.Classifications(classifications=[fo.Classification(label="mine")])
     near.save()
     assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 0
