@@ -591,6 +591,13 @@ def test_outlines_of_yolo_are_polylines_or_boxes_as_the_field_is(cameras, tmp_pa
         ("a.json", "{", {}, r"a\.json cannot be read as COCO"),
         ("a.json", '{"images": [{"id": 1}]}', {}, r"a\.json cannot be read as COCO.*width"),
         ("a.json", "{}", {}, r"a\.json names no picture"),
+        (
+            "a.json",
+            '{"images": [{"id": 1, "file_name": null, "width": 1, "height": 1}]}',
+            {},
+            "the name None",
+        ),
+        ("labels/a.txt", "0 nan 0.5 1 1", {}, r"labels cannot be read as YOLO.*a box of 'a' is \[nan"),
         ("a.xml", "<annotations><image>", {}, r"a\.xml cannot be read as CVAT"),
         ("labels/a.txt", "0 0.5 x 1 1", {}, r"a\.txt cannot be read as YOLO"),
         ("labels/a.txt", "7 0.5 0.5 1 1", {}, r"a\.txt: class 7 has no name"),
