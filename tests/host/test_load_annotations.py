@@ -476,6 +476,26 @@ def test_mask_files_of_an_annotated_fiftyone_export_are_found(cameras, tmp_path)
 HARD = ["a/b", "A/B", "..up", "日本 <&>", "two words"]
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        fo.Classification(label="bus"),
+        fo.Classifications(classifications=[fo.Classification(label="bus")]),
+        fo.Polylines(polylines=[fo.Polyline(label="bus", points=[[(0.1, 0.1), (0.5, 0.5)]])]),
+        fo.Keypoints(keypoints=[fo.Keypoint(label="bus", points=[(0.1, 0.1)])]),
+    ],
+    ids=lambda label: type(label).__name__,
+)
+def test_fiftyones_own_format_brings_back_labels_of_every_type(cameras, tmp_path, label):
+    labelled = cameras.match(fo.ViewField("dedup_kept") == True).first().id  # noqa: E712
+    cameras.set_values("truth", {labelled: label}, key_field="id")
+    export(cameras, tmp_path / "export", dataset_type=FIFTYONE, label_field="truth")
+    assert load(cameras, tmp_path / "export", label_field="again", confirm=True).samples == 1
+    stored = cameras[labelled]
+    digest = support.plugin("similarity.data.labels").digest
+    assert digest(stored.again.to_dict()) == digest(stored.truth.to_dict())
+
+
 @pytest.mark.parametrize("kind", [COCO, YOLO, CVAT, FIFTYONE])
 def test_labels_that_are_exported_and_loaded_again_are_the_same(cameras, tmp_path, kind):
     """Whatever the numbers of their classes are: the dataset's order is none that a tool would choose."""
