@@ -20,9 +20,10 @@ from ..similarity.declare import REQUIRED, Option, Options
 from ..similarity.engine.sources import UnreadableImage, opened
 from ..similarity.engine.weights import digests
 from ..similarity.exports.targets import target
-from ..similarity.options import ORDERS
+from ..similarity.options import ORDERS, RunOptions
 from ..similarity.result import count
-from ..similarity.workflow import EMBED, RECORDED, Step
+from ..similarity.workflow import EMBED, KEEP, RECORDED, Step
+from .rates import estimate
 from .words import app_words
 
 MORE = "more_options"
@@ -50,18 +51,41 @@ def add_options(
             _add(inputs, option, ctx)
 
 
-def add_target(inputs: types.Object, ctx) -> None:
-    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked."""
+def add_target(inputs: types.Object, ctx, needs: Step | None, embeds: bool) -> None:
+    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked.
+
+    Where the grid shows what is kept, as it does after the run, steps that account for what is left out take the dataset.
+
+    Args:
+        needs: the step that must be done before
+        embeds: whether the step embeds, which is what takes the time
+    """
     whole = count(sm.exact_count(ctx.dataset), "sample")
     shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
     grouped = ctx.dataset.media_type == fom.GROUP
+    part = ctx.has_custom_view and not (needs == KEEP and _shows_kept(ctx))
+    default = ViewTarget.CURRENT_VIEW if part or grouped else ViewTarget.DATASET
     inputs.view_target(
         ctx,
-        default_target=ViewTarget.CURRENT_VIEW if ctx.has_custom_view or grouped else ViewTarget.DATASET,
+        default_target=default,
         dataset_description=whole,
         current_view_description=shown,
         selected_samples_description=count(len(ctx.selected), "selected sample"),
     )
+    shown_first = default == ViewTarget.DATASET and "view_target" not in ctx.params
+    samples = ctx.dataset if shown_first else ctx.target_view()
+    words = f"{count(len(samples), 'sample')} of {ctx.dataset.name!r}"
+    if embeds:
+        field = ctx.params.get("embeddings_field") or "vgg16"
+        known = samples.has_field(field)
+        new = samples.exists(field, False).count() if known else len(samples)
+        words += f", {new:,} of them to embed: {estimate(new)}" if new else ", all embedded"
+    inputs.view("target_words", types.Notice(label=words))
+
+
+def _shows_kept(ctx) -> bool:
+    name = runs.Names(ctx.params.get("run_key") or RunOptions().run_key).view("kept")
+    return ctx.dataset.has_saved_view(name) and ctx.view == ctx.dataset.load_saved_view(name)
 
 
 def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:
@@ -121,7 +145,8 @@ def _box(run_key: str) -> str:
 
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
-    shown = {"label": option.label, "description": option.help, "required": option.default == REQUIRED}
+    told = app_words(option.help)
+    shown = {"label": option.label, "description": told, "required": option.default == REQUIRED}
     default = _known(option, ctx)
     if default not in (None, REQUIRED):
         shown["default"] = default
@@ -143,7 +168,9 @@ def _known(option: Option, ctx) -> Any:
     """The default: of an option that a field's vectors were made with, the field's own value."""
     key = _OF_THE_FIELD.get(option.name)
     field = ctx.params.get("embeddings_field") or "vgg16"
-    return sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default
+    made_with = sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default
+    # What "auto" has chosen is no choice itself.
+    return made_with if not option.choices or made_with in option.choices else option.default
 
 
 def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:

@@ -10,6 +10,7 @@ from ...similarity.result import count, percent, resemblance
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.states import MISSING, STALE
 from ...similarity.workflow import CLUSTER, EMBED, KEEP, STEPS
+from .. import rates
 from . import clusters, pairs, parts, running, threshold
 from . import state as ps
 from .state import State
@@ -39,7 +40,7 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
     elif state.tab == ps.CLUSTERS:
         clusters.draw(panel, events, state, dataset)
     elif state.tab == ps.PAIRS:
-        pairs.draw(panel, events, found)
+        pairs.draw(panel, events, found, dataset)
     else:
         _steps(panel, events, found)
     return _page(panel)
@@ -112,7 +113,7 @@ def _start(panel: types.Object, events: Any, state: State, changed: str) -> None
     section = parts.card(panel, "start", "Find unique samples", caption)
     words = f"{embedded.text} have their vectors."
     if found.to_embed:
-        words += f" {count(found.to_embed, 'picture')} to look at: {running.estimate(found.to_embed)}."
+        words += f" {count(found.to_embed, 'picture')} to look at: {rates.estimate(found.to_embed)}."
     parts.text(section, "words", words)
     line = parts.row(section, "line", align_y="bottom")
     if not found.vectors:
@@ -164,7 +165,7 @@ def _below(section: types.Object, events: Any, state: State) -> None:
     words = (("kept", "Show kept"), ("duplicates", "Show dropped"), ("clusters", "Show clusters"))
     for word, label in words if counts else words[2:]:
         parts.button(line, word, label, events.show_saved_view, params={"word": word})
-    if counts and counts.removed:
+    if state.found.archived:
         opening(line, "restore", "Restore removed", events, "restore_removed")
     field = types.FieldView(**parts.styled(container={"width": "130px"}))
     line.float(

@@ -57,6 +57,7 @@ class Overview:
         metric, min_samples: of the run, or else the defaults
         eps: of the clustering; None before it, as are ``run_field`` (its vectors), ``clusters`` and ``noise``
         counts: counted from the samples; None before keeping
+        archived: samples in the run's archive, also those that were removed before the run was done again on others
         clustered: samples that were asked to be clustered, and ``unique`` how many of them one of each cluster would keep
         reference: samples of the reference; None without one
         resembling: samples that are dropped for these, or would be
@@ -86,6 +87,7 @@ class Overview:
     clusters: int | None
     noise: int | None
     counts: Counts | None
+    archived: int
     sizes: list[tuple[int, int]]
     worst: list[PairRow]
     warnings: list[str]
@@ -129,7 +131,8 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
     keeping = results.get(KEEP.name) if clustering and done(KEEP) else None
     options = record["steps"][CLUSTER.name]["options"] if clustering else {}
     compared = SweepOptions().to_dict() if options.get("metric") in (None, DIGEST) else options
-    removed = len(found.ids()) if (found := archive.find(dataset, run_key)) else 0
+    archived = set(found.ids()) if (found := archive.find(dataset, run_key)) else set()
+    removed = len(archived.intersection(clustering["ids"])) if clustering else 0
     with_vector = _with_vector(dataset, embeddings_field)
     return Overview(
         problem=_problem(dataset),
@@ -151,6 +154,7 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         clusters=clustering["clusters"] if clustering else None,
         noise=clustering["noise"] if clustering else None,
         counts=_counts(dataset, run_key, removed) if keeping else None,
+        archived=len(archived),
         sizes=[(number, size) for number, size in clustering["sizes"][:BARS]] if clustering else [],
         worst=_worst(dataset, keeping) if keeping else [],
         warnings=list((keeping or clustering or {"warnings": []})["warnings"]),

@@ -13,6 +13,7 @@ OPEN_MS = 60_000
 RUN_MS = 300_000
 BEGUN_MS = 15_000
 COLORS = 160  # of a screenshot, so that it stays small in the repository
+FILM = (960, 540)
 SETTLE_MS = 800  # pictures fade in; the App never says when it has drawn, and its polling never ends
 
 
@@ -32,6 +33,7 @@ class App:
     def __init__(self, page: Page, address: str):
         self.page = page
         self.address = address
+        self.film: list[tuple[Image.Image, int]] = []
 
     def open(self, dataset, view: str | None = None) -> "App":
         """Open a dataset, or one of its saved views by its slug, and wait for the grid."""
@@ -115,7 +117,7 @@ class App:
     def press_execute(self) -> None:
         """Press Execute and wait until the operator has begun, to look at its progress."""
         button = self.form.get_by_role("button", name="Execute")
-        expect(button).to_be_enabled()
+        expect(button).to_be_enabled(timeout=OPEN_MS)
         try:
             with self.page.expect_request(EXECUTION, timeout=BEGUN_MS):
                 button.click()
@@ -182,6 +184,15 @@ class App:
             box = self.page.locator(cy("selector-results-container-sidebar-search-tags")).get_by_text(tag)
         box.click()
 
+    def tag(self, tag: str) -> None:
+        """Tag all samples that are shown, by the button over the grid."""
+        self.page.locator(cy("action-tag-sample-labels")).click()
+        self.page.locator(cy("sample-tag-input")).fill(tag)
+        self.page.keyboard.press("Enter")
+        self.page.get_by_text("Apply", exact=True).click()
+        self.page.locator(cy("sample-tag-input")).wait_for(state="hidden")
+        self.settle()
+
     def show_field(self, field: str) -> None:
         """Tick a field in the sidebar: every picture then carries its value."""
         self.page.locator(cy(f"checkbox-{field}")).click()
@@ -220,6 +231,20 @@ class App:
         self.page.wait_for_timeout(SETTLE_MS)
         with Image.open(io.BytesIO(self.page.screenshot())) as picture:
             picture.convert("RGB").quantize(COLORS).save(IMAGES / f"{name}.png", optimize=True)
+
+    def frame(self, seconds: float) -> None:
+        """Take a frame of the film, to be shown so long, where ``UPDATE_SCREENSHOTS=1`` asks for it."""
+        if os.environ.get("UPDATE_SCREENSHOTS") == "1":
+            self.page.wait_for_timeout(SETTLE_MS)
+            with Image.open(io.BytesIO(self.page.screenshot())) as picture:
+                self.film.append((picture.convert("RGB").resize(FILM), round(1000 * seconds)))
+
+    def save_film(self, name: str) -> None:
+        """Save the frames as an animated picture in docs/images."""
+        if self.film:
+            (first, *rest), durations = zip(*self.film, strict=True)
+            more = {"append_images": rest, "duration": durations, "loop": 0, "quality": 60, "method": 6}
+            first.save(IMAGES / f"{name}.webp", save_all=True, **more)
 
     def _search(self, text: str) -> Locator:
         self.page.keyboard.press("`")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests import support
-from tests.vectors import directions, documents
+from tests.vectors import declare_as_ours, directions, documents
 
 import fiftyone as fo  # isort: skip
 import fiftyone.operators as foo  # isort: skip
@@ -442,6 +442,8 @@ def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
     assert "1 sample removed, 2 remain" in done["results"]["summary"]
     assert support.uri("restore_removed") in json.dumps(done["outputs"])
     assert "Run Cluster duplicates first" in problem("keep_first_per_cluster", clustered, run_key="other")
+    told = form_of("load_annotations", clustered)["export_dir"].view.description
+    assert told.startswith("Folder that Export deduplicated wrote")
 
 
 def test_a_threshold_may_be_given_in_percent(clustered):
@@ -450,11 +452,11 @@ def test_a_threshold_may_be_given_in_percent(clustered):
 
 
 def test_the_form_says_how_many_samples_and_never_takes_a_selection_by_itself(clustered):
-    def target(view, selected):
+    def target(view, selected, name="cluster_duplicates"):
         context = foo.executor.ExecutionContext(
             {"dataset_name": clustered.name, "view": view._serialize(), "selected": selected, "params": {}}
         )
-        form = foo.get_operator(support.uri("cluster_duplicates")).resolve_input(context).type.properties
+        form = foo.get_operator(support.uri(name)).resolve_input(context).type.properties
         asked = form["view_target"]
         return asked.default, {choice.value: choice.description for choice in asked.view.choices}
 
@@ -467,12 +469,32 @@ def test_the_form_says_how_many_samples_and_never_takes_a_selection_by_itself(cl
         "CURRENT_VIEW",
         {"DATASET": "3 samples", "CURRENT_VIEW": "2 samples", "SELECTED_SAMPLES": "1 selected sample"},
     )
+    # The grid shows what is kept when a run has ended: an account of that alone would leave out what was dropped.
+    kept = clustered.load_saved_view("dedup-kept")
+    for name in ("export_deduplicated", "write_report", "remove_duplicates"):
+        assert target(kept, [], name)[0] == "DATASET"
+        assert target(kept.limit(1), [], name)[0] == "CURRENT_VIEW"
+    assert target(kept, [])[0] == "CURRENT_VIEW"
 
 
 def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(copy):
-    properties = form_of("find_unique_samples", copy("a"), more_options=True)
+    made = copy("a")
+    properties = form_of("find_unique_samples", made, more_options=True)
     assert properties["weights"].default == "untrained"
     assert properties["layer"].default == "block5_conv1"
+    for precision, default in (("float32", "float32"), ("bfloat16", "auto")):  # the latter is no choice
+        declare_as_ours(made, precision=precision)
+        properties = form_of("find_unique_samples", made, more_options=True)
+        assert properties["precision"].default == default
+
+
+def test_a_form_that_embeds_says_how_many_pictures_and_about_how_long(copy):
+    made = copy("a")
+    label = form_of("find_unique_samples", made)["target_words"].view.label
+    assert label.startswith(
+        f"11 samples of {made.name!r}, 1 of them to embed: "
+    )  # the one that cannot be read
+    assert form_of("cluster_duplicates", made)["target_words"].view.label == f"11 samples of {made.name!r}"
 
 
 def test_a_search_without_an_index_builds_it_and_the_form_says_so(copy):

@@ -146,6 +146,22 @@ def test_removed_samples_still_count_as_dropped(removable, overview):
     assert states(found)["remove_duplicates"] == "done"
 
 
+def test_what_was_removed_before_the_run_was_done_again_is_in_its_archive_and_in_no_number(
+    removable, overview
+):
+    made = removable()
+    call = foo.get_operator
+    removed = call(support.uri("remove_duplicates"))(made, confirm=True).removed
+    cluster(made)
+    keep_first(made)
+
+    found = overview(made)
+
+    assert (found.counts.dropped, found.counts.removed, found.archived) == (0, 0, removed)
+    assert found.counts.samples == len(made)
+    assert states(found)["cluster_duplicates"] == "done"
+
+
 def test_a_dataset_without_pictures_says_what_to_do(dataset, tmp_path, overview):
     assert "add samples" in overview(dataset()).problem
     assert "frames_from_videos" in overview(dataset([tmp_path / "clip.mp4"])).problem
