@@ -20,7 +20,7 @@ from ..similarity.declare import REQUIRED, Option, Options
 from ..similarity.engine.sources import UnreadableImage, opened
 from ..similarity.engine.weights import digests
 from ..similarity.exports.targets import target
-from ..similarity.options import ORDERS, RunOptions
+from ..similarity.options import LIMITS, ORDERS, RunOptions
 from ..similarity.result import count
 from ..similarity.workflow import EMBED, KEEP, RECORDED, Step
 from .rates import estimate
@@ -44,9 +44,10 @@ def add_options(
     rest = [option for option in declared if option not in first]
     for option in first:
         _add(inputs, option, ctx)
+    limited = any(option.name in LIMITS and _known(option, ctx) is not None for option in rest)
     if rest:
-        inputs.bool(MORE, default=False, label="More options", view=types.SwitchView())
-    if ctx.params.get(MORE):
+        inputs.bool(MORE, default=limited, label="More options", view=types.SwitchView())
+    if ctx.params.get(MORE, limited):
         for option in rest:
             _add(inputs, option, ctx)
 
@@ -165,7 +166,9 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
 
 
 def _known(option: Option, ctx) -> Any:
-    """The default: of an option that a field's vectors were made with, the field's own value."""
+    """The default; of an option that a field's vectors were made with, or that limits the run's comparisons, theirs."""
+    if option.name in LIMITS:
+        return runs.options(ctx.dataset, ctx.params.get("run_key") or RunOptions().run_key).get(option.name)
     key = _OF_THE_FIELD.get(option.name)
     field = ctx.params.get("embeddings_field") or "vgg16"
     made_with = sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default

@@ -1,13 +1,13 @@
-"""What OnlyOne does to a FiftyOne sample collection; nothing is imported before it is used."""
+"""OnlyOne's operations on a FiftyOne sample collection; nothing is imported before its use."""
 
 from typing import Any
 
 
 def register_backend() -> None:
-    """Make ``backend="annoy"`` known to ``fiftyone.brain``; again does nothing."""
+    """Register ``backend="annoy"`` with ``fiftyone.brain``; a second call does nothing."""
     import fiftyone.brain as fob
 
-    # By name, not as a class: FiftyOne runs this at every operator request, and imports it when it is used.
+    # By name, not as a class: FiftyOne runs this at every operator request, and imports the class on use.
     settings = fob.brain_config.similarity_backends.setdefault("annoy", {})
     settings.setdefault("config_cls", f"{__name__}.annoy_backend.AnnoySimilarityConfig")
 
@@ -23,7 +23,7 @@ def load_index(dataset: Any, brain_key: str) -> Any:
         an :class:`~similarity.annoy_backend.AnnoySimilarityIndex`
 
     Raises:
-        ValueError: if there is no such key, or it is not an index of this plugin
+        ValueError: if the key does not exist, or is not an index of this plugin
     """
     import fiftyone.operators as foo
 

@@ -1,8 +1,8 @@
 """The ``annoy`` similarity backend of FiftyOne's Brain.
 
-FiftyOne stores the paths of these classes in every dataset that has such an index, and finds the second by
-the name of the first: module path and names are frozen. The method names and arguments are FiftyOne's too;
-they are documented in ``fiftyone.brain.similarity``.
+FiftyOne stores the paths of these classes in every dataset with an ``annoy`` index, and finds the second by the name of
+the first: module path and names are frozen. The method names and arguments are FiftyOne's too; they are documented in
+``fiftyone.brain.similarity``.
 """
 
 from pathlib import Path
@@ -25,14 +25,14 @@ _DEFAULTS = IndexOptions()
 
 
 class AnnoySimilarityConfig(SimilarityConfig):
-    """What an index is built from.
+    """The configuration of an index.
 
     Args:
         n_trees (50): the number of Annoy's trees; more is more exact, slower to build and larger
-        search_k (-1): how many items a search visits; -1 chooses it so that the measured recall is high
+        search_k (-1): number of items that a search visits; -1 chooses it so that the measured recall is high
         seed (51): Annoy's seed
-        metric ("cosine"): the only metric there is
-        **kwargs: ``embeddings_field`` and what else FiftyOne's own config takes
+        metric ("cosine"): the only metric
+        **kwargs: ``embeddings_field`` and the other arguments of FiftyOne's own config
 
     Raises:
         ValueError: if an option is out of bounds
@@ -62,17 +62,17 @@ class AnnoySimilarityConfig(SimilarityConfig):
 
     @property
     def max_k(self):
-        """There is no largest number of neighbors."""
+        """The largest number of neighbors; None: there is no bound."""
         return None
 
     @property
     def supports_least_similarity(self):
-        """The least similar samples cannot be asked for."""
+        """Whether the least similar samples can be requested: no."""
         return False
 
     @property
     def supported_aggregations(self):
-        """How several queries may become one."""
+        """The ways to aggregate several queries into one."""
         return ("mean",)
 
 
@@ -80,7 +80,7 @@ class AnnoySimilarity(Similarity):
     """Makes, renames and deletes indexes."""
 
     def ensure_requirements(self):
-        """Refuse what this backend does not do, before FiftyOne registers the run; Annoy itself may be missing."""
+        """Refuse unsupported requests, before FiftyOne registers the run; Annoy itself may be missing."""
         if self.config.patches_field is not None or self.config.roi_field is not None:
             raise ValueError(
                 "the annoy backend compares whole samples; leave out patches_field and roi_field, "
@@ -92,7 +92,7 @@ class AnnoySimilarity(Similarity):
             )
 
     def initialize(self, samples, brain_key):
-        """Return the index, built from the vectors that the field holds."""
+        """Return the index, built from the vectors in the field."""
         return AnnoySimilarityIndex(samples, self.config, brain_key, backend=self, build=True)
 
     def rename(self, samples, key, new_key):
@@ -107,14 +107,14 @@ class AnnoySimilarity(Similarity):
 class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
     """A similarity index whose vectors are a field of the dataset, and whose forest is a cache of them.
 
-    Samples that are removed from the field, or have another vector there, are not found; those that are added are found
-    after :meth:`rebuild`. ``status`` counts them. Distances are cosine distances, in [0, 2].
+    Samples removed from the field, or with another vector there, are not found; added samples are found after
+    :meth:`rebuild`. ``status`` counts them. Distances are cosine distances, in [0, 2].
     """
 
     def __init__(self, samples, config, brain_key, backend=None, build=False):
         self._dataset = sm.dataset_of(samples)
         self._settings = IndexSettings(config.embeddings_field, config.n_trees, config.search_k, config.seed)
-        if brain_key is None:  # nobody could find its files again
+        if brain_key is None:  # its files could not be found again
             self._temporary = TemporaryDirectory(prefix="onlyone-", ignore_cleanup_errors=True)
             self._folder = IndexFolder(Path(self._temporary.name), identity(self._dataset))
         else:
@@ -131,7 +131,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
 
     @property
     def is_external(self):
-        """The vectors are in the field, not in the index."""
+        """Whether the index stores its own vectors: no, they are in the field."""
         return False
 
     @property
@@ -146,12 +146,12 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
 
     @property
     def status(self):
-        """How the index relates to its field now, as an :class:`IndexStatus`."""
+        """The differences of the index and its field now, as an :class:`IndexStatus`."""
         self._refresh()
         return self._state.status
 
     def rebuild(self, progress=None):
-        """Build the forest again from the field as it is now.
+        """Build the forest again from the current field.
 
         Args:
             progress (None): called with ``(done, total)``; may raise to cancel, the old forest then stays
@@ -172,9 +172,9 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         """Return the samples most similar to a query, as ``(sample id, cosine distance)``, nearest first.
 
         Args:
-            query: a sample id; several, whose unit vectors are averaged; or a vector. Samples that are
-                the query come first, a single one at distance zero
-            k (None): how many, all when None
+            query: a sample id; several, whose unit vectors are averaged; or a vector. The query's own samples
+                come first, a single one at distance zero
+            k (None): number of samples, all when None
             within_ids (None): the ids of the samples that may be returned, all when None
 
         Raises:
@@ -190,7 +190,7 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
         return list(zip(self._state.ids[found].tolist(), distances.tolist(), strict=True))
 
     def get_embeddings(self, sample_ids=None, label_ids=None, allow_missing=True, warn_missing=False):
-        """Return the vectors of samples, all when None, with their ids; in the order asked for."""
+        """Return the vectors of samples, all when None, with their ids, in the requested order."""
         self._refresh()
         if sample_ids is None and label_ids is None:
             return self._state.vectors(), self._state.ids.copy(), None
@@ -241,22 +241,22 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
             self.reload()
 
     def sort_by_similarity(self, *args, **kwargs):
-        """Return FiftyOne's sorted view, of what the field holds now."""
+        """Return FiftyOne's sorted view, by the current field."""
         self._refresh()
         return super().sort_by_similarity(*args, **kwargs)
 
     def find_duplicates(self, *args, **kwargs):
-        """Find duplicates as FiftyOne does, exactly, in what the field holds now."""
+        """Find duplicates as FiftyOne does, exactly, in the current field."""
         self._refresh()
         super().find_duplicates(*args, **kwargs)
 
     def find_unique(self, *args, **kwargs):
-        """Find unique samples as FiftyOne does, exactly, in what the field holds now."""
+        """Find unique samples as FiftyOne does, exactly, in the current field."""
         self._refresh()
         super().find_unique(*args, **kwargs)
 
     def _positions(self, sample_ids, label_ids, allow_missing, warn_missing):
-        """Return the positions of samples, in the order asked for, without those that are missing."""
+        """Return the positions of samples, in the requested order, without missing samples."""
         if label_ids is not None:
             raise ValueError("this index holds whole samples and has no label IDs")
         ids = [sample_ids] if isinstance(sample_ids, str) else list(() if sample_ids is None else sample_ids)

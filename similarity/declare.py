@@ -1,4 +1,4 @@
-"""How options are declared and checked: a frozen dataclass whose fields carry help and bounds."""
+"""Declaration and checking of options: a frozen dataclass whose fields have help and bounds."""
 
 import dataclasses
 import math
@@ -25,8 +25,8 @@ class Option:
     """One option.
 
     Args:
-        default: its default; None where it may be left empty
-        help: what the option means, with its unit, as forms and the README show it
+        default: its default; None where it may be empty
+        help: its meaning, with its unit, as forms and the README show it
         name (""), kind (str): its name, and ``bool``, ``int``, ``float``, ``str`` or ``tuple`` (a list of texts): filled
             in from the dataclass's field
         label (""): its name in forms; by default its name with spaces
@@ -36,8 +36,8 @@ class Option:
         choices (None): the only values allowed
         pattern (None): a regular expression that a text must match in full
         pattern_help (None): the same in words
-        auto (False): whether the word "auto" stands beside a number
-        picks (None): what forms offer for free text: ``"vectors"``, ``"numbers"``, ``"labels"``, ``"brain"``,
+        auto (False): whether the word "auto" is allowed beside a number
+        picks (None): the choices in forms for free text: ``"vectors"``, ``"numbers"``, ``"labels"``, ``"brain"``,
             ``"run"``, ``"reference"``, ``"fields"``, ``"order"``, ``"folder"`` (a new one), ``"place"`` (any),
             ``"path"`` (to read), ``"picture"``, ``"weights"`` or ``"tags"``; ``"annotated"`` adds the label fields
             without confidence to the help
@@ -66,12 +66,12 @@ def option(default: Any, help: str, **more: Any) -> Any:
 
 
 def title(name: str) -> str:
-    """A name of the code as people read it."""
+    """Return a name of the code in words."""
     return name.replace("_", " ").capitalize()
 
 
 def plain(value: Any) -> Any:
-    """A path, a class or a NumPy number, which Python's callers give, as the text or number that an option takes."""
+    """Return a path, a class or a NumPy number of a Python caller as the text or number that an option takes."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, type):
@@ -102,12 +102,12 @@ class Options:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """The names of all options."""
+        """Return the names of all options."""
         return tuple(field.name for field in dataclasses.fields(cls))
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
-        """The options in ``params``; what is missing takes its default.
+        """Return the options in ``params``; missing ones have their defaults.
 
         Raises:
             OptionError: if a name is not one of this step's options
@@ -118,21 +118,21 @@ class Options:
         return cls(**params)
 
     def pick(self, other: type["Options"]) -> Any:
-        """The options of ``other`` with the values that this object has for them."""
+        """Return the options of ``other`` with the values that this object has for them."""
         shared = set(other.names()) & set(self.names())
         return other(**{name: getattr(self, name) for name in shared})
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as plain JSON values."""
+        """Return the options as plain JSON values."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
     def recorded(self) -> dict[str, Any]:
-        """The options as the record of a run holds them."""
+        """Return the options as the record of a run holds them."""
         return self.to_dict()
 
 
 def _kind(annotation: Any) -> type:
-    """The first type of a union; of ``tuple[str, ...]``, the ``tuple``."""
+    """Return the first type of a union; of ``tuple[str, ...]``, the ``tuple``."""
     if isinstance(annotation, types.UnionType):
         annotation = annotation.__args__[0]
     return typing.get_origin(annotation) or annotation
@@ -177,7 +177,7 @@ def _to_int(option: Option, value: Any) -> int:
 
 def _to_text(option: Option, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and option.pattern is not None:
-        value = str(value)  # a number where a text like "200" or "10 %" is asked for
+        value = str(value)  # a number where a text like "200" or "10 %" is expected
     if not isinstance(value, str) or not value.strip():
         raise OptionError(f"{option.name} must be a text, got {value!r}")
     return value.strip()

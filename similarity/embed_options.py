@@ -1,4 +1,4 @@
-"""The options of embedding: which vectors, made how, and where."""
+"""The options of embedding: the vectors' field, their provenance, and the cluster."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ NAME = {
 
 @dataclass(frozen=True, kw_only=True)
 class VectorsOptions(Options):
-    """Where the vectors are."""
+    """The field of the vectors."""
 
     embeddings_field: str = option(
         "vgg16", "Field with the vectors: ours, or any vector field of the dataset", picks="vectors", **NAME
@@ -24,7 +24,7 @@ class VectorsOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class RayOptions(Options):
-    """Where the work is done."""
+    """The cluster that does the work."""
 
     ray: str | None = option(
         None,

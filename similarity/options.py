@@ -11,10 +11,10 @@ from .declare import AUTO, OptionError, Options, option, plain
 from .embed_options import EmbedOptions, RayOptions, VectorsOptions, written
 from .engine.vectors import METRICS
 
-MOST_TAGS = 1_000  # the App's sidebar stays usable with these; the field has all clusters
+MOST_TAGS = 1_000  # the App's sidebar stays usable with so many; the field has all clusters
 
 LIMITS = ("reference", "within", "order_field", "max_gap")
-"""Options that say which samples are compared."""
+"""Options that restrict which samples are compared."""
 
 VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS = "view", "medoid", "pixels", "sharpness", "labels"
 ORDERS = (VIEW_ORDER, MEDOID, PIXELS, SHARPNESS, LABELS)
@@ -30,7 +30,7 @@ _RUN_KEY = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Options):
-    """Which run: its key names the run's fields, tags and saved views."""
+    """The run: its key names the run's fields, tags and saved views."""
 
     run_key: str = option(
         "dedup",
@@ -41,7 +41,7 @@ class RunOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceOptions(RunOptions):
-    """Which samples are there already."""
+    """The samples of the reference."""
 
     reference: str | None = option(
         None,
@@ -53,7 +53,7 @@ class ReferenceOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOptions(VectorsOptions):
-    """Options of ``sweep_thresholds``: what the numbers at an eps depend on, beside eps."""
+    """Options of ``sweep_thresholds``: all that decides the numbers at an eps, beside eps."""
 
     metric: str = option(
         "cosine",
@@ -67,7 +67,7 @@ class SweepOptions(VectorsOptions):
 
 
 def _distance(similar: str) -> float:
-    """The cosine distance of a similarity such as "97 %"."""
+    """Return the cosine distance of a similarity such as "97 %"."""
     try:
         share = float(similar.rstrip().removesuffix("%"))
     except ValueError:
@@ -105,7 +105,7 @@ class WriteRunOptions(RunOptions):
     )
 
     def __post_init__(self) -> None:
-        """Take True and False for a number of tags."""
+        """Convert True and False to a number of tags."""
         tagged = plain(self.tag_clusters)
         if isinstance(tagged, bool):
             object.__setattr__(self, "tag_clusters", MOST_TAGS if tagged else 0)
@@ -150,7 +150,7 @@ class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions
     )
 
     def __post_init__(self) -> None:
-        """Take a threshold in percent, and refuse two ways to choose it at once, and half of a gap."""
+        """Convert a threshold in percent, and refuse two thresholds at once and an incomplete gap."""
         if isinstance(self.eps, str) and self.eps.rstrip().endswith("%"):
             object.__setattr__(self, "eps", _distance(self.eps))
         super().__post_init__()
@@ -173,7 +173,7 @@ class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions
 
 @dataclass(frozen=True, kw_only=True)
 class FirstOptions(RunOptions):
-    """Who is first in a cluster, and who is kept in any case."""
+    """The order within a cluster, and the samples kept in any case."""
 
     order_by: str = option(
         VIEW_ORDER,
@@ -226,11 +226,11 @@ class CopiesOptions(FirstOptions, WriteRunOptions):
 
     @property
     def embeddings_field(self) -> str:
-        """The name that stands where other runs have their vectors: the digests are in the field beside it."""
+        """The name in place of other runs' embeddings field: the digests are in the field beside it."""
         return f"{self.run_key}_bytes"
 
     def recorded(self) -> dict[str, Any]:
-        """The options and, as in the record of a clustering, what is compared."""
+        """Return the options and, as in the record of a clustering, the compared fields."""
         return super().recorded() | {"embeddings_field": self.embeddings_field, "metric": DIGEST}
 
 

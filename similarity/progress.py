@@ -1,4 +1,4 @@
-"""How a step says how far it is."""
+"""The progress callbacks of steps."""
 
 import time
 from collections.abc import Callable
@@ -9,16 +9,16 @@ Progress = Callable[[str, int, int], None]
 
 
 def silent(activity: str, done: int, total: int) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 def about(progress: Progress, activity: str) -> Callable[[int, int], None]:
-    """The ``progress(done, total)`` callback that engine functions take, naming the ``activity``."""
+    """Return the ``progress(done, total)`` callback of engine functions for an ``activity``."""
     return partial(progress, activity)
 
 
 def throttled(progress: Progress, seconds: float) -> Progress:
-    """Pass on each new activity, and of the same one a call every ``seconds``."""
+    """Pass on each new activity, and calls of the same one at most every ``seconds``."""
     last: dict[str, float] = {}
 
     def sometimes(activity: str, done: int, total: int) -> None:

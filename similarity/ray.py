@@ -1,6 +1,6 @@
-"""Work on a Ray cluster: the only file that imports ray, and that only inside functions.
+"""Work on a Ray cluster: the only file that imports ray, and only inside functions.
 
-Plain tasks, which Ray carries out again where a worker or a node is lost. The driver keeps the database to itself.
+Jobs are plain tasks, which Ray repeats after the loss of a worker or a node. Only the driver uses the database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .engine.tiles import Job
 VARIABLE = "ONLYONE_RAY"
 
 _AHEAD = 2  # jobs in flight for each CPU
-_RETRIES = 8  # of a job whose worker died: above the nodes that may be lost meanwhile, and bounded for what kills each one
+_RETRIES = 8  # of a job whose worker died: more than nodes that may be lost, and bounded for jobs that end every worker
 _PATIENCE = 60.0  # seconds without any node, after which a run stops
 _ANSWERS_WITHIN = 3.0  # seconds
 _PIECES = 16  # from which one task reads rows
@@ -38,7 +38,7 @@ _ours: str | None = None  # address of the connection that this module made
 
 
 class RayUnavailable(ValueError):
-    """The cluster cannot be used; the message says why and what to do."""
+    """The cluster cannot be used; the message says why, and the remedy."""
 
 
 class WorkerLost(RayUnavailable):
@@ -46,21 +46,21 @@ class WorkerLost(RayUnavailable):
 
 
 def wanted(address: str | None) -> str | None:
-    """Return the address of the cluster that is asked for, by an option or by ``$ONLYONE_RAY``; None if none is."""
+    """Return the address of the requested cluster, by an option or by ``$ONLYONE_RAY``; None if none is requested."""
     return address or os.environ.get(VARIABLE) or None
 
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[Cluster | None]:
-    """Have a connection to a Ray cluster inside the block; None where none is asked for.
+    """Connect to a Ray cluster inside the block; None where none is requested.
 
-    A Ray that is up in this process is used and left up; else the last block that ends closes what the first one opened.
+    A Ray connection of this process is used and left open; else the last block that ends closes the connection.
 
     Args:
-        address: ``ray://host:port``, ``host:port`` or ``auto``; by default that in ``$ONLYONE_RAY``
+        address: ``ray://host:port``, ``host:port`` or ``auto``; by default ``$ONLYONE_RAY``
 
     Raises:
-        RayUnavailable: if ray is not installed, nobody answers, or token or versions do not fit
+        RayUnavailable: if ray is not installed, no cluster answers, or token or versions do not match
     """
     address = wanted(address)
     if address is None:
@@ -118,7 +118,7 @@ def _connect(ray: Any, address: str) -> None:
             logging_level="error",
         )
     except Exception as error:  # of many types: of Ray's, of gRPC's
-        ray.shutdown()  # half of a connection
+        ray.shutdown()  # closes an incomplete connection
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = lines[-1] if "Traceback" in str(error) else " ".join(map(str.strip, lines))
         raise RayUnavailable(
@@ -128,7 +128,7 @@ def _connect(ray: Any, address: str) -> None:
 
 
 def _check_answer(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens."""
+    """Refuse an address without a server: Ray itself would wait for minutes."""
     if address == "auto":
         return
     host, port = address.removeprefix("ray://").rsplit(":", 1)
@@ -163,11 +163,11 @@ class Cluster:
         return f"ray {self._ray.__version__}, {len(nodes)} nodes, {cpus:.0f} CPUs"
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Ray's descriptions of the nodes that are alive and have CPUs."""
+        """Return Ray's descriptions of the nodes that are alive and have CPUs."""
         return [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0)]
 
     def put(self, piece: np.ndarray) -> Any:
-        """Keep a piece in the object store."""
+        """Store a piece in the object store."""
         return self._ray.put(piece)
 
     def take(self, wanted: Sequence[tuple[Any, np.ndarray]]) -> list[np.ndarray]:
@@ -193,12 +193,12 @@ class Cluster:
     def run(
         self, jobs: Iterable[Job], blocks: Any, retries: int | None = None
     ) -> Generator[tuple[tuple[int, int], Any], None, None]:
-        """Carry out jobs, as :data:`~similarity.engine.tiles.Run` says; what is in flight ends with the generator.
+        """Compute jobs, as a :data:`~similarity.engine.tiles.Run`; jobs in flight end with the generator.
 
         Args:
             jobs: the jobs
-            blocks: gives, by ``recipe(i)``, how to make a block
-            retries (None): how often a job is done again whose worker dies; by default 8 times
+            blocks: returns, by ``recipe(i)``, the recipe of a block
+            retries (None): retries of a job whose worker dies; by default 8
 
         Raises:
             RayUnavailable: if there is no node any more, or a job ends every worker that tries it
@@ -222,15 +222,15 @@ class Cluster:
             self.cancel()
 
     def cancel(self) -> None:
-        """End what is in flight; a task that has begun ends at its next step in Python."""
+        """End jobs in flight; a task that has begun ends at its next step in Python."""
         while self._waiting:
             self._ray.cancel(self._waiting.popitem()[0])
 
     def room(self) -> int:
-        """Return how many jobs may be in flight; waits while there is no node.
+        """Return how many jobs may be in flight; wait while there is no node.
 
         Raises:
-            RayUnavailable: if none comes
+            RayUnavailable: if no node appears
         """
         started = time.monotonic()
         while not (nodes := self.nodes()):
@@ -252,7 +252,7 @@ class Cluster:
                 if error.cause.name == elsewhere.NAME:
                     remedy = f"start Ray here by ray.init(..., runtime_env={{'py_modules': [{_CODE!r}]}}), or not at all"
                 raise RayUnavailable(f"A worker lacks a package ({error.cause}): {remedy}") from error
-            raise  # a fault of ours, with the traceback from there
+            raise  # an error in OnlyOne, with the worker's traceback
         except (errors.RayError, ConnectionError) as error:
             died = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError)
             kind = WorkerLost if isinstance(error, died) else RayUnavailable
@@ -267,7 +267,7 @@ def _this_module() -> Any:
     return sys.modules[__name__]
 
 
-# The functions below are sent as they stand: a worker cannot import this module by the name that it has here.
+# The functions below are sent by value: a worker cannot import this module by its name here.
 
 
 def _answer(job: bytes, keys: Any, left: bytes, right: bytes | None, *pieces: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What every step returns: a frozen dataclass of plain Python values, with a summary in words."""
+"""The results of steps: frozen dataclasses of plain Python values, with a summary in words."""
 
 import dataclasses
 from collections import Counter
@@ -11,12 +11,12 @@ _LISTED = 20
 
 
 class NeedsOperator(ValueError):
-    """What is asked for needs one of our operators first.
+    """The request needs one of OnlyOne's operators first.
 
     Args:
-        message: what is missing, and what to run
+        message: the missing part, and the operator to run
         operator: the operator's name
-        options: what its form is filled with
+        options: the values that its form is filled with
     """
 
     def __init__(self, message: str, operator: str, **options: Any):
@@ -35,7 +35,7 @@ class Result:
     """Base of every step's result."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as plain JSON values, without views."""
+        """Return the result as plain JSON values, without views."""
         return {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
@@ -43,15 +43,15 @@ class Result:
         }
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         raise NotImplementedError
 
     def numbers(self) -> dict[str, Any]:
-        """The result's single values, without its long lists."""
+        """Return the result's single values, without its long lists."""
         return {name: value for name, value in self.to_dict().items() if not isinstance(value, list | dict)}
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """Short tables for people to look at: ``{title: rows}``, each row ``{column: text}``."""
+        """Return short tables for people: ``{title: rows}``, each row ``{column: text}``."""
         return {}
 
     def __str__(self) -> str:
@@ -71,33 +71,33 @@ def _plain(value: Any) -> Any:
 
 
 def count(number: int, thing: str, things: str | None = None) -> str:
-    """A number with its noun: "1 sample", "1,200 samples"."""
+    """Return a number with its noun: "1 sample", "1,200 samples"."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
 def percent(part: int, whole: int) -> str:
-    """A share as text: "5.6 %"."""
+    """Return a share as text: "5.6 %"."""
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
 def resemblance(resembling: int, reference: int) -> str:
-    """How many new samples resemble the reference: "30 resemble one of 12 reference samples"."""
+    """Return the number of new samples that resemble the reference: "30 resemble one of 12 reference samples"."""
     return f"{resembling:,} {'resembles' if resembling == 1 else 'resemble'} one of {count(reference, 'reference sample')}"
 
 
 def listed(skipped: Skipped) -> list[str]:
-    """The ids of the skipped samples that a table lists."""
+    """Return the ids of the skipped samples that a table lists."""
     return list(skipped)[:_LISTED]
 
 
 def skipped_table(skipped: Skipped, files: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
-    """The table of the skipped samples by file, empty where there are none; a sample that is gone by its id."""
+    """Return the table of the skipped samples by file, or by id where a sample is gone; empty without skipped samples."""
     rows = [{"file": files.get(i, i), "reason": skipped[i]} for i in listed(skipped)]
     return {"skipped": rows} if rows else {}
 
 
 def skipped_lines(skipped: Skipped, most: int = 5, thing: str = "sample") -> list[str]:
-    """Why samples, or other things, were skipped, the most common reasons first."""
+    """Return why samples, or other things, were skipped, the most common reasons first."""
     ordered = Counter(skipped.values()).most_common()
     lines = [f"- {count(number, thing)}: {reason}" for reason, number in ordered[:most]]
     rest = len(ordered) - most

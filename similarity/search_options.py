@@ -1,4 +1,4 @@
-"""The options of searching and comparing, and of making pictures of videos."""
+"""The options of searching and comparing, and of writing frames of videos."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The steps from pictures to a smaller dataset, in their order: which operator does each, and which step it needs."""
+"""The steps from pictures to a smaller dataset, in their order, with their operators and the steps that they need."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Step:
         name: its key in the record of a run, for the steps that a run records
         operator: name of the operator that does it
         needs: the step that must be done before; None if none
-        optional: whether the others do without it
+        optional: whether the other steps work without it
     """
 
     name: str
@@ -23,7 +23,7 @@ class Step:
 EMBED = Step("embed", "compute_embeddings")
 INDEX = Step("index", "build_similarity_index", EMBED, optional=True)
 CLUSTER = Step("cluster", "cluster_duplicates", EMBED)
-COPIES = Step("cluster", "find_copies")  # stands in the record where the clustering does
+COPIES = Step("cluster", "find_copies")  # takes the place of the clustering in the record
 KEEP = Step("keep", "keep_first_per_cluster", CLUSTER)
 EXPORT = Step("export", "export_deduplicated", KEEP)
 REMOVE = Step("remove", "remove_duplicates", KEEP, optional=True)

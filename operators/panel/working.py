@@ -32,7 +32,7 @@ class Working:
         state = State(ctx)
         given = {"weights": state.weights} if state.weights else {}
         given |= _of_field(ctx.dataset, state.field)
-        given |= {"run_key": state.run_key, "embeddings_field": state.field}
+        given |= {"run_key": state.run_key, "embeddings_field": state.field} | state.found.limits
         self._start(ctx, "Find unique samples", UniqueOptions, given, find_unique)
 
     def cluster_and_keep(self, ctx: Any) -> None:

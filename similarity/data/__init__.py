@@ -1,1 +1,1 @@
-"""The only user of FiftyOne's internals: samples, vectors, run records, views, the archive, locks and places on disk."""
+"""The only user of FiftyOne's internals: samples, vectors, run records, views, the archive, locks and files."""

@@ -1,8 +1,8 @@
-"""The dataset where removed samples wait, complete, until they are wanted back.
+"""The archive: a dataset of removed samples, complete, from which they can be restored.
 
-Samples move as raw documents, copied inside the database: nothing that FiftyOne or another plugin ever wrote on one is
-translated on the way. A sample is copied, its copy compared, and only then deleted where it came from; so at any moment
-it is in one of the two datasets, or, where a move was interrupted, in both.
+Samples move as raw documents, copied inside the database: no value of FiftyOne or of another plugin is converted. A sample
+is copied, its copy compared, and only then deleted from its origin. So at any moment it is in one of the two datasets,
+or, after an interrupted move, in both.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from . import locks, raw, seals
 from .embeddings import file_mark
 from .raw import Document, content, documents
 
-MOVE = 1_000  # samples moved at once: checked again, copied, compared and deleted in one go
+MOVE = 1_000  # samples checked again, copied, compared and deleted together
 
 LOST = "somebody deleted it from the archive"
 _ADDED = "somebody added it to the archive; it was not removed from the dataset"
@@ -34,7 +34,7 @@ class Archive:
     Attributes:
         source: the dataset that the samples were removed from
         store: the dataset that holds them
-        record: of which run it is, and the source's fields and media type when samples were removed
+        record: its run, and the source's fields and media type when samples were removed
     """
 
     source: fo.Dataset
@@ -56,11 +56,11 @@ class Archive:
         return records.notes(self.record)
 
     def ids(self) -> list[str]:
-        """List the removed samples in the archive by their ids, sorted; not those that a person added to it."""
+        """List the ids of the removed samples in the archive, sorted, without samples that a person added to it."""
         return sorted(_ids(self._notes) & _ids(self.store._sample_collection))
 
     def inventory(self) -> dict[str, str]:
-        """Say of every sample that is in the archive or should be why it cannot be restored; nothing where it can."""
+        """Return, by id, why samples of the archive, lost ones too, cannot be restored; ``""`` for restorable ones."""
         noted = _ids(self._notes)
         stored = self.store._sample_collection.find({}, {"filepath": True})
         paths = {str(d["_id"]): d.get("filepath") for d in stored}
@@ -73,15 +73,14 @@ class Archive:
         }
 
     def notes(self) -> dict[str, Document]:
-        """Return, by sample id, path and mark of the file and the states of runs and vectors when it was removed."""
+        """Return, by sample id, path and mark of the file, and the states of runs and vectors at the removal."""
         return {str(note.pop("_id")): note for note in self._notes.find({})}
 
     def settle(self) -> set[str]:
         """Finish an interrupted move that left samples in both datasets: the one in the dataset counts.
 
         Returns:
-            ids of the samples of which the dataset has another one, with a life of its own: somebody brought it back by
-            hand. Neither is touched
+            ids of samples of which the dataset has another one, made anew by hand; neither is touched
         """
         leftovers, strangers = [], set()
         for ids in batches(sorted(_ids(self.store._sample_collection))):
@@ -98,10 +97,10 @@ class Archive:
         """Move samples from the dataset into the archive.
 
         Args:
-            found: the samples' raw documents, as they were when they were found fit to be removed
+            found: the samples' raw documents, as checked for the removal
 
         Returns:
-            ids of the samples that were moved: those that nobody has changed since they were found
+            ids of the moved samples: those that nobody has changed since the check
 
         Raises:
             ValueError: if the archive was deleted meanwhile; these samples are in the dataset then
@@ -114,7 +113,7 @@ class Archive:
         copies = {d["_id"]: content(d) for d in documents(self.store, ids)}
         equal = [d for d in found if copies.get(d["_id"]) == content(d)]
         self._require([d["_id"] for d in equal])
-        locks.check()  # not below: what the loss of a lock interrupts there would be put back
+        locks.check()  # not below: a move interrupted there by the loss of a lock would be undone
         try:
             raw.delete(self.source, equal)
             still = self._in_source(ids)
@@ -132,7 +131,7 @@ class Archive:
         return {d["_id"] for d in documents(self.source, ids, ["_id"])}
 
     def _require(self, ids: Sequence[ObjectId]) -> None:
-        """Refuse to go on where the archive dataset is gone, or does not hold these samples, counted now."""
+        """Refuse if the archive dataset is gone, or does not hold these samples, counted now."""
         there = records.name_of(self.record["store_id"]) is not None
         among = {"_id": {"$in": list(ids)}}
         if not there or self.store._sample_collection.count_documents(among) != len(ids):
@@ -142,15 +141,15 @@ class Archive:
             )
 
     def give_back(self, ids: Sequence[str], fields: Iterable[str], run_keys: Iterable[str]) -> list[str]:
-        """Copy samples into the dataset, compare, and take them off the archive.
+        """Copy samples into the dataset, compare, and delete them from the archive.
 
         Args:
             ids: the samples; none of them is in the dataset
-            fields: the fields that do not come back
-            run_keys: the runs whose tags do not come back
+            fields: the fields that are not restored
+            run_keys: the runs whose tags are not restored
 
         Returns:
-            ids of the samples that came back
+            ids of the restored samples
         """
         objects, our_tags = [ObjectId(i) for i in ids], seals.our_tags(run_keys)
         left_out = {"last_modified_at", *(seals.key(name, self.store.get_field(name)) for name in fields)}
@@ -179,7 +178,7 @@ class Archive:
             self._notes.delete_many({"_id": {"$in": list(ids)}})
 
     def close(self) -> bool:
-        """Delete the archive if no sample is in it; return whether it is gone."""
+        """Delete the archive if it has no samples; return whether it is gone."""
         if self.store._sample_collection.count_documents({}, limit=1):
             return False
         locks.check()
@@ -189,14 +188,14 @@ class Archive:
 
 
 def find(dataset: fo.Dataset, run_key: str) -> Archive | None:
-    """Find the archive of a run; None if nothing was removed, everything is back, or somebody deleted it."""
+    """Find the archive of a run; None if nothing was removed, everything is restored, or somebody deleted it."""
     record = records.find(dataset, run_key)
     store = records.load(record["store_id"]) if record else None
     return Archive(dataset, store, record) if record and store is not None else None
 
 
 def opened(dataset: fo.Dataset) -> Archive | None:
-    """Return the archive that a dataset is; None if it is none.
+    """Return a dataset as an archive; None if it is none.
 
     Raises:
         ValueError: if the dataset that its samples came from is gone
@@ -214,9 +213,9 @@ def opened(dataset: fo.Dataset) -> Archive | None:
 
 
 def ready(samples: fo.core.collections.SampleCollection, run_key: str) -> Archive:
-    """Return the archive that samples of a dataset can be moved into, with all of their fields.
+    """Return the archive of a dataset's samples, with all of their fields.
 
-    It is made if there is none; where a killed process has begun one, that is finished.
+    A missing one is made; one that a killed process began is finished.
 
     Raises:
         ValueError: as :func:`archive_fields.add_to_store` does
@@ -240,7 +239,7 @@ def ready(samples: fo.core.collections.SampleCollection, run_key: str) -> Archiv
 
 
 def batches(ids: list[str]) -> list[list[str]]:
-    """Divide ids into the portions that are moved at once."""
+    """Divide ids into batches that are moved together."""
     return [ids[start : start + MOVE] for start in range(0, len(ids), MOVE)]
 
 

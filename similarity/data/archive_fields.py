@@ -15,7 +15,7 @@ _BASIC = ("id", "filepath", "tags", "metadata", "created_at", "last_modified_at"
 
 
 def add_to_store(source: fo.Dataset, store: fo.Dataset, record: Document) -> None:
-    """Give an archive every field that the dataset has now.
+    """Add every field of the dataset to its archive.
 
     Raises:
         ValueError: if the dataset's media type has changed, or a field has another name or type in the archive
@@ -28,14 +28,14 @@ def add_to_store(source: fo.Dataset, store: fo.Dataset, record: Document) -> Non
 def add_to_source(
     source: fo.Dataset, store: fo.Dataset, record: Document, ids: Sequence[str], stale: Collection[str]
 ) -> set[str]:
-    """Give a dataset the fields of its archive that it lacks and that one of the samples that come back has a value in.
+    """Add to a dataset the fields of its archive that it lacks and in which a restored sample has a value.
 
     Args:
-        ids: the samples that come back
-        stale: fields that stay away
+        ids: the restored samples
+        stale: fields that are not restored
 
     Returns:
-        the fields of the archive that the dataset does not have
+        the fields of the archive that the dataset lacks
 
     Raises:
         ValueError: as :func:`add_to_store` does; nothing has been written then
@@ -52,19 +52,19 @@ def add_to_source(
 
 
 def facts(source: fo.Dataset) -> Document:
-    """Return of a dataset what a record keeps, to notice later that samples cannot move any more."""
+    """Return facts of a dataset for a record, to notice later that samples cannot move any more."""
     return {"media": [source.media_type, source.group_field], "fields": _born(source)}
 
 
 def _has_value(dataset: fo.Dataset, ids: Sequence[str], key: str) -> bool:
-    """Tell whether one of the samples has a value under a key of its raw document."""
+    """Return whether one of the samples has a value under a key of its raw document."""
     chunks = ([ObjectId(i) for i in ids[start : start + sm.CHUNK]] for start in range(0, len(ids), sm.CHUNK))
     filled = {key: {"$ne": None}}
     return any(dataset._sample_collection.find_one({"_id": {"$in": chunk}, **filled}) for chunk in chunks)
 
 
 def _check(source: fo.Dataset, store: fo.Dataset, record: Document, fields: Iterable[str]) -> None:
-    """Refuse, before anything is written, a dataset that samples cannot move to or from any more.
+    """Refuse a dataset that samples cannot move to or from any more, before anything is written.
 
     Args:
         fields: the fields of the archive that matter
@@ -99,6 +99,6 @@ def _merge(target: fo.Dataset, origin: fo.Dataset, schema: dict[str, fo.Field]) 
 
 
 def _born(dataset: fo.Dataset) -> dict[str, str | None]:
-    """Tell when each field was made, which it keeps when it is renamed; to the millisecond, as the database does."""
+    """Return the creation time of each field, which a renaming keeps, to the millisecond, as in the database."""
     times = {name: field.created_at for name, field in dataset.get_field_schema().items()}
     return {name: time and time.isoformat(timespec="milliseconds") for name, time in times.items()}

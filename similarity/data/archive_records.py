@@ -1,7 +1,7 @@
 """The records of archives, and the notes on removed samples: in collections of their own, found by ids.
 
-An archive is an ordinary dataset. People rename it, edit it, add to it and clear its info, so nothing that a way back
-depends on is kept in it, and none is recognised by its name.
+An archive is an ordinary dataset. People rename it, edit it, add to it and clear its info. So nothing that restoring
+depends on is stored in it, and it is not recognised by its name.
 """
 
 import itertools
@@ -32,12 +32,12 @@ def find(dataset: fo.Dataset, run_key: str) -> Document | None:
 
 
 def find_by_store(store: fo.Dataset) -> Document | None:
-    """Find the record of the archive that a dataset is; None if it is none."""
+    """Find the record of a dataset that is an archive; None if it is none."""
     return _records().find_one({"store_id": store._doc.id})
 
 
 def begin(dataset: fo.Dataset, run_key: str) -> Document:
-    """Write the record of an archive that is to be made, or find the one of a process that was killed while it made it."""
+    """Write the record of an archive to be made, or find the record of a process killed while it made the archive."""
     for record in _records().find():  # FiftyOne says nothing when it deletes the datasets of an archive
         if name_of(record["dataset_id"]) is None and name_of(record["store_id"]) is None:
             forget(record)
@@ -89,7 +89,7 @@ def name_of(dataset_id: ObjectId | None) -> str | None:
 
 
 def free_name(start: str, ending: str) -> str:
-    """Find a dataset name that nobody has, however long the start and however many datasets have the same one."""
+    """Find a free dataset name, for a start of any length, whatever names other datasets have."""
     endings = itertools.chain([ending], (f"{ending}-{number}" for number in itertools.count(2)))
     names = (start[: _LONGEST_NAME - len(end)] + end for end in endings)
     datasets = foo.get_db_conn().datasets

@@ -1,4 +1,4 @@
-"""The samples that a run compares: new ones, and a reference; and the values that say which of them may be neighbors."""
+"""The samples that a run compares: new ones, and a reference; and the values that decide which may be neighbors."""
 
 import hashlib
 import re
@@ -26,11 +26,11 @@ SINGLE = (*ORDERED, fof.StringField, fof.BooleanField, fof.ObjectIdField)
 
 @dataclass(frozen=True)
 class Values:
-    """What says which samples may be neighbors.
+    """The values that decide which samples may be neighbors.
 
     Attributes:
         constraints: of the samples, in their order
-        missing: ``(n,)`` bool, which lack a value, and so are compared with nobody
+        missing: ``(n,)`` bool, the samples that lack a value, and so are compared with none
         digest: of ids and values, in any order
     """
 
@@ -45,7 +45,7 @@ class Batch:
 
     Attributes:
         vectors: the usable ones of the new samples, then those of the reference; ``skipped`` names new samples only
-        new: how many of them are new
+        new: number of new samples in ``vectors``
         reference: ids of all reference samples, also of those without a usable vector; none without a reference
         values: None where all samples may be neighbors
     """
@@ -57,10 +57,10 @@ class Batch:
 
 
 def check(samples: fo.core.collections.SampleCollection, options: ClusterOptions) -> None:
-    """Refuse a reference or fields that do not do, before anything is computed.
+    """Refuse an unusable reference or unusable fields, before anything is computed.
 
     Raises:
-        ValueError: if the reference or a field does not do, or no sample is new
+        ValueError: if the reference or a field is unusable, or no sample is new
     """
     dataset = sm.dataset_of(samples)
     if options.reference is not None:
@@ -78,7 +78,7 @@ def read(
     """Read the vectors of samples and of the reference, and the values; a reference sample is no new one.
 
     Raises:
-        ValueError: if the vectors, the reference or a field do not do, or no sample is new
+        ValueError: if the vectors, the reference or a field are unusable, or no sample is new
     """
     dataset, field = sm.dataset_of(samples), options.embeddings_field
     check(samples, options)
@@ -103,7 +103,7 @@ def read(
 def read_clustered(
     dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any], store: Store | None = None
 ) -> tuple[Vectors, Constraints | None]:
-    """Read the vectors of all samples of a run, with those of the reference, and which of them may be neighbors.
+    """Read the vectors of all samples of a run, with those of the reference, and their constraints.
 
     Args:
         clustering: the record of the run's cluster step
@@ -130,7 +130,7 @@ def read_clustered(
 
 
 def reference_of(dataset: fo.Dataset, name: str, run_key: str) -> fo.core.collections.SampleCollection:
-    """The samples that a tag, a saved view or a boolean field names; there may be none.
+    """Return the samples of a tag, a saved view or a boolean field of a name; they may be none.
 
     Raises:
         ValueError: if none or several of these have the name, the view holds no pictures of its own, or the run writes it
@@ -162,16 +162,16 @@ def reference_of(dataset: fo.Dataset, name: str, run_key: str) -> fo.core.collec
 def read_values(
     dataset: fo.Dataset, ids: Sequence[str], reference: Collection[str], options: Mapping[str, Any]
 ) -> Values | None:
-    """Read what says which samples may be neighbors.
+    """Read the values that decide which samples may be neighbors.
 
     Args:
-        dataset: where they are
-        ids: of the samples
-        reference: ids of those that are in the reference
+        dataset: the dataset of the samples
+        ids: ids of the samples
+        reference: ids of the samples in the reference
         options: ``run_key``, ``within``, ``order_field`` and ``max_gap`` of the clustering
 
     Raises:
-        ValueError: if a field does not exist, or its values do not do
+        ValueError: if a field does not exist, or its values are unusable
     """
     within, order_field = options.get("within"), options.get("order_field")
     if not (reference or within or order_field):
@@ -207,7 +207,7 @@ def _column(
     kinds: tuple[type[fof.Field], ...],
     changing: Collection[str],
 ) -> list[Any]:
-    """The values of a field, which is none of those that the run changes."""
+    """Return the values of a field, which is none of those that the run changes."""
     field = dataset.get_field(name)
     if isinstance(field, kinds) and name not in changing:
         by_id = dict(zip(*sm.read(sm.everything(dataset), name), strict=True)) if ids else {}
@@ -223,7 +223,7 @@ def _column(
 
 
 def _number(value: Any) -> float:
-    """A value as a number, a date in seconds; NaN where there is none."""
+    """Return a value as a number, a date in seconds; NaN where there is none."""
     if value is None:
         return np.nan
     if isinstance(value, date) and not isinstance(value, datetime):

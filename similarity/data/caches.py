@@ -1,4 +1,4 @@
-"""Files that can be computed again from a dataset, such as its indexes: when a dataset is deleted, they go too, later."""
+"""Files that can be computed again from a dataset, such as its indexes; they are deleted some time after the dataset."""
 
 import contextlib
 import hashlib
@@ -22,21 +22,21 @@ def folder(kind: str, dataset: fo.Dataset) -> Path:
 
 
 def identity(dataset: fo.Dataset) -> str:
-    """The dataset's id in its database."""
+    """Return the dataset's id in its database."""
     return str(dataset._doc.id)
 
 
 def discard_orphans(dataset: fo.Dataset) -> None:
-    """Delete the files of datasets that are not in the database any more; FiftyOne says nothing when it deletes one.
+    """Delete the files of datasets that are not in the database any more; FiftyOne sends no event for a deletion.
 
     Args:
-        dataset: one that is in it: a database that does not know it is not the one meant, or is just being restored
+        dataset: a dataset in it: a database without it is not the intended one, or is just being restored
     """
-    with contextlib.suppress(OSError, PyMongoError):  # what has just been written is not to fail for this
+    with contextlib.suppress(OSError, PyMongoError):  # the files just written are not to fail for this
         folders = [
             path for kind in KINDS for path in _of_database(kind).glob("*") if ObjectId.is_valid(path.name)
         ]
-        # After the folders are listed: a dataset that is made from now on has none of them.
+        # After the folders are listed: a dataset made from now on has none of them.
         documents = odm.get_db_conn().get_collection("datasets", read_preference=ReadPreference.PRIMARY)
         known = {str(found) for found in documents.distinct("_id")}
         for path in folders if identity(dataset) in known else ():
@@ -45,6 +45,6 @@ def discard_orphans(dataset: fo.Dataset) -> None:
 
 
 def _of_database(kind: str) -> Path:
-    """The folder of this database, named after its place: copies of a database have the same ids in them."""
+    """Return the folder of this database, named after its address: copies of a database have the same ids."""
     place = f"{fo.config.database_uri or fo.config.database_dir} {fo.config.database_name}"
     return home() / kind / hashlib.sha256(place.encode()).hexdigest()[:24]

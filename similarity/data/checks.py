@@ -1,4 +1,4 @@
-"""Which samples may be removed at this moment: those that a run left out, checked one by one against the live dataset."""
+"""Checks for removal: the samples that a run left out, checked one by one against the live dataset."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,11 +50,11 @@ class Checks:
         self._digests: dict[str, str | None] = {}
 
     def check(self, ids: Sequence[str]) -> tuple[list[Document], dict[str, str]]:
-        """Look at samples that the run left out.
+        """Check samples that the run left out.
 
         Returns:
-            the raw documents of those that may be removed, and, for each of the others that is still there, its id and
-            the reason why not
+            the raw documents of the samples that may be removed, and, for each other one that still exists, its id
+            and the reason why not
         """
         found = [d for d in documents(self._dataset, ids) if d.get(self._kept) is False]
         kept = self._kept_samples(found)
@@ -75,7 +75,7 @@ class Checks:
         return {str(d["_id"]): d for d in documents(self._dataset, ids, keys)}
 
     def _reason(self, document: Document, kept: Document | None) -> str | None:
-        """Say why a sample stays; None if it may go."""
+        """Return why a sample may not be removed; None if it may."""
         sample_id = str(document["_id"])
         if sample_id not in self._sealed["vectors"]:
             return "it is not in the run: it was added after keep_first_per_cluster ran"
@@ -103,12 +103,12 @@ class Checks:
         return seals.vector_digest(vector) == self._sealed["vectors"].get(str(document["_id"]))
 
     def _file_reason(self, document: Document) -> str | None:
-        """Say how a sample's file is another one than that which was embedded; None if it is the same."""
+        """Return how a sample's file differs from the embedded one; None if it is the same."""
         path, embedded = document["filepath"], document.get(self._digest)
         if not Path(path).is_file():
             return "is gone"
         mark = file_mark(path)
-        if embedded is None:  # vectors from elsewhere: the file is compared with the one of that time
+        if embedded is None:  # vectors not made by OnlyOne: the file is compared with that of the decision
             same = self._sealed["files"].get(str(document["_id"])) == mark
         elif not self._thorough and document.get(self._file) == mark:
             same = True

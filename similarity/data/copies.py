@@ -24,8 +24,8 @@ class Digests:
     """The files of samples.
 
     Attributes:
-        digests: sample id -> digest of the file's bytes, in the order that decides who is first; None where no other
-            file is as long
+        digests: sample id -> digest of the file's bytes, in the order that decides which is first; None where no other
+            file has its size
         marks: sample id -> size and time of the file before it was read
         skipped: sample id -> why its file cannot be compared
     """
@@ -38,7 +38,7 @@ class Digests:
 def read_digests(samples: fo.core.collections.SampleCollection, progress: Progress) -> Digests:
     """Digest the files of samples.
 
-    A file is read only if another one has its size, and no digest of it as it is now is known from an embedding or an
+    A file is read only if another one has its size, and no current digest of it is known from an embedding or an
     earlier run.
     """
     ids, paths = sm.read(samples, "filepath")
@@ -84,7 +84,7 @@ def _read(
     pool: ThreadPoolExecutor, paths: list[str], progress: Progress
 ) -> Iterable[tuple[str, str | None, str | None]]:
     """Yield each file with its digest, or with the reason why it has none."""
-    with contextlib.closing(pool.map(_digest, paths)) as found:  # closed, it takes back what has not begun
+    with contextlib.closing(pool.map(_digest, paths)) as found:  # closing cancels reads that have not begun
         for done, (path, (digest, reason)) in enumerate(zip(paths, found, strict=True)):
             progress("Reading files of equal size", done, len(paths))
             yield path, digest, reason

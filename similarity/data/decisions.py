@@ -10,14 +10,14 @@ FIRST, DISTINCT = "keep", "distinct"
 
 
 def tagged(dataset: fo.Dataset, run_key: str) -> tuple[set[str], set[str]]:
-    """Ids of the samples that are kept and first by hand, and of all that are kept by hand."""
+    """Return the ids of the samples that are kept and first by hand, and of all samples kept by hand."""
     samples, names = sm.everything(dataset), Names(run_key)
     first = set(samples.match_tags(names.tag(FIRST)).values("id"))
     return first, first | set(samples.match_tags(names.tag(DISTINCT)).values("id"))
 
 
 def require_heeded(dataset: fo.Dataset, run_key: str) -> None:
-    """Refuse to hand on what leaves out a sample that a person has decided to keep since.
+    """Refuse to hand on a decision that leaves out a sample that a person has decided to keep since.
 
     Raises:
         ValueError: if there is one

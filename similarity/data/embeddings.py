@@ -1,4 +1,4 @@
-"""The embeddings field and those beside it: whose they are, and what their vectors were made with."""
+"""The embeddings field and the fields beside it: their ownership, and the provenance of their vectors."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from . import samples as sm
 
 @dataclass(frozen=True)
 class FieldNames:
-    """The embeddings field and the fields that stand beside it."""
+    """The embeddings field and the fields beside it."""
 
     vectors: str
 
     @property
     def digest(self) -> str:
-        """Field: digest of the bytes of the file that was embedded."""
+        """Field: digest of the bytes of the embedded file."""
         return f"{self.vectors}_digest"
 
     @property
     def file(self) -> str:
-        """Field: size and modification time of that file, to tell quickly that it has not changed."""
+        """Field: size and modification time of the embedded file, a quick test that it has not changed."""
         return f"{self.vectors}_file"
 
     @property
@@ -37,12 +37,12 @@ class FieldNames:
 
     @property
     def sharpness(self) -> str:
-        """Field: how sharp that picture is; not in :attr:`beside`, since the vectors are whole without it."""
+        """Field: sharpness of the embedded picture; not in :attr:`beside`, since the vectors are complete without it."""
         return f"{self.vectors}_sharpness"
 
     @property
     def beside(self) -> dict[str, str]:
-        """The fields beside the vectors, with what they hold."""
+        """The fields beside the vectors, with their contents."""
         return {
             self.digest: "Digest of the bytes of the embedded file",
             self.file: "Size and modification time of the embedded file",
@@ -77,12 +77,12 @@ def refuse_foreign_field(dataset: fo.Dataset, names: FieldNames, name: str) -> N
 def agree(
     dataset: fo.Dataset, names: FieldNames, options: EmbedOptions, ids: Collection[str], *, computing: bool
 ) -> dict[str, Any]:
-    """Agree on the provenance of the field's vectors: as asked for, and with ``auto`` in the precision that they have.
+    """Return the provenance for the field's vectors: as requested, and for ``auto`` in the precision that they have.
 
-    Where nothing is computed, it does not matter what this machine can do.
+    If nothing is computed, the abilities of this machine do not matter.
 
     Args:
-        ids: of the samples that are asked for
+        ids: ids of the requested samples
         computing: whether a vector is to be computed
 
     Raises:
@@ -104,7 +104,7 @@ def agree(
         return wanted
     key = (
         "version" if "version" in differing else differing[0]
-    )  # of an earlier version, all else may differ too
+    )  # in an earlier version, all else may differ too
     then, now = known.get(key), wanted[key]
     if key.endswith("_digest"):
         then, now = (f"{told['weights']} ({told.get(key)})" for told in (known, wanted))
@@ -120,7 +120,7 @@ def agree(
 
 
 def _asked(options: EmbedOptions, known: dict[str, Any]) -> dict[str, Any]:
-    """The layer and the weights that are asked for; the field's own weights need not be there any more."""
+    """Return the requested layer and weights; the file of the field's own weights need not exist any more."""
     try:
         told = vgg16.provenance(layer=options.layer, weights=options.weights, precision="float32")
     except vgg16.WeightsUnavailable:
@@ -131,22 +131,22 @@ def _asked(options: EmbedOptions, known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What vectors differ in; weights are compared by content, whatever their file is called."""
+    """Return the differences of two provenances; weights are compared by content, not by file name."""
     named = ("weights", "weights_source", "onlyone_version", "dimension")
     return [key for key in wanted if key not in named and known.get(key) != wanted[key]]
 
 
 def source(weights: str) -> str:
-    """Where weights are found again, from whichever folder a process was started in."""
+    """Return the source of weights, independent of a process's working folder."""
     named = weights in ("imagenet", "untrained")
     return weights if named else str(Path(weights).expanduser().absolute())
 
 
 def declare(dataset: fo.Dataset, names: FieldNames, provenance: Mapping[str, Any], weights: str) -> None:
-    """Create the fields if need be, emptied of vectors of another provenance, and write into their infos what they hold.
+    """Create missing fields, clear vectors of another provenance, and write the provenance into the fields' infos.
 
     Args:
-        weights: the weights as they were asked for, to find them again for a query picture
+        weights: the weights as requested, to load them again for a query picture
     """
     known, layer = sm.provenance(dataset, names.vectors), provenance["layer"]
     info = {
@@ -176,7 +176,7 @@ def declare_sharpness(dataset: fo.Dataset, names: FieldNames, **info: str) -> No
 
 
 def file_mark(path: str) -> str | None:
-    """Size and modification time of a file, as text; None if there is none."""
+    """Return the size and modification time of a file, as text; None if there is none."""
     try:
         status = Path(path).stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""The files of samples, how people read their names, and files that are written whole or not at all."""
+"""The files of samples, their short names, and files that are written whole or not at all."""
 
 import contextlib
 import re
@@ -15,32 +15,32 @@ from . import samples as sm
 from .home import share
 
 PARTIAL = ".onlyone-partial-"
-"""How the name of a file or folder begins that is not complete."""
+"""Prefix of the name of an incomplete file or folder."""
 
 
 def files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str]:
-    """Sample id -> its file; samples that are gone are left out."""
+    """Return sample id -> its file, without samples that are gone."""
     if not ids:
         return {}
     return dict(zip(*sm.everything(dataset).select(ids).values(["id", "filepath"]), strict=True))
 
 
 class Names(dict[str, str]):
-    """Sample id -> how people read it; a sample that is gone is read by its id."""
+    """Sample id -> its short name; a sample that is gone has its id."""
 
     def __missing__(self, sample_id: str) -> str:
         return sample_id
 
 
 def file_names(dataset: fo.Dataset, ids: Sequence[str]) -> Names:
-    """Sample id -> its file, with as much of its path as makes it unique in the dataset."""
+    """Return sample id -> its file, with as much of its path as makes it unique in the dataset."""
     paths = files(dataset, ids)
     shown = unique_names(dataset, paths.values())
     return Names({sample_id: shown[path] for sample_id, path in paths.items()})
 
 
 def unique_names(dataset: fo.Dataset, paths: Iterable[str]) -> dict[str, str]:
-    """File -> as much of its path as makes it unique among the files of the dataset, in all its slices."""
+    """Return file -> as much of its path as makes it unique among the files of the dataset, in all its slices."""
     wanted = set(paths)
     if not wanted:
         return {}
@@ -51,7 +51,7 @@ def unique_names(dataset: fo.Dataset, paths: Iterable[str]) -> dict[str, str]:
 
 
 def short_names(paths: Iterable[str], others: Iterable[str] = ()) -> dict[str, str]:
-    """File -> its name, with as many of the folders above as tell it from these and the other files."""
+    """Return file -> its name, with as many of the folders above as distinguish it from these and the other files."""
     names: dict[str, str] = {}
     unnamed, parts = set(paths), 1
     among = unnamed.union(others)
@@ -73,20 +73,20 @@ def _end(path: str, parts: int) -> str:
 
 @contextlib.contextmanager
 def written_beside(path: Path, inside: Path | None = None) -> Iterator[Path]:
-    """A new path for a file or folder that takes the place of ``path`` at the end, and is removed if anything fails.
+    """Yield a new path for a file or folder that replaces ``path`` at the end, and is removed if anything fails.
 
     A reader sees the old one or the new one, whole.
 
     Args:
         path: a file, which is replaced, or a folder that does not exist or is empty; folders above it are made at the end
-        inside (None): an existing folder on the file system of ``path``; by default the one that ``path`` lies in
+        inside (None): an existing folder on the file system of ``path``; by default the folder of ``path``
     """
     beside = (inside or path.parent) / f"{PARTIAL}{uuid.uuid4().hex[:8]}{path.suffix}"
     try:
         yield beside
         path.parent.mkdir(parents=True, exist_ok=True)
         if beside.is_dir() and path.is_dir():
-            path.rmdir()  # fails if somebody has put something there since
+            path.rmdir()  # fails if somebody has written something there since
         share(beside)
         beside.replace(path)
     except BaseException:

@@ -15,7 +15,7 @@ from . import samples as sm
 VIDEO, VIDEO_ID, FRAME, SECONDS = "video", "video_id", "frame_number", "seconds"
 
 _FIELDS: dict[str, tuple[type[fof.Field], str]] = {
-    VIDEO_ID: (fo.StringField, "Id of the video's sample"),  # first: by it the dataset is known
+    VIDEO_ID: (fo.StringField, "Id of the video's sample"),  # first: it identifies the dataset
     VIDEO: (fo.StringField, "The video that the frame is of"),
     FRAME: (fo.IntField, "Number of the frame in the video; the first one's is 1"),
     SECONDS: (fo.FloatField, "Time of the frame, in seconds after the first one"),
@@ -23,10 +23,10 @@ _FIELDS: dict[str, tuple[type[fof.Field], str]] = {
 
 
 def check_videos(samples: fo.core.collections.SampleCollection) -> None:
-    """Refuse what is no collection of whole videos.
+    """Refuse a collection other than of whole videos.
 
     Raises:
-        ValueError: saying what would do
+        ValueError: names the remedy
     """
     if samples.media_type != fom.VIDEO or samples._is_clips:
         raise ValueError(
@@ -37,7 +37,7 @@ def check_videos(samples: fo.core.collections.SampleCollection) -> None:
 
 
 def hold_frames(samples: fo.core.collections.SampleCollection) -> bool:
-    """Whether samples are frames, in the fields that :class:`FramesDataset` made."""
+    """Return whether samples are frames, in the fields that :class:`FramesDataset` made."""
     return all("frames_of" in sm.provenance(samples, name) for name in _FIELDS)
 
 
@@ -45,8 +45,8 @@ def hold_frames(samples: fo.core.collections.SampleCollection) -> bool:
 class FramesDataset:
     """A dataset of pictures with the frames of another dataset's videos.
 
-    The info of the field with the videos' ids lists the videos whose frames are all there: of one that is not listed, an
-    earlier process may have written a part.
+    The info of the field with the videos' ids lists the complete videos: of the others, an earlier process may have
+    written a part of the frames.
 
     Attributes:
         dataset: the dataset
@@ -80,11 +80,11 @@ class FramesDataset:
 
     @property
     def videos(self) -> list[str]:
-        """Ids of the videos whose frames are all there."""
+        """Ids of the videos whose frames are all written."""
         return list(sm.provenance(self.dataset, VIDEO_ID).get("videos", ()))
 
     def write(self, video: fo.Sample, frames: Iterable[tuple[int, float, str]]) -> None:
-        """Write the frames of a video, in place of a part of them that an earlier process wrote.
+        """Write the frames of a video, in place of a part written by an earlier process.
 
         Args:
             frames: number, seconds and picture of each
@@ -107,14 +107,14 @@ class FramesDataset:
             )
 
     def finish(self, video: fo.Sample) -> None:
-        """Note that the frames of a video are all there."""
+        """Note that the frames of a video are all written."""
         kind, description = _FIELDS[VIDEO_ID]
         info = sm.provenance(self.dataset, VIDEO_ID) | {"videos": [*self.videos, video.id]}
         sm.declare_field(self.dataset, VIDEO_ID, kind, description, info)
 
 
 def _labels(video: fo.Sample, number: int) -> dict[str, Any]:
-    """The fields that somebody added to a frame of the video."""
+    """Return the fields that somebody added to a frame of the video."""
     if number not in video.frames:
         return {}
     frame = video.frames[number]

@@ -1,7 +1,7 @@
-"""Which samples have been written since an index was built, told without comparing the clocks of their writers.
+"""The samples written since an index was built, found without comparing the clocks of their writers.
 
-Every write of FiftyOne stamps its samples with ``last_modified_at``, by the clock of the machine that writes. Such a mark
-says when only to that machine; but a mark that was not there before is the mark of a later write, on whatever clock.
+Every write of FiftyOne sets ``last_modified_at`` of its samples, by the clock of the writing machine. Such a mark is a
+time only on that machine's clock; but a mark that did not exist before is the mark of a later write, on any clock.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ _INCIDENTAL = (
     "weights",
     "weights_source",
     "onlyone_version",
-)  # of a field's provenance: equal vectors, written another time or with the weights in another file
+)  # of a field's provenance; vectors are equal if only these differ: another time, or the weights in another file
 
 
 @dataclass(frozen=True)
 class Look:
-    """A glance at a dataset; two that are equal tell that no vector has been written in between.
+    """The state of a dataset; two equal ones prove that no vector was written in between.
 
     Args:
         count: the number of samples
-        marks: those that were not settled
-        made_with: what the field's vectors were made with
+        marks: the marks that were not settled
+        made_with: provenance of the field's vectors
     """
 
     count: int
@@ -44,7 +44,7 @@ class Look:
 
 
 def look(dataset: fo.Dataset, field: str, settled: Collection[datetime] = ()) -> Look:
-    """Glance at a dataset; about a millisecond, and 50 for each 100,000 samples whose marks are not settled."""
+    """Read the state of a dataset, in about a millisecond, and 50 for each 100,000 samples whose marks are not settled."""
     return Look(
         dataset._sample_collection.estimated_document_count(),
         marks(dataset, settled),
@@ -53,7 +53,7 @@ def look(dataset: fo.Dataset, field: str, settled: Collection[datetime] = ()) ->
 
 
 def marks(dataset: fo.Dataset, settled: Collection[datetime] = ()) -> Marks:
-    """Count the samples by mark, without those whose marks are settled; answered from an index."""
+    """Count the samples by mark, without settled marks; answered from a database index."""
     pipeline = [
         {"$match": {"last_modified_at": {"$nin": list(settled)}}},
         {"$group": {"_id": "$last_modified_at", "count": {"$sum": 1}}},
@@ -62,7 +62,7 @@ def marks(dataset: fo.Dataset, settled: Collection[datetime] = ()) -> Marks:
 
 
 def settled(dataset: fo.Dataset, before: Marks) -> list[datetime]:
-    """Return the marks that no write has spread since ``before``: one in several parts gives all of them one mark."""
+    """Return the marks that no write has spread since ``before``: a write in several parts has one mark."""
     now = marks(dataset)
     return [mark for mark, number in before.items() if mark is not None and now.get(mark, 0) <= number]
 
@@ -84,11 +84,11 @@ def stamps(
     modified: Iterable[datetime] | None = None,
     among: Iterable[str] | None = None,
 ) -> dict[str, str]:
-    """Sample id -> stamp, of all samples, or of those with these marks, or of those ids; equal for equal vectors.
+    """Return sample id -> stamp, of all samples, or of those with these marks or ids; equal for equal vectors.
 
-    A stamp is the digest that OnlyOne wrote beside the vector with the vector's stored size, so that a vector written by
-    somebody else beside the old digest is noticed as well, as long as its size differs. Only a vector without a digest
-    leaves the database; its stamp is a hash of what is stored.
+    A stamp is the digest that OnlyOne wrote beside the vector, with the vector's stored size. So another tool's vector
+    beside the old digest is noticed as well, as long as its size differs. Only a vector without a digest leaves the
+    database; its stamp is a hash of the stored value.
     """
     match: dict[str, Any] = {}
     if modified is not None:
@@ -129,6 +129,6 @@ def _has_digests(dataset: fo.Dataset, field: str) -> bool:
 
 
 def clear_digests(dataset: fo.Dataset, field: str, sample_ids: Iterable[str]) -> None:
-    """Forget the digests beside vectors that somebody else is writing."""
+    """Clear the digests beside vectors that another tool writes."""
     if _has_digests(dataset, field):
         sm.write(dataset, {f"{field}_digest": dict.fromkeys(sample_ids)})

@@ -1,4 +1,4 @@
-"""The folder of what OnlyOne keeps outside of the database, and who may write there."""
+"""OnlyOne's folder outside of the database, and its permissions."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def home() -> Path:
 
 
 def served_folder(path: Path) -> Path | None:
-    """The plugin's folder or the plugins folder, of which FiftyOne's server hands out every file, if a path lies in it.
+    """Return the plugin's folder or the plugins folder, whose files FiftyOne's server serves, if a path is in it.
 
     Args:
         path: absolute, with symbolic links resolved; need not exist
@@ -49,12 +49,12 @@ class HomeError(ValueError):
 
 
 class Missing(HomeError):
-    """A file or folder below ``$ONLYONE_HOME`` is not there."""
+    """A file or folder below ``$ONLYONE_HOME`` does not exist."""
 
 
 @contextlib.contextmanager
 def in_home(path: Path) -> Iterator[None]:
-    """Name the place and the remedy where the file system refuses what is done at ``path``.
+    """Name the path and the remedy where the file system refuses an operation on ``path``.
 
     Raises:
         HomeError: in place of an OSError
@@ -70,7 +70,7 @@ def in_home(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it that are missing, shared as the existing one above them is."""
+    """Make a folder and the missing ones above it, with the sharing of the existing folder above."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -79,9 +79,9 @@ def make_folder(path: Path) -> None:
 
 
 def share(path: Path) -> None:
-    """Open a new file or folder to the group, or to everyone, where the folder that it lies in is open to them.
+    """Give the group, or everyone, access to a new file or folder if they have access to its parent folder.
 
-    A sticky folder such as ``/tmp`` is not shared: there nobody is to touch what is another's.
+    A sticky folder such as ``/tmp`` does not count as shared: users must not change each other's files there.
     """
     above = path.parent.stat().st_mode
     if above & stat.S_ISVTX:
@@ -89,5 +89,5 @@ def share(path: Path) -> None:
     writers = above & (stat.S_IWGRP | stat.S_IWOTH)
     mode = path.stat().st_mode
     allowed = writers | writers << 1 | (writers >> 1 if stat.S_ISDIR(mode) else 0)
-    with contextlib.suppress(PermissionError):  # somebody else has made it at this moment
+    with contextlib.suppress(PermissionError):  # another user has made it at this moment
         path.chmod(stat.S_IMODE(mode | allowed))

@@ -1,4 +1,4 @@
-"""Label fields: of which type they are, where their classes and their masks are, and the numbers of the classes."""
+"""Label fields: their types, the paths of their classes and masks, and the numbers of the classes."""
 
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -21,29 +21,29 @@ Samples = fo.core.collections.SampleCollection
 
 LISTS = fol._HasLabelList  # the labels that hold a list of labels
 
-_PRIVATE = "onlyone_"  # begins the keys that OnlyOne writes into the info and the samples of its own datasets
+_PRIVATE = "onlyone_"  # prefix of OnlyOne's keys in the info and the samples of its own datasets
 
 
 def label_type(samples: Samples, name: str) -> type[fol.Label] | None:
-    """The type of a label field; None if there is no such field, or it holds no labels."""
+    """Return the type of a label field; None if the field does not exist or holds no labels."""
     kind = getattr(samples.get_field(name), "document_type", None)
     return kind if kind is not None and issubclass(kind, fol.Label) else None
 
 
 def labels_path(samples: Samples, name: str) -> str:
-    """Path of the single labels of a label field: ``truth.detections``, or ``truth`` where it holds one label."""
+    """Return the path of the single labels of a label field: ``truth.detections``, or ``truth`` where it holds one label."""
     kind = label_type(samples, name)
     return f"{name}.{kind._LABEL_LIST_FIELD}" if issubclass(kind, LISTS) else name
 
 
 def class_path(samples: Samples, name: str) -> str:
-    """Path of the classes of a label field, or of the values of a regression."""
+    """Return the path of the classes of a label field, or of the values of a regression."""
     key = "value" if issubclass(label_type(samples, name), fol.Regression) else "label"
     return f"{labels_path(samples, name)}.{key}"
 
 
 def labelled(samples: Samples, name: str) -> list[str]:
-    """Ids of the samples that have a label in a field; an empty list of labels is none."""
+    """Return the ids of the samples that have a label in a field; an empty list of labels is none."""
     kind = label_type(samples, name)
     if kind is not None and issubclass(kind, LISTS):
         return samples.match(fo.ViewField(labels_path(samples, name)).length() > 0).values("id")
@@ -51,9 +51,9 @@ def labelled(samples: Samples, name: str) -> list[str]:
 
 
 def classes(samples: Samples, name: str | None) -> list[str]:
-    """The classes of a label field in the order of their numbers.
+    """Return the classes of a label field in the order of their numbers.
 
-    Those that the dataset declares for the field, or by default; else those that occur in the whole dataset, sorted.
+    They are the dataset's classes of the field, or its default classes; else the classes of all labels, sorted.
 
     Args:
         name: the label field; None for the classes by default
@@ -65,32 +65,32 @@ def classes(samples: Samples, name: str | None) -> list[str]:
 
 
 def without_class(samples: Samples, name: str) -> fo.DatasetView:
-    """The labels of a label field that have no class, and only the samples that hold one."""
+    """Return the labels of a label field that have no class, and only the samples with one."""
     label = fo.ViewField("label")
     return samples.filter_labels(name, ~label.exists() | (label == ""))
 
 
 def mask_key(samples: Samples, name: str) -> str | None:
-    """Key of the file in a label with a mask or map: ``mask_path`` or ``map_path``; None where labels have none."""
+    """Return the key of the mask or map file in a label: ``mask_path`` or ``map_path``; None where labels have none."""
     return next((key for key in samples._get_media_fields(whitelist=name).values() if key), None)
 
 
 def mask_files(samples: Samples, name: str) -> list[str]:
-    """The distinct files of masks and maps of a label field, sorted."""
+    """Return the distinct files of masks and maps of a label field, sorted."""
     key = mask_key(samples, name)
     return sorted(samples.distinct(f"{labels_path(samples, name)}.{key}")) if key else []
 
 
 def count_masks(samples: Samples, name: str) -> int:
-    """How many masks or maps a label field holds, in files and in the database."""
+    """Count the masks or maps of a label field, in files and in the database."""
     key, path = mask_key(samples, name), labels_path(samples, name)
     return samples.count(f"{path}.{key}") + samples.count(f"{path}.{key.removesuffix('_path')}") if key else 0
 
 
 def portable_fields(samples: Samples, label_field: str | None) -> list[str]:
-    """The fields that mean something in another dataset.
+    """Return the fields that are meaningful in another dataset.
 
-    Vectors stay, since they are large and quickly computed again, with the fields beside them; so do other label fields
+    Left out are vectors, which are large and quickly computed again, with the fields beside them; other label fields;
     and groups, of which a collection may hold one slice.
     """
     vectors = set(vector_fields(samples))
@@ -112,12 +112,12 @@ def portable_fields(samples: Samples, label_field: str | None) -> list[str]:
 
 
 def is_private(name: str) -> bool:
-    """Whether a field, or a key of a dataset's info, is a mark of OnlyOne's own datasets."""
+    """Return whether a field, or a key of a dataset's info, is a mark of OnlyOne's own datasets."""
     return name.startswith(_PRIVATE)
 
 
 def annotated_fields(samples: Samples) -> list[str]:
-    """The label fields without any confidence: what people drew, not what a model predicted."""
+    """Return the label fields without any confidence: drawn by people, not predicted by a model."""
     fields = samples.get_field_schema(embedded_doc_type=fol.Label)
     dataset = sm.dataset_of(samples)
     return [
@@ -131,7 +131,7 @@ def annotated_fields(samples: Samples) -> list[str]:
 
 
 def count_labels(samples: Samples, name: str) -> dict[str, int]:
-    """The number of labels of each sample in a label field."""
+    """Count the labels of each sample in a label field."""
     if issubclass(label_type(samples, name), LISTS):
         return dict(
             zip(*samples.values(["id", fo.ViewField(labels_path(samples, name)).length()]), strict=True)
@@ -140,22 +140,22 @@ def count_labels(samples: Samples, name: str) -> dict[str, int]:
 
 
 def single_type(kind: type[fol.Label]) -> type[fol.Label]:
-    """The type of one label of a type that may be a list: Detection of Detections; other types as they are."""
+    """Return the type of one label of a list type: Detection of Detections; other types as they are."""
     return fol._LABEL_LIST_TO_SINGLE_MAP.get(kind, kind)
 
 
 def list_type(kind: type[fol.Label]) -> type[fol.Label]:
-    """The type of a list of labels of a type: Detections of Detection; types without a list as they are."""
+    """Return the list type of a label type: Detections of Detection; types without a list as they are."""
     return fol._SINGLE_LABEL_TO_LIST_MAP.get(kind, kind)
 
 
 def singles(label: fol.Label) -> list[fol.Label]:
-    """The single labels of a label."""
+    """Return the single labels of a label."""
     return label[label._LABEL_LIST_FIELD] if isinstance(label, LISTS) else [label]
 
 
 def document(kind: type[fol.Label], found: Iterable[fol.Label]) -> Document | None:
-    """A label of a type, as the database has it, of single labels; None where a type that is no list has none.
+    """Return a label of a type, as the database stores it, of single labels; None for a single type without one.
 
     Not by the type's constructor, which validates every single label again.
 
@@ -171,21 +171,21 @@ def document(kind: type[fol.Label], found: Iterable[fol.Label]) -> Document | No
 
 
 def copied(label: Document, **marks: Any) -> Document:
-    """A copy of a label of classes, of which each one has an id of its own, and the marks."""
+    """Return a copy of a label, whose single labels have new ids, and the marks."""
     if "classifications" in label:
         return {**label, "classifications": [copied(one, **marks) for one in label["classifications"]]}
     return {**label, "_id": ObjectId(), **marks}
 
 
 def stored(dataset: fo.Dataset, name: str, ids: Iterable[str]) -> dict[str, Document | None]:
-    """The labels of samples as the database has them, by id: None without one; samples that are gone are left out."""
+    """Return the labels of samples as stored, by id: None without one; samples that are gone are left out."""
     field = dataset.get_field(name)
     key = (field and field.db_field) or name
     return {str(document["_id"]): document.get(key) for document in documents(dataset, ids, (key,))}
 
 
 def count_stored(label: Document | None) -> int:
-    """How many single labels a label holds, as the database has it."""
+    """Count the single labels of a stored label."""
     if label is None:
         return 0
     lists = {kind.__name__: kind._LABEL_LIST_FIELD for kind in fol._LABEL_LIST_FIELDS}
@@ -193,7 +193,7 @@ def count_stored(label: Document | None) -> int:
 
 
 def digest(label: Document) -> str:
-    """A digest of a label as the database has it, without its ids: the same for labels that say the same."""
+    """Return a digest of a stored label, without its ids: equal for equal contents."""
     return blake2b(bson.encode({"label": _without_ids(label)}), digest_size=16).hexdigest()
 
 
@@ -206,7 +206,7 @@ def _without_ids(value: Any) -> Any:
 
 
 def declare(dataset: fo.Dataset, name: str, kind: type[fol.Label]) -> None:
-    """Create a label field, unless it is there."""
+    """Create a label field, unless it exists."""
     if not dataset.has_sample_field(name):
         locks.check()
         dataset.add_sample_field(name, fof.EmbeddedDocumentField, embedded_doc_type=kind)

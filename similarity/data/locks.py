@@ -17,22 +17,22 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from .processes import has_ended, this_process
 
 COLLECTION = "onlyone.locks"
-SECONDS = 60.0  # of a lease: how long others wait for a machine that is gone
+SECONDS = 60.0  # of a lease: the wait for a machine that is gone
 
 
 class Busy(RuntimeError):
-    """Another operator is at work on the same dataset and name."""
+    """Another operator runs on the same dataset and name."""
 
 
 class LockLost(Busy):
-    """Another operator has taken the lock over, because this process did not renew it in time."""
+    """Another operator has taken over the lock, because this process did not renew it in time."""
 
 
 class Lease:
     """A lock that is held until it is released or, by the database's clock, expires.
 
-    A thread renews it, so that a long computation keeps it. Whoever finds it expired takes it over, and so does, at once,
-    a process that sees on its own machine that the holder has ended.
+    A thread renews it, so that a long computation keeps it. Another process takes over an expired lock; a process on the
+    holder's machine takes it over as soon as the holder has ended.
 
     Args:
         dataset: the dataset
@@ -79,13 +79,13 @@ class Lease:
         )
 
     def release(self) -> None:
-        """Let others have it; where the database cannot be reached, the lease expires."""
+        """Release the lock; where the database cannot be reached, the lease expires."""
         self._released.set()
         with contextlib.suppress(PyMongoError):
             self._locks.delete_one({"_id": self._key, "token": self._token})
 
     def _claim(self, instead_of: str | None = None) -> dict[str, Any]:
-        """Take the lock if it is free, expired, or still held by the one named; return it as it is then."""
+        """Take the lock if it is free, expired, or still held by ``instead_of``; return its state afterwards."""
         free = {"$or": [{"$lte": ["$expires", "$$NOW"]}, {"$eq": ["$token", instead_of]}]}
         mine = {
             "_id": self._key,
@@ -95,7 +95,7 @@ class Lease:
         }
         update = [{"$replaceWith": {"$cond": [free, mine, "$$ROOT"]}}]  # a missing expiry is before any time
         while True:
-            with contextlib.suppress(DuplicateKeyError):  # two at once found none: the next look finds one
+            with contextlib.suppress(DuplicateKeyError):  # two at once found none: the next attempt finds one
                 return self._locks.find_one_and_update(
                     {"_id": self._key}, update, upsert=True, return_document=ReturnDocument.AFTER
                 )
@@ -138,7 +138,7 @@ def lock(dataset: fo.Dataset, name: str) -> Iterator[Lease]:
 
 
 def check() -> None:
-    """Make sure, before a write, that the step that is running still holds its locks.
+    """Check, before a write, that the running step still holds its locks.
 
     Raises:
         LockLost: if it does not
@@ -148,9 +148,9 @@ def check() -> None:
 
 
 def _see_latest(dataset: fo.Dataset) -> None:
-    """FiftyOne keeps a dataset's fields, runs and their results in the process; another one may have written since."""
+    """Reload a dataset's fields, runs and results, which FiftyOne caches; another process may have written since."""
     try:
-        dataset._doc.reload("name")  # FiftyOne loads by the name, which may be another one now
+        dataset._doc.reload("name")  # FiftyOne loads by the name, which may have changed
     except DoesNotExist:
         raise ValueError(f"The dataset {dataset.name!r} was deleted") from None
     dataset._reload(hard=True)

@@ -29,7 +29,7 @@ class Names:
 
     @property
     def similarity(self) -> str:
-        """Field: similarity in percent to that sample."""
+        """Field: similarity in percent to the nearest kept sample."""
         return f"{self.run_key}_similarity"
 
     @property
@@ -38,15 +38,15 @@ class Names:
         return f"{self.run_key}_map"
 
     def cluster_tag(self, number: int) -> str:
-        """Tag of the members of a cluster."""
+        """Return the tag of the members of a cluster."""
         return f"{self.run_key}:cluster:{number:04d}"
 
     def tag(self, word: str) -> str:
-        """Tag ``noise``, ``duplicate`` or ``skipped``; a person's ``keep`` and ``distinct``, which no run owns."""
+        """Return tag ``noise``, ``duplicate`` or ``skipped``; or a person's ``keep`` or ``distinct``, which no run owns."""
         return f"{self.run_key}:{word}"
 
     def view(self, word: str) -> str:
-        """Saved view ``kept``, ``duplicates``, ``clusters``, ``worst``, ``skipped`` or ``leaks``."""
+        """Return the name of saved view ``kept``, ``duplicates``, ``clusters``, ``worst``, ``skipped`` or ``leaks``."""
         return f"{self.run_key}-{word}"
 
     @property

@@ -1,4 +1,4 @@
-"""The plain pictures that a sample collection stands for."""
+"""The plain pictures of a sample collection."""
 
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -11,14 +11,14 @@ _HIDING = (fos.SelectFields, fos.ExcludeFields)
 
 
 def flat(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
-    """The plain image samples that a collection stands for, with all their fields.
+    """Return the plain image samples of a collection, with all their fields.
 
     The active slice of a grouped dataset, all members of a ``group_by`` view, the collection itself otherwise. Where the
     view is sorted, samples that tie follow their ids.
 
     Raises:
         ValueError: if the collection has no whole pictures of its own (patches, frames, clips, video, 3D), or is empty;
-            the message says what to do instead
+            the message names the alternative
     """
     if collection._is_patches:
         raise ValueError(
@@ -38,7 +38,7 @@ def flat(collection: fo.core.collections.SampleCollection) -> fo.core.collection
 
 
 def _plain(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
-    """The same samples with the fields that a view hides (as the App's sidebar does), ties of its order broken by id."""
+    """Return the same samples with the fields that the view hides (as in the App's sidebar), ties broken by id."""
     stages = getattr(collection, "_stages", [])
     if not any(isinstance(stage, (*_HIDING, fos.SortBy)) for stage in stages):
         return collection
@@ -53,7 +53,7 @@ def _plain(collection: fo.core.collections.SampleCollection) -> fo.core.collecti
 
 
 def _tie_broken(stage: fos.SortBy) -> fos.SortBy:
-    """The database promises no order among equals, and restored samples would change what it happens to be."""
+    """Break ties by id: the database promises no order among equals, and restored samples would change it."""
     keys = stage.field_or_expr
     if not isinstance(keys, list | tuple):
         keys = [(keys, 1)]
@@ -64,18 +64,18 @@ def _tie_broken(stage: fos.SortBy) -> fos.SortBy:
 
 
 def _direction(order: int | str) -> int:
-    """FiftyOne takes 1, -1, and words that begin with "a" or "d"."""
+    """Return the direction as a number; FiftyOne takes 1, -1, and words that begin with "a" or "d"."""
     return -1 if order == -1 or str(order).startswith("d") else 1
 
 
 def _ungrouped(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
-    """All members of the groups of a ``group_by`` view; the collection itself otherwise."""
+    """Return all members of the groups of a ``group_by`` view; the collection itself otherwise."""
     if not collection._is_dynamic_groups:
         return collection
     *stages, last = collection._stages
     if not isinstance(last, fos.GroupBy) or last.match_expr is not None:
         return collection.flatten()
-    # flatten() looks through the whole collection once for each group; without the stage there are no groups to look for
+    # flatten() reads the whole collection once for each group; without the stage there are no groups
     if last.order_by is not None:
         stages.append(_tie_broken(fos.SortBy(last.order_by, reverse=last.reverse)))
     return _with_stages(collection._dataset, stages)

@@ -1,4 +1,4 @@
-"""Which process this is, and whether another one of the same machine has ended."""
+"""The identity of this process, and whether another one of the same machine has ended."""
 
 import os
 import socket
@@ -14,13 +14,13 @@ _ENDED = "ended"
 
 
 def this_process() -> dict[str, Any]:
-    """Return plain values that tell this process from every other one: machine, process id and start."""
+    """Return plain values that identify this process: machine, process id and start."""
     pid = os.getpid()
     return {"host": socket.gethostname(), "machine": _machine(), "pid": pid, "start": _start(pid)}
 
 
 def has_ended(process: dict[str, Any]) -> bool:
-    """Whether a process, as :func:`this_process` described it there, is known to have ended.
+    """Return whether a process, as described by its :func:`this_process`, is known to have ended.
 
     False where it cannot be known: on another machine, or in another container of this one.
     """
@@ -32,7 +32,7 @@ def has_ended(process: dict[str, Any]) -> bool:
 
 @cache
 def _machine() -> str:
-    """What only processes that see each other's ids share: host name, network card, boot and container."""
+    """Return an identity shared only by processes that see each other's ids: host name, network card, boot and container."""
     facts = [socket.gethostname(), f"{uuid.getnode():x}"]
     with suppress(OSError):
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
@@ -42,7 +42,7 @@ def _machine() -> str:
 
 
 def _start(pid: int) -> str | None:
-    """When a process started, in its system's own unit; None where nothing can be seen of it."""
+    """Return the start time of a process, in its system's own unit; None where it is not visible."""
     with suppress(OSError):
         # In ticks since the boot: a time of day would change whenever the clock is set.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
@@ -53,7 +53,7 @@ def _start(pid: int) -> str | None:
 
 
 def _exists(pid: int) -> bool:
-    """Whether there is such a process, also where another user's are hidden."""
+    """Return whether a process exists, also where other users' processes are hidden."""
     if os.name == "nt":
         return psutil.pid_exists(pid)
     try:

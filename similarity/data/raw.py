@@ -1,4 +1,4 @@
-"""Raw documents of samples: read, compared, copied and deleted as the database has them, every key that anybody wrote."""
+"""Raw documents of samples: read, compared, copied and deleted as stored, with every key."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ from . import samples as sm
 Document = dict[str, Any]
 
 JOURNALED = WriteConcern(j=True)
-"""A write is on the disk when it is acknowledged: for everything that a way back depends on."""
+"""A write is on the disk when it is acknowledged: for everything that restoring depends on."""
 
 
 def documents(
     dataset: fo.Dataset, ids: Iterable[str | ObjectId], keys: Iterable[str] | None = None
 ) -> Iterator[Document]:
-    """Raw documents of samples; those that exist, in no order, all keys when None."""
+    """Yield the raw documents of the samples that exist, in no order, all keys when None."""
     wanted = [ObjectId(sample_id) for sample_id in ids]
     projection = None if keys is None else dict.fromkeys(keys, True)
     for start in range(0, len(wanted), sm.CHUNK):
@@ -30,7 +30,7 @@ def documents(
 
 
 def content(document: Mapping[str, Any], left_out: Iterable[str] = ()) -> bytes:
-    """The content of a raw document, to be compared: keys in order, without the id of its dataset."""
+    """Return the content of a raw document for comparison: keys in order, without the id of its dataset."""
     omitted = {"_dataset_id", *left_out}
     return bson.encode({name: document[name] for name in sorted(document) if name not in omitted})
 
@@ -46,7 +46,7 @@ def copy(
 
     Args:
         changes: key -> expression of MongoDB's ``$set``, for the copies
-        when_matched: for samples that the target has: ``"replace"`` or ``"keepExisting"``
+        when_matched: ``"replace"`` or ``"keepExisting"``, for samples that the target has
     """
     stages = [
         {"$match": {"_id": {"$in": list(ids)}}},
@@ -58,13 +58,13 @@ def copy(
 
 
 def insert(dataset: fo.Dataset, found: Sequence[Document]) -> None:
-    """Put samples back where they were read."""
+    """Insert samples again into the dataset that they were read from."""
     if found:
         _journaled(dataset).insert_many(found, ordered=False)
 
 
 def delete(dataset: fo.Dataset, found: Sequence[Document]) -> None:
-    """Delete samples, of each only the very version: a label drawn in this second stays where it was drawn."""
+    """Delete samples, each only in exactly this version: a sample with a label drawn meanwhile stays."""
     versions = [{"_id": d["_id"], "last_modified_at": d.get("last_modified_at")} for d in found]
     if versions:
         _journaled(dataset).bulk_write([DeleteOne(version) for version in versions], ordered=False)

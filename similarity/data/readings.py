@@ -1,4 +1,4 @@
-"""Reading the files of samples in an order in which a file that ends the process costs nothing but itself."""
+"""Reading the files of samples in an order in which a file that ends the process costs only itself."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,13 +33,13 @@ def readings(
 ) -> Iterator[Reading]:
     """Read files: first all small ones, then each large one alone, noted in the database while it is read.
 
-    What a reading yields is to be saved before the next one is asked for.
+    The values of a reading must be saved before the next one is requested.
 
     Args:
         files: sample id -> file
-        marks: sample id -> mark of the file, as :func:`embeddings.file_mark` gives it
+        marks: sample id -> mark of the file, by :func:`embeddings.file_mark`
         read: reads files
-        again: whether to read files that ended the process before, too
+        again: whether to read also files that ended the process before
     """
     deadly = set() if again else _deadly(dataset, names, marks)
     large: list[str] = []
@@ -55,7 +55,7 @@ def _deadly(dataset: fo.Dataset, names: FieldNames, marks: Mapping[str, str | No
 
 
 def _small(files: Mapping[str, str], deadly: set[str], large: list[str], read: Read) -> Reading:
-    """Read all but the large files, whose sample ids go into ``large``; the deadly ones get their reason."""
+    """Read all but the large files, whose sample ids are added to ``large``; the deadly ones get their reason."""
     pictures = read((path for sample_id, path in files.items() if sample_id not in deadly), False)
     for sample_id in files:
         picture = images.Picture(None, None, ENDED) if sample_id in deadly else next(pictures)
@@ -75,9 +75,9 @@ def _alone(
 
 @contextmanager
 def _noted(dataset: fo.Dataset, names: FieldNames, sample_id: str, mark: str | None) -> Iterator[None]:
-    """Have the database say, inside the block, that a file is being read; its sample loses an earlier reason.
+    """Note in the database, inside the block, that a file is being read; an earlier reason of its sample is cleared.
 
-    Without a digest the sample is not up to date, whatever vector it has.
+    Without a digest the sample is not up to date, whatever its vector.
     """
     digest = sm.everything(dataset).select(sample_id).values(names.digest)[0]
     _write(dataset, sample_id, {names.digest: None, names.file: mark, names.error: ENDED})

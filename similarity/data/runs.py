@@ -1,7 +1,7 @@
-"""Run records: what a run did, with which options, and every name that it owns.
+"""Run records: the steps of a run, their options, and every name that it owns.
 
-A run is a FiftyOne custom run. Its config holds the record (short, read by the App); what is long, such as the
-certificate, is in the run's results.
+A run is a FiftyOne custom run. Its config holds the record (short, read by the App); long values, such as the
+certificate, are in the run's results.
 """
 
 import importlib.metadata
@@ -26,10 +26,10 @@ WRITING, DONE = "writing", "done"
 
 
 def load(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
-    """The record of a run.
+    """Return the record of a run.
 
     Raises:
-        ValueError: if there is no such run, or it is not one of ours
+        ValueError: if the run does not exist, or is not one of OnlyOne's
     """
     if not dataset.has_run(run_key):
         raise ValueError(_missing(dataset, run_key))
@@ -40,7 +40,7 @@ def load(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
 
 
 def _missing(dataset: fo.Dataset, run_key: str) -> str:
-    """Why a run has no record, and the remedy."""
+    """Return why a run has no record, and the remedy."""
     others = renamed(dataset, run_key)
     if others:
         return (
@@ -57,17 +57,17 @@ def _missing(dataset: fo.Dataset, run_key: str) -> str:
 
 
 def written_as(dataset: fo.Dataset, run_key: str) -> str:
-    """The key that a run was written under, by which its fields, tags and views are named; FiftyOne can rename a run."""
+    """Return the key that a run was written under, which names its fields, tags and views; FiftyOne can rename a run."""
     return load(dataset, run_key).get("run_key", run_key)
 
 
 def renamed(dataset: fo.Dataset, run_key: str) -> list[str]:
-    """List the runs that were written under a key and have another one now."""
+    """List the runs that were written under a key and have been renamed."""
     return [key for key in keys(dataset) if key != run_key and written_as(dataset, key) == run_key]
 
 
 def keys(dataset: fo.Dataset) -> list[str]:
-    """The run keys of OnlyOne's runs."""
+    """Return the run keys of OnlyOne's runs."""
     return [
         key
         for key in dataset.list_runs()
@@ -76,9 +76,9 @@ def keys(dataset: fo.Dataset) -> list[str]:
 
 
 def load_results(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
-    """The long results of a run: ``{step: results}``."""
+    """Return the long results of a run: ``{step: results}``."""
     load(dataset, run_key)
-    # What the process remembers may be older than the run, and a kill can leave the name of a deleted file.
+    # The process's cache may be older than the run, and a kill can leave the name of a deleted file.
     try:
         results = dataset.load_run_results(run_key, cache=False, load_view=False)
     except (AttributeError, gridfs.errors.NoFile, gridfs.errors.CorruptGridFile):
@@ -87,10 +87,10 @@ def load_results(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
 
 
 def step_results(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
-    """The long results of a step.
+    """Return the long results of a step.
 
     Raises:
-        ValueError: if they are gone; the message names the operator to run
+        ValueError: if the results are gone; the message names the operator to run
     """
     found = load_results(dataset, run_key).get(step.name)
     if found is None:
@@ -99,7 +99,7 @@ def step_results(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any
 
 
 def reference_ids(dataset: fo.Dataset, run_key: str) -> set[str]:
-    """Ids of the samples of a run's reference; none without one."""
+    """Return the ids of the samples of a run's reference; none without one."""
     return set(load_results(dataset, run_key).get(CLUSTER.name, {}).get("reference_ids", ()))
 
 
@@ -111,7 +111,7 @@ def count_new(dataset: fo.Dataset, run_key: str) -> int:
 
 
 def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
-    """The record of a finished step of a run.
+    """Return the record of a finished step of a run.
 
     Raises:
         ValueError: if the step, or one that it needs, was not run, did not finish, or has lost its fields; the message
@@ -127,17 +127,23 @@ def require(dataset: fo.Dataset, run_key: str, step: Step) -> dict[str, Any]:
 
 
 def operator(record: dict[str, Any], step: Step) -> str:
-    """The operator that did a step of a run, or does it."""
+    """Return the operator that did a step of a run, or else would do it."""
     return str(record["steps"].get(step.name, {}).get("operator", step.operator))
 
 
+def options(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
+    """The options that a run was clustered with; none where there is no such run of ours."""
+    record = load(dataset, run_key) if run_key in keys(dataset) else {"steps": {}}
+    return dict(record["steps"].get(CLUSTER.name, {}).get("options", {}))
+
+
 def is_finished(record: dict[str, Any], step: Step) -> bool:
-    """Whether a run's record says that a step has written everything."""
+    """Return whether a step has written everything, by a run's record."""
     return record["steps"].get(step.name, {}).get("state") == DONE
 
 
 def lacks(dataset: fo.Dataset, run_key: str, record: dict[str, Any], step: Step) -> str | None:
-    """Why a step of a run is not done, from the run's record and the dataset's fields; None if it is."""
+    """Return why a step of a run is not done, from the run's record and the dataset's fields; None if it is."""
     found, former = record["steps"].get(step.name), record.get("run_key", run_key)
     if found is None:
         return f"The run {run_key!r} has no result of {step.operator}"
@@ -154,14 +160,14 @@ def begin(
 ) -> None:
     """Check that the names are free or ours, then record that ``step`` is about to write them.
 
-    The record is written before anything else is, so that a killed step's names are known to the next one. Later steps
-    of the run are forgotten: they described what is being replaced.
+    The record is written before anything else, so that the next step knows a killed step's names. The records of later
+    steps of the run are deleted: they described the values being replaced.
 
     Args:
         owned: names that the step may write: ``{"fields": [...], "views": [...]}``
 
     Raises:
-        ValueError: if a name is somebody else's; nothing has been written then
+        ValueError: if a name belongs to somebody else; nothing has been written then
     """
     record = refuse_foreign(dataset, run_key, owned)
     steps = record["steps"]
@@ -195,7 +201,7 @@ def finish(
 
 
 def note(dataset: fo.Dataset, run_key: str, facts: dict[str, Any]) -> None:
-    """Add facts to a run's record, beside those of its steps."""
+    """Add facts to a run's record, beside the facts of its steps."""
     _save(dataset, run_key, load(dataset, run_key) | facts)
 
 
@@ -206,7 +212,7 @@ def refuse_foreign(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]
         owned: as for :func:`begin`
 
     Raises:
-        ValueError: if the run or a name is somebody else's
+        ValueError: if the run or a name belongs to somebody else
     """
     record = {"version": VERSION, "run_key": run_key, "steps": {}}
     if dataset.has_run(run_key) and written_as(dataset, run_key) == run_key:
@@ -228,14 +234,14 @@ def refuse_foreign(dataset: fo.Dataset, run_key: str, owned: dict[str, list[str]
 
 
 def owns_field(dataset: fo.Dataset, run_key: str, field: str) -> bool:
-    """Whether a field is there and a run wrote it."""
+    """Return whether a field exists and a run wrote it."""
     return sm.provenance(dataset, field).get("run_key") == run_key
 
 
 def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views: list[str]) -> None:
-    """Take a run's fields, tags of the full pattern, and saved views off the dataset.
+    """Delete a run's fields, tags that match the pattern in full, and saved views from the dataset.
 
-    A field or view of that name that somebody else has made since stays.
+    A field or view of the same name that somebody else has made since stays.
     """
     present = [name for name in fields if owns_field(dataset, run_key, name)]
     if present:
@@ -251,13 +257,13 @@ def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views
 def declare(
     dataset: fo.Dataset, run_key: str, fields: dict[str, tuple[type[fof.Field], str]], **info: str
 ) -> None:
-    """Create a run's fields: ``{name: (type, description)}``; ``info`` is what their infos say beside."""
+    """Create a run's fields: ``{name: (type, description)}``; ``info`` is added to their infos."""
     for name, (kind, description) in fields.items():
         sm.declare_field(dataset, name, kind, description, {"run_key": run_key, "version": VERSION, **info})
 
 
 def versions() -> dict[str, str]:
-    """Versions of OnlyOne and of the libraries that decide its results."""
+    """Return the versions of OnlyOne and of the libraries that decide its results."""
     libraries = ("fiftyone", "tensorflow", "annoy", "scikit-learn", "numpy", "pillow")
     return {"onlyone": VERSION, **{name: _installed(name) for name in libraries}}
 

@@ -30,19 +30,19 @@ _ORDERING_IF_ASKED = (fos.Select, fos.SelectBy, fos.SelectGroups)
 
 
 def dataset_of(samples: fo.core.collections.SampleCollection) -> fo.Dataset:
-    """The dataset that a view is of, or the dataset itself."""
+    """Return the dataset of a view, or the dataset itself."""
     return samples._dataset
 
 
 def everything(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
-    """All pictures of a dataset, of every slice if it is grouped: what writes and saved views go through."""
+    """Return all pictures of a dataset, of every slice if it is grouped: the collection for writes and saved views."""
     if dataset.media_type == fom.GROUP:
         return dataset.select_group_slices(media_type=fom.IMAGE)
     return dataset
 
 
 def exact_count(samples: fo.core.collections.SampleCollection) -> int:
-    """How many samples a view has, or a dataset in all its slices, counted one by one.
+    """Count the samples of a view, or of a dataset in all its slices, one by one.
 
     FiftyOne's ``count()`` of all samples is MongoDB's estimate, which can be 0 for a full dataset after the server was
     killed.
@@ -53,7 +53,7 @@ def exact_count(samples: fo.core.collections.SampleCollection) -> int:
 
 
 def is_ordered(samples: fo.core.collections.SampleCollection) -> bool:
-    """Whether a stage of the view gives its samples an order of their own."""
+    """Return whether a stage of the view gives its samples an order of their own."""
     stages = getattr(samples, "_stages", [])
     return any(
         isinstance(stage, _ORDERING)
@@ -65,13 +65,13 @@ def is_ordered(samples: fo.core.collections.SampleCollection) -> bool:
 def read(
     samples: fo.core.collections.SampleCollection, *fields: str, raw: bool = False
 ) -> tuple[list[Any], ...]:
-    """The samples' ids and the values of ``fields``, in the order that decides who is first.
+    """Return the samples' ids and the values of ``fields``, in the order that decides which is first.
 
-    That is the view's order where one of its stages orders it, and else the order of the sample ids, which deleting and
+    This is the view's order where one of its stages orders it, else the order of the sample ids, which deleting and
     restoring samples does not change.
 
     Args:
-        raw (False): whether values come as the database holds them
+        raw (False): whether values are returned as stored
 
     Returns:
         a list of ids and one list per field, all aligned
@@ -87,14 +87,14 @@ def read(
 def settled(
     samples: fo.core.collections.SampleCollection, *names: str
 ) -> fo.core.collections.SampleCollection:
-    """The same samples, by id where a stage of the view reads one of ``names``, which are about to be rewritten."""
+    """Return the same samples, by id where a stage of the view reads one of ``names``, which are about to be rewritten."""
     if isinstance(samples, fo.Dataset) or not any(name in str(samples._serialize()) for name in names):
         return samples
     return everything(samples._dataset).select(read(samples)[0], ordered=is_ordered(samples))
 
 
 def provenance(samples: fo.core.collections.SampleCollection, field: str) -> dict[str, Any]:
-    """What a field's info says OnlyOne wrote there; empty if OnlyOne did not."""
+    """Return the provenance in a field's info; empty if OnlyOne did not write the field."""
     found = samples.get_field(field)
     return dict((found.info or {}).get("onlyone", {})) if found is not None else {}
 
@@ -102,13 +102,13 @@ def provenance(samples: fo.core.collections.SampleCollection, field: str) -> dic
 def declare_field(
     dataset: fo.Dataset, name: str, kind: type[fof.Field], description: str, info: Mapping[str, Any]
 ) -> None:
-    """Create a field if need be, and write what it holds into its description and info."""
+    """Create a missing field, and write its description and info."""
     locks.check()
     told = {"onlyone": dict(info)}
     if not dataset.has_sample_field(name):
         dataset.add_sample_field(
             name, kind, description=description, info=told
-        )  # at once: a kill leaves no orphan
+        )  # in one operation: a kill leaves no orphan
         sidebar.show(dataset, name)
         return
     field = dataset.get_field(name)
@@ -120,7 +120,7 @@ def write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
     """Write ``{field: {sample id: value}}`` in bulk; None clears. Other samples are not touched.
 
     One operation for each sample, so that a killed write leaves no sample with half of its values; FiftyOne's
-    ``set_values`` takes one for each value.
+    ``set_values`` uses one for each value.
     """
     fields = {name: dataset.get_field(name) for name in values}
     sample_ids = list(dict.fromkeys(sample_id for by_id in values.values() for sample_id in by_id))
@@ -143,8 +143,8 @@ def write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
 def retag(dataset: fo.Dataset, pattern: str | None, members: Mapping[str, Iterable[str]]) -> None:
     """Remove the tags that match ``pattern`` in full everywhere, then add ``{tag: sample ids}``.
 
-    Single tags are pulled and added in the database, atomically: writing whole tag lists would lose what a person tags
-    at the same moment.
+    Single tags are removed and added in the database, atomically: writing whole tag lists would lose a person's tags of
+    the same moment.
     """
     now = datetime.now(UTC)
     if pattern is not None:
@@ -171,7 +171,7 @@ def retag(dataset: fo.Dataset, pattern: str | None, members: Mapping[str, Iterab
 
 
 def replace_tags(dataset: fo.Dataset, tags: Iterable[str], members: Mapping[str, Iterable[str]]) -> None:
-    """Add ``{tag: sample ids}``, then remove from these samples the others of ``tags``; a kill leaves none without."""
+    """Add ``{tag: sample ids}``, then remove the other ``tags`` from these samples; a kill leaves none without a tag."""
     retag(dataset, None, members)
     for tag, ids in members.items():
         others = {"$pullAll": {"tags": [other for other in tags if other != tag]}}

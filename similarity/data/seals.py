@@ -1,6 +1,6 @@
-"""Digests of the state that a decision or an archived sample rests on, to tell later whether it still holds.
+"""Digests of the state under a decision or an archived sample, to check later whether the state is the same.
 
-Sample by sample rather than for the run as a whole: a change costs the samples concerned, not the others.
+They are per sample rather than for the whole run: a change affects only the samples concerned.
 """
 
 import json
@@ -26,18 +26,18 @@ _NOT_WRITTEN_BY_PEOPLE = {"id", "filepath", "metadata", "created_at", "last_modi
 
 
 def key(name: str, field: fof.Field | None) -> str:
-    """Return the name by which the database knows a field."""
+    """Return the name of a field in the database."""
     return (field and field.db_field) or name
 
 
 def our_tags(run_keys: Iterable[str]) -> re.Pattern[str]:
-    """Compile the pattern of the tags that these runs write; it matches nothing where there are none."""
+    """Compile the pattern of the tags that these runs write; without runs it matches nothing."""
     return re.compile("|".join(runs.Names(run_key).tags for run_key in run_keys) or r"(?!)")
 
 
 @dataclass(frozen=True)
 class Own:
-    """The part of a sample that is a person's, as far as it can be told: OnlyOne did not write it, and it is no vector.
+    """A person's part of a sample, as far as it is known: OnlyOne did not write it, and it is no vector.
 
     Attributes:
         keys: keys of the raw document
@@ -49,7 +49,7 @@ class Own:
 
     @classmethod
     def of(cls, dataset: fo.Dataset) -> "Own":
-        """Read from a dataset's fields and runs which part is a person's."""
+        """Find a person's part by a dataset's fields and runs."""
         keys = (
             key(name, field)
             for name, field in dataset.get_field_schema().items()
@@ -60,7 +60,7 @@ class Own:
         return cls(tuple(sorted(keys)), our_tags(runs.keys(dataset)))
 
     def digest(self, document: Mapping[str, Any]) -> str:
-        """Digest a raw document's part that is a person's."""
+        """Digest a person's part of a raw document."""
         found = {name: document[name] for name in self.keys if document.get(name) is not None}
         found["tags"] = sorted(tag for tag in found.get("tags", ()) if not self.our_tags.fullmatch(tag))
         return _hex(bson.encode(found))
@@ -76,11 +76,11 @@ def take(
     """Seal the samples of a decision.
 
     Args:
-        dataset: where they are
+        dataset: the dataset of the samples
         field: the field with their vectors
-        ids: the ids of all of them
+        ids: the ids of all samples
         vectors: their vectors; None for each where files were compared instead
-        dropped: the ids of those that are left out
+        dropped: the ids of the samples that are left out
 
     Returns:
         plain JSON values: digests of a person's part of the dropped samples, digests of all vectors, and, where the
@@ -96,7 +96,7 @@ def take(
 
 
 def run_state(record: Mapping[str, Any]) -> str:
-    """Digest a run's record, to tell the run from itself done again."""
+    """Digest a run's record, to notice that the run was done again."""
     return json_digest({step.name: record["steps"].get(step.name) for step in RECORDED})
 
 

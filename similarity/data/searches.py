@@ -1,11 +1,11 @@
-"""The view that a search was made in."""
+"""The view in which a search was made."""
 
 import fiftyone as fo
 import fiftyone.core.stages as fos
 
 from . import saved_views
 
-# Stages that mean the same on more samples: a person may add them to what a search found.
+# Stages that mean the same on more samples: a person may add them to the results of a search.
 _NARROWING = (
     fos.Exists,
     fos.FilterField,
@@ -18,10 +18,10 @@ _NARROWING = (
 
 
 def searched(view: fo.DatasetView) -> fo.DatasetView:
-    """The view that a search showed its results of, with the filters that a person has added since; or the view itself.
+    """Return the searched view of a search's results, with the filters that a person has added since; or the view itself.
 
-    What a search leaves, ours or FiftyOne's, is an ordered selection. One that is saved as a view was not left by a
-    search, and is itself what is searched.
+    A search, OnlyOne's or FiftyOne's, leaves an ordered selection. A selection saved as a view was not left by a search,
+    and is itself searched.
     """
     stages, added = list(view._stages), []
     kept = saved_views.stages(view._root_dataset) if stages else []

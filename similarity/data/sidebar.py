@@ -6,13 +6,13 @@ GROUP = "deduplication"
 
 
 def show(dataset: fo.Dataset, field: str) -> None:
-    """Put a field into the group; the user's own groups stay as they are."""
+    """Add a field to the group; the user's own groups stay as they are."""
     dataset.app_config._add_path_to_sidebar_group(field, GROUP, dataset=dataset)
     dataset.save()
 
 
 def tidy(dataset: fo.Dataset) -> None:
-    """Take the group off where it has no field any more, and the list of groups if it is FiftyOne's own then."""
+    """Delete the group once it has no field, and the list of groups if it then equals FiftyOne's default."""
     groups = dataset.app_config.sidebar_groups or []
     left = [group for group in groups if group.name != GROUP or group.paths]
     if len(left) < len(groups):

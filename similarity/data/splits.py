@@ -42,8 +42,8 @@ class Leaks:
 
     Attributes:
         splits: names of the splits
-        clusters: numbers of the clusters with samples in several, the largest first
-        pairs: of each of the first 100, its most similar samples of the rarest split and of another one
+        clusters: numbers of the clusters with samples in several splits, the largest first
+        pairs: of each of the first 100 clusters, its most similar samples of the rarest split and of another one
         files: sample id -> its file's name, of the samples in ``pairs``
     """
 
@@ -53,7 +53,7 @@ class Leaks:
     files: dict[str, str]
 
     def sentence(self) -> str:
-        """How many clusters straddle the splits."""
+        """Return the number of clusters that straddle the splits, as a sentence."""
         names = ", ".join(self.splits)
         if not self.clusters:
             return f"No cluster straddles the splits ({names})."
@@ -61,7 +61,7 @@ class Leaks:
         return f"WARNING: {straddle} the splits ({names}): look-alikes of what is trained on are tested on."
 
     def rows(self) -> list[dict[str, str]]:
-        """The pairs as rows of a table."""
+        """Return the pairs as rows of a table."""
         return [
             {
                 "cluster": str(pair.cluster),
@@ -79,7 +79,7 @@ def check(dataset: fo.Dataset, field: str | None) -> None:
     """Refuse a field that cannot name splits.
 
     Raises:
-        ValueError: if it does not exist, or holds no texts
+        ValueError: if it does not exist, or is no string field
     """
     if field is not None and not isinstance(dataset.get_field(field), fof.StringField):
         texts = [
@@ -90,7 +90,7 @@ def check(dataset: fo.Dataset, field: str | None) -> None:
 
 
 def read(samples: fo.core.collections.SampleCollection, field: str | None) -> dict[str, str]:
-    """Sample id -> its split, of the samples that have one; validation is val, and several are one, joined by +.
+    """Return sample id -> its split, of samples with one; validation is val, and several splits are joined by +.
 
     Args:
         field: a string field; None for the tags train, val, test and validation
@@ -107,11 +107,11 @@ def read(samples: fo.core.collections.SampleCollection, field: str | None) -> di
 
 
 def find_leaks(dataset: fo.Dataset, run_key: str, options: Mapping[str, Any]) -> Leaks | None:
-    """The clusters that straddle the splits of a dataset, by what its samples say now; None where there are no splits.
+    """Find the clusters that straddle the splits of a dataset, by its samples' current values; None without splits.
 
     Args:
         run_key: a run whose clusters are written
-        options: those of ``cluster_duplicates`` in that run
+        options: options of ``cluster_duplicates`` in the run
     """
     names, samples = Names(run_key), sm.everything(dataset)
     splits = read(samples.exists(names.cluster), options.get("splits"))
@@ -134,7 +134,7 @@ def find_leaks(dataset: fo.Dataset, run_key: str, options: Mapping[str, Any]) ->
 
 
 def save_leaks(dataset: fo.Dataset, run_key: str, options: Mapping[str, Any]) -> Leaks | None:
-    """Find the leaks, as :func:`find_leaks` does, and save their view; there is none where there are none."""
+    """Find the leaks, as :func:`find_leaks` does, and save their view; without leaks there is no view."""
     leaks = find_leaks(dataset, run_key, options)
     views.save_leaks(dataset, Names(run_key), leaks.clusters if leaks else [])
     return leaks

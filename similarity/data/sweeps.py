@@ -1,4 +1,4 @@
-"""Sweeps kept in files, so that a threshold can be moved without comparing the vectors again."""
+"""Sweeps stored in files, so that a threshold can be changed without comparing the vectors again."""
 
 import contextlib
 import hashlib
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class StoredSweep:
-    """A sweep with what it is of; a sweep alone names its samples by row.
+    """A sweep with the ids of its samples; a sweep alone names its samples by row.
 
     Attributes:
         key: digest of the vectors and their order
@@ -42,8 +42,8 @@ class StoredSweep:
         skipped: sample id -> why it has no usable vector
         sweep: the exact counts at every eps
         similarities: ``(t,)`` percent, of the sweep's pairs
-        cover_eps: ``(g,)`` ascending, where it was counted what is kept with cover; none if nobody asked yet
-        cover_kept: ``(g,)`` that number, exact
+        cover_eps: ``(g,)`` ascending, values of eps at which the samples kept with cover were counted; may be none
+        cover_kept: ``(g,)`` the exact number kept with cover
     """
 
     key: str
@@ -58,7 +58,7 @@ class StoredSweep:
 def stored(
     dataset: fo.Dataset, vectors: Vectors, options: SweepOptions, progress: Progress, run: Run = here
 ) -> StoredSweep:
-    """The sweep of these vectors: remembered, from its file, or computed, by ``run``, and kept."""
+    """Return the sweep of these vectors: from memory, from its file, or computed, by ``run``, and stored."""
     key = row_digest(vectors)
     found = load(dataset, options, key)
     if found is None:
@@ -76,7 +76,7 @@ def stored(
         none = np.empty(0)
         found = StoredSweep(key, vectors.ids, vectors.skipped, computed, similarities, none, none.astype(int))
         _keep(dataset, options, found)
-    return replace(found, skipped=vectors.skipped)  # what cannot be compared is no part of the key
+    return replace(found, skipped=vectors.skipped)  # skipped samples are no part of the key
 
 
 def with_cover(
@@ -87,10 +87,10 @@ def with_cover(
     grid: np.ndarray,
     progress: Progress,
 ) -> StoredSweep:
-    """The stored sweep with what is kept with cover at each eps of a grid; counted once, then kept with it."""
+    """Return the stored sweep with the number kept with cover at each eps of a grid; counted once, then stored with it."""
     if len(found.cover_eps):
         with contextlib.suppress(OSError):
-            _path(dataset, options, found.key).touch()  # the latest that was looked at
+            _path(dataset, options, found.key).touch()  # the latest in use
         return found
     counting = about(progress, "Counting what cover keeps")
     kept = kept_with_cover(vectors.matrix, found.sweep, grid, progress=counting)
@@ -100,13 +100,13 @@ def with_cover(
 
 
 def load(dataset: fo.Dataset, options: SweepOptions, key: str) -> StoredSweep | None:
-    """The sweep with a key; None if there is none, or its file cannot be read."""
+    """Return the sweep with a key; None if there is none, or its file cannot be read."""
     found = _load(_path(dataset, options, key))
     return found if found is not None and found.key == key else None
 
 
 def latest(dataset: fo.Dataset, options: SweepOptions) -> StoredSweep | None:
-    """The latest sweep with these options, found without reading the vectors, which may have changed since."""
+    """Return the latest sweep with these options, found without reading the vectors, which may have changed since."""
     try:
         paths = _path(dataset, options, "").parent.glob(_path(dataset, options, "*").name)
         newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
@@ -116,10 +116,10 @@ def latest(dataset: fo.Dataset, options: SweepOptions) -> StoredSweep | None:
 
 
 def wanted(target: str, n: int) -> int:
-    """The number of samples to keep of ``n`` that a target, "200" or "10 %", means.
+    """Return the number of samples to keep of ``n`` by a target, "200" or "10 %".
 
     Raises:
-        ValueError: if it means none
+        ValueError: if the target is no such number
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(%?)", target.strip())
     number = 0 if match is None else float(match[1]) * (n / 100 if match[2] else 1)
@@ -129,7 +129,7 @@ def wanted(target: str, n: int) -> int:
 
 
 def row_digest(vectors: Vectors) -> str:
-    """A digest of vectors and their order."""
+    """Return a digest of vectors and their order."""
     order = hashlib.sha256("".join(vectors.ids).encode()).hexdigest()
     return hashlib.sha256(f"{vectors.digest}-{order}".encode()).hexdigest()
 
@@ -160,7 +160,7 @@ def _load(path: Path) -> StoredSweep | None:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, version: tuple[int, ...]) -> StoredSweep | None:
-    del version  # a part of the key alone: the file as it is now
+    del version  # only part of the cache key: the current file
     try:
         with np.load(path, allow_pickle=False) as file:
             found = Sweep(**{name: _plain(file[name]) for name in _names()})
@@ -180,7 +180,7 @@ def _names() -> list[str]:
 
 
 def _save(path: Path, found: StoredSweep) -> None:
-    """Write the file; the oldest ones go."""
+    """Write the file; delete the oldest ones."""
     columns = {name: getattr(found.sweep, name) for name in _names()}
     columns |= {name: getattr(found, name) for name in _ARRAYS}
     columns |= {"key": found.key, "skipped": json.dumps(found.skipped)}

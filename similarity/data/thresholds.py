@@ -1,4 +1,4 @@
-"""The threshold of a field's vectors, by what the field says they were made with."""
+"""The threshold of a field's vectors, by their provenance."""
 
 import fiftyone as fo
 
@@ -16,7 +16,7 @@ def require(samples: fo.core.collections.SampleCollection, field: str, metric: s
     """Return the measured threshold of a field's vectors.
 
     Raises:
-        ValueError: if none is known for them; the message says why and what to give instead
+        ValueError: if none is known for them; the message names the reason and the alternative
     """
     found = of_field(samples, field, metric)
     if found is not None:

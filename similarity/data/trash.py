@@ -1,4 +1,4 @@
-"""The system's trash: which files may go there, because no sample of any dataset names them, and their way."""
+"""The system's trash: which files may be moved there, because no sample of any dataset names them, and the move."""
 
 import importlib.util
 import os
@@ -17,17 +17,17 @@ from . import locks
 from .embeddings import file_mark
 
 _CHUNK = 10_000
-_THREADS = 16  # on a network file system, asking for a file's number is all waiting
+_THREADS = 16  # on a network file system, reading a file's number is all waiting
 
 Inode = tuple[int, int]
-"""Device and number of a file: the same for every path, link or spelling that leads to it."""
+"""Device and number of a file: the same for every path, link or spelling of it."""
 
 
 def require() -> None:
-    """Refuse where the package that knows the system's trash is missing.
+    """Refuse where the package for the system's trash is missing.
 
     Raises:
-        ValueError: saying how it is installed
+        ValueError: names the command that installs it
     """
     if importlib.util.find_spec("send2trash") is None:
         raise ValueError('files="trash" needs the package Send2Trash: pip install send2trash')
@@ -38,15 +38,15 @@ def plan(
     leaving: Iterable[tuple[fo.Dataset, Collection[str]]],
     progress: Progress,
 ) -> tuple[dict[str, int], dict[str, str]]:
-    """Which files may go to the trash.
+    """Find the files that may be moved to the trash.
 
     Args:
-        marks: path -> the file's mark when its sample was removed; a file that is not there any more is passed over
+        marks: path -> the file's mark when its sample was removed; a file that does not exist any more is left out
         leaving: datasets, each with the ids of its samples that do not count as users of a file
-        progress: told how far it is
+        progress: progress callback
 
     Returns:
-        the paths of those that may, with their sizes in bytes, and for each of the others the reason why not
+        the paths of those files, with their sizes in bytes, and for each other file the reason why not
     """
     found = {path: number for path in marks if (number := _inode(path)) is not None}
     apart = {dataset._doc.id: set(map(ObjectId, ids)) for dataset, ids in leaving}
@@ -68,7 +68,7 @@ def send(paths: Iterable[str], progress: Progress) -> dict[str, str]:
     """Move files to the trash.
 
     Returns:
-        for each file that could not be moved and is where it was, the reason why
+        for each file that could not be moved and is unchanged, the reason why
     """
     from send2trash import send2trash
 
@@ -89,9 +89,9 @@ def _users(
 ) -> dict[Inode, str]:
     """Find the files among ``wanted`` that a sample of any dataset names, each with the name of such a dataset.
 
-    Every text field that holds an absolute path counts, and inside labels those whose name ends in "path", such as a
-    mask's. Compared are the files, not their paths: a symbolic link, a hard link, another spelling or mount of the same
-    file all count.
+    Every text field with an absolute path counts, and inside labels fields whose name ends in "path", such as a mask's.
+    Files are compared, not their paths: a symbolic link, a hard link, another spelling or mount of the same file all
+    count.
     """
     database, found = foo.get_db_conn(), {}
     datasets = list(database.datasets.find({"sample_collection_name": {"$regex": r"^samples\."}}))
@@ -106,7 +106,7 @@ def _users(
 
 
 def _inode(path: str) -> Inode | None:
-    """The numbers that tell the file from every other one; None if there is no file."""
+    """Return the numbers that identify a file; None if there is no file."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
@@ -115,7 +115,7 @@ def _inode(path: str) -> Inode | None:
 
 
 def _paths(database: Any, dataset: dict[str, Any], leaving: Collection[ObjectId]) -> Iterator[str]:
-    """Every path that a dataset's samples and frames name."""
+    """Yield every path that a dataset's samples and frames name."""
     media = set((dataset.get("app_config") or {}).get("media_fields") or ())
     for kind in ("sample", "frame"):
         collection, fields = dataset.get(f"{kind}_collection_name"), dataset.get(f"{kind}_fields") or ()
@@ -127,7 +127,7 @@ def _paths(database: Any, dataset: dict[str, Any], leaving: Collection[ObjectId]
 
 
 def _text_keys(fields: Iterable[dict[str, Any]], media: set[str], root: str = "") -> Iterator[str]:
-    """Database keys of the fields that can hold a path."""
+    """Yield the database keys of the fields that can hold a path."""
     for field in fields:
         name = field.get("db_field") or field["name"]
         kinds = f"{field['ftype']} {field.get('subfield')}"

@@ -1,4 +1,4 @@
-"""Vectors of a field: which can be compared, as one array, and why the others cannot."""
+"""Vectors of a field: the usable ones as one array, and the reasons why the others are skipped."""
 
 import functools
 import hashlib
@@ -22,7 +22,7 @@ from . import samples as sm
 from .raw import documents
 
 _MAGIC = np.lib.format.magic(1, 0)
-_LENGTH = len(_MAGIC) + 2  # of magic, and of the length of what follows
+_LENGTH = len(_MAGIC) + 2  # of the magic, and of the header's length
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Vectors:
     """The usable vectors of a collection.
 
     Attributes:
-        ids: the ids of the samples that have one, in the order that decides who is first
+        ids: the ids of the samples with a usable vector, in the order that decides which is first
         matrix: their vectors, ``(n, d)`` float32; in a store, if one was given
         skipped: for each sample without a usable vector, its id and the reason
     """
@@ -51,7 +51,7 @@ class Vectors:
 
 
 def vector_fields(collection: fo.core.collections.SampleCollection) -> list[str]:
-    """Names of the sample fields that can hold vectors."""
+    """Return the names of the sample fields that can hold vectors."""
     schema = collection.get_field_schema()
     return [name for name, field in schema.items() if _holds_vectors(field)]
 
@@ -71,7 +71,7 @@ def check_vector_field(collection: fo.core.collections.SampleCollection, field: 
     """Refuse a field that is missing or holds no vectors.
 
     Raises:
-        ValueError: naming the field, the fields that would do, and the operator that makes one
+        ValueError: names the field, the usable fields, and the operator that makes one
     """
     candidates = vector_fields(collection)
     if field in candidates:
@@ -88,13 +88,13 @@ def check_vector_field(collection: fo.core.collections.SampleCollection, field: 
 def read_vectors(
     samples: fo.core.collections.SampleCollection, field: str, store: Store | None = None
 ) -> Vectors:
-    """Read the vectors of ``field``; what is missing, not finite, of length zero or of another size is skipped.
+    """Read the vectors of ``field``; vectors missing, not finite, of length zero or of another size are skipped.
 
     Args:
-        store (None): where to put them, piece by piece, so that this process never holds them all
+        store (None): a store for them, piece by piece, so that this process never holds them all
 
     Raises:
-        ValueError: if the field does not do, or no sample has a usable vector
+        ValueError: if the field is unusable, or no sample has a usable vector
     """
     check_vector_field(samples, field)
     found = gather(samples, field, store=store)
@@ -110,7 +110,7 @@ def read_vectors(
 def read_compared(
     samples: fo.core.collections.SampleCollection, field: str, metric: str, store: Store | None = None
 ) -> Vectors:
-    """Read what a run compared; where that was files, whose bytes are equal within each cluster, vectors that are all equal.
+    """Read the vectors of a run; for a run of copies, whose files are equal within each cluster, vectors that are all equal.
 
     Args:
         field, metric: of the run
@@ -124,7 +124,7 @@ def read_compared(
 
 
 def all_equal(ids: list[str]) -> Vectors:
-    """Make vectors that stand for samples of which files were compared."""
+    """Make equal vectors for samples whose files were compared."""
     return Vectors(ids, np.ones((len(ids), 1), dtype=np.float32), {})
 
 
@@ -166,7 +166,7 @@ def gather(
 def _usable(
     ids: Sequence[str], stored: list[Any], errors: Sequence[str | None], size: int
 ) -> tuple[list[str], np.ndarray, Skipped]:
-    """The samples that have a usable vector, these vectors, and why the others have none."""
+    """Return the samples that have a usable vector, these vectors, and why the others have none."""
     piece = np.empty((len(ids), size), dtype=np.float32)
     skipped, rows = {}, []
     for i, value in enumerate(stored):
@@ -186,7 +186,7 @@ def _usable(
 def _stored(
     samples: fo.core.collections.SampleCollection, field: str, ids: Sequence[str]
 ) -> tuple[list[Any], list[Any]]:
-    """Vectors as they are stored, and errors."""
+    """Return vectors as stored, and errors."""
     keys = [field, f"{field}_error"]
     if sm.provenance(samples, keys[1]).get("beside") != field:
         keys[1:] = []
@@ -198,20 +198,20 @@ def _stored(
 
 
 def _fill(matrix: np.ndarray, row: int, vector: np.ndarray | None, error: str | None) -> str | None:
-    """Write a vector into a row; else why it cannot be one. Whether it can be compared is seen there."""
+    """Write a vector into a row, or return why it is no vector; whether it can be compared is checked in the row."""
     if vector is None:
         return error or "no embedding: run compute_embeddings"
     if vector.ndim != 1 or vector.dtype.kind not in "fiu":
         return "its vector is not a list of numbers"
     if len(vector) != matrix.shape[1]:
         return f"its vector has {len(vector)} values instead of {matrix.shape[1]}"
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is skipped
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are skipped
         matrix[row] = vector
     return None
 
 
 def _usual_size(samples: fo.core.collections.SampleCollection, field: str, ids: Sequence[str]) -> int:
-    """The most common size of a vector, of samples spread over all."""
+    """Return the most common size of a vector, of a spread sample of all."""
     stored, _ = _stored(samples, field, ids[:: 1 + len(ids) // SIZE])
     sizes = Counter(_size(value) for value in stored if value is not None)
     return sizes.most_common(1)[0][0] if sizes else 0
@@ -222,7 +222,7 @@ def _usual_size(samples: fo.core.collections.SampleCollection, field: str, ids: 
 
 
 def decode(value: Any) -> np.ndarray | None:
-    """Return the vector in a raw value of a field, as FiftyOne's own reader does, None for None. Not to be written to."""
+    """Return the vector in a raw value of a field, as FiftyOne's own reader does, None for None. It is read-only."""
     if value is None or isinstance(value, np.ndarray):
         return value
     if isinstance(value, list | tuple):
@@ -236,7 +236,7 @@ def decode(value: Any) -> np.ndarray | None:
 
 
 def _size(value: Any) -> int:
-    """The number of values in a raw value, read off its header where it has one."""
+    """Return the number of values in a raw value, from its header where it has one."""
     if not isinstance(value, bytes):
         return np.size(value)
     told = _described(_header(zlib.decompressobj().decompress(value, 256)))
@@ -249,7 +249,7 @@ def _header(content: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=256)
 def _described(header: bytes) -> tuple[np.dtype, int] | None:
-    """The type and the number of the values behind a header; None where they are not one row of numbers."""
+    """Return type and number of the values after a header; None where they are not one row of numbers."""
     if not header.startswith(_MAGIC):
         return None
     shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header[len(_MAGIC) :]))

@@ -15,14 +15,14 @@ _SPARE = 1.0  # seconds at the end of a video that may be missing: recordings ar
 
 
 class UnreadableVideo(ValueError):
-    """A video that no frames can be taken of; the message is the reason, without the path."""
+    """A video whose frames cannot be read; the message is the reason, without the path."""
 
 
 def require_ffmpeg() -> None:
     """Refuse where ffmpeg or ffprobe is missing.
 
     Raises:
-        ValueError: saying how they are installed
+        ValueError: names the command that installs them
     """
     missing = [program for program in ("ffmpeg", "ffprobe") if shutil.which(program) is None]
     if missing:
@@ -34,13 +34,13 @@ def require_ffmpeg() -> None:
 
 @dataclass(frozen=True)
 class Clock:
-    """When the frames of a video are shown.
+    """The times at which the frames of a video are shown.
 
     Attributes:
         times: ``(n,)`` float64, in seconds by the file's own clock, rising
-        end: when the video ends, as far as the file says
-        stored: whether the file says when each is shown; else (H.264 in AVI) they follow each other from 0 on as they are
-            stored
+        end: end of the video, as stated by the file
+        stored: whether the file states the time of each; else (H.264 in AVI) they follow each other from 0 in stored
+            order
     """
 
     times: np.ndarray
@@ -49,7 +49,7 @@ class Clock:
 
 
 def read_clock(path: str) -> Clock:
-    """Read when a video's frames are shown; nothing is decoded.
+    """Read the times at which a video's frames are shown; nothing is decoded.
 
     Raises:
         UnreadableVideo: if it has none
@@ -81,12 +81,12 @@ def write_frames(
 
     Args:
         folder: an existing folder
-        clock: of the video
-        fps: how many to take in a second; all, where the video has no more
-        most: the most to take in all, evenly spread over its time; None = no bound
+        clock: the video's clock
+        fps: frames per second to write; all, where the video has fewer
+        most: the most to write in all, evenly spread over its time; None = no bound
 
     Returns:
-        the number, from 0, and the file of each frame that was taken, in their order
+        the number, from 0, and the file of each written frame, in their order
 
     Raises:
         UnreadableVideo: if ffmpeg cannot read it to its end
@@ -99,7 +99,7 @@ def write_frames(
     options = ["-map", "0:V:0", "-vsync", "0", "-enc_time_base", f"1:{_UNIT}", "-frame_pts", "1", "-q:v", "2"]
     filters = [] if clock.stored else ["setpts=PTS-STARTPTS"]
     if rate * seconds < len(every):
-        # of each part of the time the first frame; half a frame of room, so that rounding decides nothing
+        # of each part of the time the first frame; half a frame of tolerance, so that rounding decides nothing
         part = f"floor(({{}}-{first - between / 2!r})*{rate!r})"
         started = f"gt({part.format('t')}\\,{part.format('prev_selected_t')})"
         filters.append(f"select='isnan(prev_selected_t)+{started}'")
@@ -120,6 +120,6 @@ def write_frames(
 
 
 def _last_line(told: bytes, path: str) -> str:
-    """What a program says is wrong, without the path."""
+    """Return a program's error message, without the path."""
     lines = told.decode(errors="replace").strip().splitlines()
     return (lines[-1] if lines else "it cannot be read").replace(f"{path}: ", "")

@@ -13,7 +13,7 @@ _SKIPPED = "Samples that are neither kept nor left out"
 
 
 def save_clusters(dataset: fo.Dataset, names: Names) -> fo.DatasetView:
-    """Save the views of a clustering, and return that of its clusters."""
+    """Save the views of a clustering, and return the view of its clusters."""
     base = sm.everything(dataset)
     clusters = base.match(F(names.cluster) >= 0).group_by(names.cluster, order_by="id")
     views = {
@@ -24,9 +24,9 @@ def save_clusters(dataset: fo.Dataset, names: Names) -> fo.DatasetView:
 
 
 def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo.DatasetView:
-    """Save the views of what is kept and left out, and return that of the kept samples.
+    """Save the views of the kept and the left out samples, and return the view of the kept ones.
 
-    A kept sample that was merged in from another dataset names itself by an id that it has no more, and is not shown.
+    A kept sample merged in from another dataset names itself by its former id, and is not shown.
 
     Args:
         worst: ids of the worst pairs, each dropped sample before its kept one
@@ -53,7 +53,7 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo
 
 
 def save_leaks(dataset: fo.Dataset, names: Names, clusters: Sequence[int]) -> None:
-    """Save the view of the clusters that straddle the splits; take an earlier one off where none does."""
+    """Save the view of the clusters that straddle the splits; delete an earlier one where none does."""
     if clusters:
         straddling = sm.everything(dataset).match(F(names.cluster).is_in(list(clusters)))
         grouped = straddling.group_by(names.cluster, order_by="id")

@@ -1,6 +1,6 @@
-"""Choosing what is kept, and medoids, of vectors that are kept elsewhere: bins of whole clusters, each by itself.
+"""Keepers and medoids of vectors that are stored elsewhere, computed in bins of whole clusters.
 
-Clusters do not touch each other. What is noise is kept, and needs no vector.
+Clusters do not touch each other. Noise is kept, and needs no vector.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def keep(
     progress: Progress = None,
     **how: Any,
 ) -> Keepers:
-    """Return what :func:`~similarity.engine.keepers.keep` does, with its arguments."""
+    """Return the result of :func:`~similarity.engine.keepers.keep`, with its arguments."""
     n = len(labels)
     rank = np.arange(n, dtype=np.float64) if rank is None else rank
     protected = np.zeros(n, dtype=bool) if protected is None else protected
@@ -55,7 +55,7 @@ def keep(
 
 
 def medoid_rank(vectors: Vectors | Pieces, labels: Labels, *, metric: str) -> Floats:
-    """Return what :func:`~similarity.engine.keepers.medoid_rank` does, with its arguments."""
+    """Return the result of :func:`~similarity.engine.keepers.medoid_rank`, with its arguments."""
     if not isinstance(vectors, Pieces):
         return keepers.medoid_rank(vectors, labels, metric=metric)
     total = np.zeros(len(labels))
@@ -65,13 +65,13 @@ def medoid_rank(vectors: Vectors | Pieces, labels: Labels, *, metric: str) -> Fl
 
 
 def _keep(vectors: Vectors, _: None, labels: Labels, how: dict[str, Any]) -> tuple[Any, ...]:
-    """Task: what is kept of a bin, as the columns of :class:`~similarity.engine.keepers.Keepers`."""
+    """Task: return the keepers of a bin, as the columns of :class:`~similarity.engine.keepers.Keepers`."""
     found = keepers.keep(vectors, labels, **how)
     return found.kept, found.kept_index, found.distance, found.similarity
 
 
 def _medoid_rank(vectors: Vectors, _: None, labels: Labels, metric: str) -> Floats:
-    """Task: the total distances of a bin."""
+    """Task: return the total distances of a bin."""
     return keepers.medoid_rank(vectors, labels, metric=metric)
 
 
@@ -101,7 +101,7 @@ class _Bins:
     def each(
         self, task: Callable[..., Any], known: Callable[[Indices], tuple[Any, ...]], progress: Progress
     ) -> Any:
-        """Yield the rows of each bin and what a task answers for it."""
+        """Yield the rows of each bin and a task's answer for it."""
         jobs = (Job(task, i, i, known(rows)) for i, rows in enumerate(self.rows))
         with closing(self.vectors.store.run(jobs, self)) as answers:
             for done, ((i, _), answer) in enumerate(answers):

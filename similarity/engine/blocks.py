@@ -26,17 +26,17 @@ _LEAF = 64
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """How the vectors of one set are laid out, the same in each of its blocks.
+    """The layout of the vectors of one set, the same in each of its blocks.
 
     A product of two laid out vectors is their score, which falls with their distance. For cosine it is cos. For
     euclidean it is minus half the squared distance, of vectors shifted and scaled into the unit ball, where float32
-    does least harm.
+    loses the least precision.
 
     Attributes:
         metric: one of :data:`~similarity.engine.vectors.METRICS`
         dimension: number of values of a vector
         centre, scale: ``(d,)`` and a length, of the ball
-        sketch: None where it does not pay
+        sketch: None where it saves no time
     """
 
     metric: str
@@ -47,7 +47,7 @@ class Frame:
 
     @classmethod
     def of(cls, vectors: Vectors | Pieces, metric: str, *, sketch: bool = False) -> Frame:
-        """Return the frame of these vectors, with a sketch of a fixed sample where it pays."""
+        """Return the frame of these vectors, with a sketch of a fixed sample where it saves time."""
         vec.check_metric(metric)
         n, d = vectors.shape
         plain = cls(metric, d, *(_ball(vectors) if metric == "euclidean" else (np.zeros(d), 1.0)))
@@ -92,15 +92,15 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some vectors of a set, ready to be compared; what :meth:`of` computes is left out when it is pickled.
+    """Some vectors of a set, ready to be compared; arrays computed by :meth:`of` are not pickled.
 
     ``one.left @ other.right.T`` are the scores of two blocks.
 
     Attributes:
         frame: of the set
         numbers: ``(m,)`` the numbers of the vectors, in the set
-        vectors: ``(r, d)`` as they were given
-        rows: ``(m,)`` where in ``vectors`` they are
+        vectors: ``(r, d)`` as given
+        rows: ``(m,)`` their rows in ``vectors``
         left, right: ``(m, k)`` the vectors laid out
         sketch: a smaller ``left, right``, whose product is never less than score - top, rounding apart; or None
         constraints: which of the vectors may be neighbors; None = all
@@ -126,7 +126,7 @@ class Block:
         *,
         arrange: bool = False,
     ) -> Block:
-        """Lay vectors out; where asked to and there is a sketch, such that near ones mostly stand near each other."""
+        """Lay vectors out; with ``arrange`` and a sketch, mostly place near vectors near each other."""
         rows = np.arange(len(vectors)) if rows is None else rows
         points = frame.points(vectors[rows])
         left = right = points
@@ -171,13 +171,13 @@ class Block:
         return result
 
     def distances(self, places: Indices, other: Block, places_there: Indices) -> Floats:
-        """Return the distance ``(m,)`` of each such pair, in float64."""
+        """Return the distance ``(m,)`` of each pair of a vector here and one of another block, in float64."""
         rows, rows_there = self.rows[places], other.rows[places_there]
         return vec.between(self.vectors, rows, rows_there, metric=self.frame.metric, others=other.vectors)
 
 
 class Blocks(Sequence[Block]):
-    """Vectors cut into blocks, which are made when they are asked for first.
+    """Vectors cut into blocks, each made on first use.
 
     Args:
         vectors: ``(n, d)``, checked; not modified. Anything that has a shape and a dtype, and gives rows for a slice
@@ -185,7 +185,7 @@ class Blocks(Sequence[Block]):
         chosen: ``(u,)`` the rows that take part; the vector in row ``chosen[i]`` has the number ``i``. A block reads all
             rows between its first and its last
         constraints (None): of the ``chosen``, in their order; by default all may be neighbors
-        sketch (False): whether a sketch may rule out far pairs, which pays where few pairs are near
+        sketch (False): whether a sketch may rule out far pairs, which saves time where few pairs are near
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class Blocks(Sequence[Block]):
                 raise IndexError(i)
             start = rows.min()
             read = self.vectors[start : rows.max() + 1]
-            # Vectors that may be neighbors stand together as chosen: another arrangement would mix them.
+            # Vectors that may be neighbors are adjacent as chosen: another arrangement would mix them.
             some = self.told(i)
             self._made[i] = Block.of(self.frame, at, read, rows - start, some, arrange=some is None)
         return self._made[i]
@@ -229,13 +229,13 @@ class Blocks(Sequence[Block]):
         return self.constraints.take(self._part(i)[0]) if self.constraints else None
 
     def _part(self, i: int) -> tuple[Indices, Indices]:
-        """The numbers and the rows of a block."""
+        """Return the numbers and the rows of a block."""
         at = np.arange(i * self.size, min(len(self.chosen), (i + 1) * self.size))
         return at, self.chosen[at]
 
 
 def _ball(vectors: Vectors | Pieces) -> tuple[Floats, float]:
-    """The centre of the vectors, and the distance from there to the farthest."""
+    """Return the centre of the vectors, and its distance to the farthest."""
     centre = np.zeros(vectors.shape[1])
     for part in vec.chunks(*vectors.shape):
         centre += vectors[part].sum(axis=0, dtype=np.float64)
@@ -247,9 +247,9 @@ def _ball(vectors: Vectors | Pieces) -> tuple[Floats, float]:
 
 
 def _compact_order(points: Singles) -> Indices:
-    """An order ``(n,)`` in which points that are near each other mostly stand near each other.
+    """Return an order ``(n,)`` in which near points are mostly near each other.
 
-    That of the leaves of a k-d tree (Bentley 1975): halved again and again at the median of the widest column.
+    It is the order of the leaves of a k-d tree (Bentley 1975), halved repeatedly at the median of the widest column.
     """
     order = np.arange(len(points))
     parts = [slice(0, len(points))]
@@ -266,7 +266,7 @@ def _compact_order(points: Singles) -> Indices:
 
 
 def _minus_half_squares(points: Singles, half: Floats) -> tuple[Singles, Singles]:
-    """Two arrays whose product with each other is minus half the squared distances of the points.
+    """Return two arrays whose product is minus half the squared distances of the points.
 
     Args:
         points: ``(n, d)``

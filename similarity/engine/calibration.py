@@ -1,8 +1,8 @@
-"""Thresholds that belong to the vectors: measured once for the weights and the layer, not read off the data.
+"""Thresholds that depend on the vectors: measured once for the weights and the layer, not read off the data.
 
 The distance at which a network sees two pictures as the same hardly depends on the collection; the shape of a
-collection's distances does. So one number for each kind of vectors holds better than any rule over the data
-(docs/quality.md, which ``make quality`` writes, has the figures).
+collection's distances does. So one number for each kind of vectors works better than any rule over the data; the
+figures are in docs/quality.md, which ``make quality`` writes.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from .weights import IMAGENET_DIGEST
 
 # Each is a round number at whose 1.1-fold no cluster of any set of real pictures in docs/quality.md mixes two groups,
 # measured with the vectors of these very weights and this layer. ImageNet's fc1 and fc2 are not measured. With untrained
-# weights, pairs of test pictures that are plainly black or white to the eye are left out of that.
+# weights, pairs of test pictures that are plainly black or white to the eye are left out of this check.
 _MEASURED = {
     (IMAGENET_DIGEST, "block5_conv1"): 0.03,
     (IMAGENET_DIGEST, "block4"): 0.03,
@@ -36,7 +36,7 @@ _MEASURED = {
 }
 
 ALIKE = 3.0
-"""Below so many times eps, the usual distance says that the samples are of one scene, or of one kind to the network."""
+"""A usual distance below so many times eps indicates samples of one scene, or of one kind to the network."""
 
 _PAIRS = 10_000
 _SEED = 51

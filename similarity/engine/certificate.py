@@ -1,4 +1,4 @@
-"""The proof of what was left out: how far each dropped sample is from the one kept for it."""
+"""The certificate of a decision: the distance of each dropped sample to its kept one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ ALARMING_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Certificate:
-    """What dropping costs, in plain Python values.
+    """The loss by dropping, in plain Python values.
 
     Attributes:
         worst_similarity: the smallest similarity of a dropped sample to its kept one, in percent; 100 where nothing is
             dropped
         beyond_eps: dropped samples farther than eps from their kept one
-        spreads: cluster -> the largest distance from one of its samples to the kept one that stands for it
-        largest_share: share of all samples that the largest cluster holds, 0 to 1
-        alarm: whether that is more than half
+        spreads: cluster -> the largest distance from one of its samples to the kept one that represents it
+        largest_share: share of all samples that are in the largest cluster, 0 to 1
+        alarm: whether ``largest_share`` is more than half
     """
 
     worst_similarity: float
@@ -34,11 +34,11 @@ class Certificate:
 
 
 def certify(labels: Labels, keepers: Keepers, *, eps: float, metric: str = "cosine") -> Certificate:
-    """Return the certificate of what :func:`~similarity.engine.keepers.keep` chose.
+    """Return the certificate of a choice by :func:`~similarity.engine.keepers.keep`.
 
     Args:
         labels: ``(n,)``, as given to ``keep``
-        keepers: what it returned
+        keepers: its result
         eps: as given to ``keep``
         metric ("cosine"): as given to ``keep``
     """

@@ -1,4 +1,4 @@
-"""Embedding as a task: some files, to be read and embedded in one go, in this process or in another one."""
+"""Embedding as a task: files read and embedded together, in this process or in another one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Source = str | bytes | dict[str, Any]
 
 @dataclass(frozen=True)
 class Network:
-    """A network that is built again wherever it is wanted, as the only block of a run."""
+    """A network as the only block of a run, built again in each process that needs it."""
 
     told: dict[str, str]
     arrays: Weights
@@ -38,13 +38,13 @@ def _network(told: dict[str, str], arrays: Weights, batch_size: int) -> vgg16.Vg
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a chunk.
+    """The result of a chunk.
 
     Attributes:
-        number: of the chunk
-        machine: name of the machine that did it
-        probe: of the network there
-        pictures: of each file the fields of its picture, without pixels
+        number: number of the chunk
+        machine: name of the machine that embedded it
+        probe: probe of the network there
+        pictures: the fields of each file's picture, without pixels
     """
 
     number: int
@@ -66,9 +66,9 @@ def embed(
 
     Args:
         model: the network
-        number: of the chunk
+        number: number of the chunk
         sources: the files
-        known: of each one the digest of the file that its sample was embedded from: an equal one is not embedded again
+        known: the digest of each sample's embedded file; a file with an equal digest is not embedded again
         max_pixels, postpone: as for :func:`~similarity.engine.images.read_many`
     """
     read = images.read_many(
@@ -92,20 +92,20 @@ def _pictures(
 
 
 def _fields(picture: Picture) -> dict[str, Any]:
-    """Plain values: a class of ours has another name in another process."""
+    """Return plain values: a class of ours has another name in another process."""
     return {field.name: getattr(picture, field.name) for field in fields(picture) if field.name != "pixels"}
 
 
 def state(paths: Sequence[str], precision: str) -> dict[str, Any]:
-    """Tell what decides, on this machine, whether it can embed these files as another one does.
+    """Return the facts that decide whether this machine embeds these files as another one does.
 
     Args:
         paths: some of the files
         precision: ``bfloat16`` or ``float32``
 
     Returns:
-        ``marks``, size and modification time of each file, None where there is none; ``versions`` of what decodes
-        pictures; ``problem``, why the precision cannot be had, or None
+        ``marks``, size and modification time of each file, None where there is none; ``versions`` of the
+        libraries that decode pictures; ``problem``, the reason why the precision is not available, or None
     """
     problem = None
     try:

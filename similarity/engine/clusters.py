@@ -47,14 +47,14 @@ def dbscan(
     ``eps`` may fall otherwise than in scikit-learn, which disagrees with itself there between float32 and float64.
 
     Args:
-        vectors: ``(n, d)``; not modified; or in pieces, kept elsewhere
+        vectors: ``(n, d)``; not modified; or in pieces, stored elsewhere
         eps: largest distance between two neighbors, inclusive, above 0; no bound on the extent of a cluster
         min_samples (2): samples within ``eps``, itself included, that make a core sample
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
-        constraints (None): which vectors may be neighbors; by default all, and none others are compared
-        memory (256 MiB): bytes that the pairs may take where they are stored, which is where ``min_samples`` is
-            above 2; beyond, they are found again instead
-        run (here): carries out the tiles
+        constraints (None): which vectors may be neighbors; by default all; no other pairs are compared
+        memory (256 MiB): bytes for the stored pairs, which ``min_samples`` above 2 needs; beyond, pairs are
+            found again instead
+        run (here): computes the tiles
         progress (None): called with (done, total) tiles; may raise to cancel
 
     Raises:
@@ -87,7 +87,7 @@ def dbscan(
 
 
 def _graph(ask: Ask, n: int, limit: float, most: int) -> scipy.sparse.csr_matrix | None:
-    """Who is a neighbor of whom, as explicit zeros; None if there are more than ``most`` pairs."""
+    """Return the neighbor graph, as explicit zeros; None if there are more than ``most`` pairs."""
     found, count = [], 0
     for answer in ask(tiles.near, lambda _: (limit, most)):
         count += most + 1 if answer is None else len(answer[0])
@@ -101,14 +101,14 @@ def _graph(ask: Ask, n: int, limit: float, most: int) -> scipy.sparse.csr_matrix
 
 
 def _by_scikit_learn(graph: scipy.sparse.csr_matrix, weights: Indices, min_samples: int) -> Labels:
-    """The labels; equal distances spare scikit-learn sorting each row by them."""
+    """Return the labels; equal distances save scikit-learn from sorting each row."""
     model = DBSCAN(eps=1.0, min_samples=min_samples, metric="precomputed")
     labels: Labels = model.fit(graph, sample_weight=weights).labels_.astype(np.int64)
     return labels
 
 
 def _core(ask: Ask, limit: float, weights: Indices, min_samples: int) -> Bools:
-    """Which vectors have neighbors enough, copies counted."""
+    """Return which vectors have enough neighbors, copies counted."""
     counts = weights.copy()
 
     def known(at: Indices) -> tuple[float, Indices, Indices] | None:
@@ -121,7 +121,7 @@ def _core(ask: Ask, limit: float, weights: Indices, min_samples: int) -> Bools:
 
 
 def _components(ask: Ask, limit: float, core: Bools) -> tuple[Indices, tuple[Indices, Indices]]:
-    """The root of each vector's component, and which core vectors the others touch, one of each component a tile."""
+    """Return the root of each vector's component, and the core vectors the others touch, one per component and tile."""
     root, borders = np.arange(len(core)), []
 
     def known(at: Indices) -> tuple[float, Bools, Indices] | None:
@@ -135,7 +135,7 @@ def _components(ask: Ask, limit: float, core: Bools) -> tuple[Indices, tuple[Ind
 
 
 def _numbered(root: Indices, core: Bools, borders: tuple[Indices, Indices]) -> Labels:
-    """The labels: clusters by their first core vector, a border vector in the first of those that it touches."""
+    """Return the labels: clusters by their first core vector, a border vector in the first cluster that it touches."""
     labels = np.full(len(root), NOISE, dtype=np.int64)
     members = np.flatnonzero(core)
     _, first, component = np.unique(root[members], return_index=True, return_inverse=True)

@@ -13,9 +13,9 @@ from .vectors import Floats, Indices
 
 @dataclass(frozen=True, eq=False)
 class Constraints:
-    """What must hold for two vectors to be neighbors, however near they are.
+    """The conditions under which two vectors may be neighbors, however near they are.
 
-    They are in the same group, no farther apart in time than ``max_gap``, and not both in the reference.
+    Both are in the same group, no farther apart in time than ``max_gap``, and not both in the reference.
 
     Attributes:
         groups: ``(n,)`` int
@@ -35,7 +35,7 @@ class Constraints:
         return replace(self, **some)
 
     def order(self) -> Indices:
-        """Return an order ``(n,)`` in which vectors that may be neighbors stand together, the reference last."""
+        """Return an order ``(n,)`` in which vectors that may be neighbors are adjacent, the reference last."""
         return np.lexsort((self.times, self.groups, self.reference))
 
     def kinds(self) -> Indices:
@@ -54,7 +54,7 @@ class Constraints:
         return allowed
 
     def span(self, part: slice, other: Constraints, part_there: slice) -> slice:
-        """Return the part of ``part`` outside of which no vector has a possible neighbor in ``part_there``."""
+        """Return the range within ``part`` outside of which no vector has a possible neighbor in ``part_there``."""
         groups, times = other.groups[part_there], other.times[part_there]
         fit = (self.groups[part] >= groups.min()) & (self.groups[part] <= groups.max())
         fit &= times.min() - self.times[part] <= self.max_gap

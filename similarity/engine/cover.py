@@ -1,4 +1,4 @@
-"""Which vectors are kept so that each other one is near a kept one; and how many, at several eps at once."""
+"""Cover: vectors kept so that each other one is near a kept one; and their number, at several eps at once."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from .sweep import Sweep
 from .tiles import Bools
 from .vectors import Floats, Indices, Singles, Vectors
 
-_ROWS = 512  # decided together; within them every pair is looked at
+_ROWS = 512  # decided together; every pair within them is compared
 _COLUMNS = 8192
 
 
 def kept_with_cover(vectors: Vectors, swept: Sweep, grid: Floats, *, progress: Progress = None) -> Indices:
     """Return how many :func:`~similarity.engine.keepers.keep` keeps with ``cover`` at each eps, ``(g,)``.
 
-    The keep order is that of the rows, and nothing is protected. Exact, and not monotonous: a larger eps may
-    keep more. One pass over the pairs serves all eps; no pair is stored, so memory stays near that of the vectors,
-    and g flags for each.
+    The keep order is that of the rows, and nothing is protected. The numbers are exact, and not monotonous: a larger
+    eps may keep more. One pass over the pairs suffices for all eps. No pair is stored: memory is about that of the
+    vectors, and g flags for each.
 
     Args:
-        vectors: ``(n, d)``, those that were swept; not modified
+        vectors: ``(n, d)``, the swept ones; not modified
         swept: their sweep
-        grid: ``(g,)`` values of eps, 0 or more; 0 stands for the smallest there is
+        grid: ``(g,)`` values of eps, 0 or more; 0 means the smallest possible one
         progress (None): called with (done, total) vectors; may raise to cancel
 
     Raises:
-        ValueError: if an eps is negative or not finite, or the vectors are not its own in number
+        ValueError: if an eps is negative or not finite, or the number of vectors is not that of the sweep
     """
     grid = np.asarray(grid, dtype=np.float64)
     if len(vectors) != swept.n:
         raise ValueError(f"the sweep is of {swept.n} vectors, got {len(vectors)}")
     if not (np.isfinite(grid) & (grid >= 0)).all():
         raise ValueError(f"each eps must be a number of 0 or more, got {grid.tolist()}")
-    # A copy is covered by what covers, or is, the first of its kind. Samples within reach of each other share a
-    # cluster, and noise is in reach of nothing: the labels decide nothing.
+    # A copy is covered by the vector that covers, or is, the first of its kind. Samples within reach of each other
+    # share a cluster, and noise is in reach of nothing: the labels decide nothing.
     first, _ = vec.copies(vectors)
     block = Block.of(Frame.of(vectors, swept.metric), first, vectors, first)
     limits = np.array([reach(eps, swept.metric) for eps in grid])
@@ -46,16 +46,16 @@ def kept_with_cover(vectors: Vectors, swept: Sweep, grid: Floats, *, progress: P
 
 
 def cover(block: Block, limits: Floats, *, forced: Bools | None = None, progress: Progress = None) -> Bools:
-    """Choose vectors, in order, that no possible neighbor chosen before is within a limit of; for each limit by itself.
+    """Choose vectors, in order, without a possible neighbor chosen before within a limit; for each limit separately.
 
     Args:
         block: the vectors, in order
         limits: ``(g,)``
-        forced (None): ``(n,)`` those chosen in any case; they come first
+        forced (None): ``(n,)`` the vectors chosen in any case; they come first
         progress (None): called with (done, total) vectors; may raise to cancel
 
     Returns:
-        ``(g, n)`` which are chosen at which limit
+        ``(g, n)`` the chosen vectors at each limit
     """
     covering = _Covering(block, limits, np.zeros(len(block), dtype=bool) if forced is None else forced)
     n = len(block)
@@ -72,7 +72,7 @@ def cover(block: Block, limits: Floats, *, forced: Bools | None = None, progress
 
 
 class _Covering:
-    """The greedy choice at every limit side by side, some rows after the other."""
+    """The greedy choice at every limit, row by row."""
 
     def __init__(self, block: Block, limits: Floats, forced: Bools):
         self.block = block
@@ -100,7 +100,7 @@ class _Covering:
             self.chosen[g, rows[chosen]] = True
 
     def reach(self, rows: Indices, cols: Indices) -> None:
-        """Cover what the chosen ones of some rows reach further on."""
+        """Cover the columns within reach of the chosen ones of some rows."""
         rows = rows[self.chosen[:, rows].any(axis=0)]
         cols = cols[~self.covered[:, cols].all(axis=0)]
         if len(rows) == 0 or len(cols) == 0:
@@ -117,7 +117,7 @@ class _Covering:
                     self.covered[g, cols[within[reached]]] = True
 
     def _reached(self, g: int, rows: Indices, cols: Indices, scores: Singles) -> Bools:
-        """Which of ``cols`` at least one of ``rows`` reaches; first by the nearest, then by the others in doubt."""
+        """Return which of ``cols`` at least one of ``rows`` reaches: by the nearest first, then by the others in doubt."""
         nearest_row = scores.argmax(axis=0)
         place = np.arange(len(cols))
         reached = self._near(g, rows[nearest_row], cols, scores[nearest_row, place])
@@ -128,7 +128,7 @@ class _Covering:
         return reached
 
     def _near(self, g: int, rows: Indices, cols: Indices, scores: Singles) -> Bools:
-        """Which pairs are in reach, decided in float64 where rounding could."""
+        """Return which pairs are in reach, decided in float64 where rounding could decide."""
         near: Bools = scores > self.cuts[g] + self.slack
         doubtful = np.flatnonzero(~near & (scores >= self.cuts[g] - self.slack))
         near[doubtful] = self.block.distances(rows[doubtful], self.block, cols[doubtful]) <= self.limits[g]
@@ -136,11 +136,11 @@ class _Covering:
 
 
 def _greedy(open_: Bools, forced: Bools, row: Indices, col: Indices) -> Bools:
-    """Choose the forced ones, then in order each open one that no chosen one before it is in reach of.
+    """Choose the forced ones, then in order each open one out of reach of all chosen before it.
 
     Args:
         open_, forced: ``(n,)``
-        row, col: ``(m,)`` the pairs in reach of each other, of open ones, ``row < col``
+        row, col: ``(m,)`` the pairs of open ones in reach of each other, ``row < col``
     """
     undecided = open_.copy()
     chosen = np.zeros(len(open_), dtype=bool)

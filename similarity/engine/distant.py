@@ -1,4 +1,4 @@
-"""Blocks of vectors that are kept elsewhere: how to make one wherever it is wanted."""
+"""Blocks of vectors that are stored elsewhere, and recipes to make them in another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .vectors import Indices, Vectors
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a block anywhere: ``make(*arguments, *pieces)``, with the pieces fetched."""
+    """The recipe of a block in any process: ``make(*arguments, *pieces)``, with the pieces fetched."""
 
     make: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -24,7 +24,7 @@ class Recipe:
 
 
 class DistantBlocks(Blocks):
-    """Blocks of vectors that are kept elsewhere; they are to be made where the pieces are."""
+    """Blocks of vectors that are stored elsewhere, to be made near the pieces."""
 
     vectors: Pieces
 
@@ -33,7 +33,7 @@ class DistantBlocks(Blocks):
         self.size = SIZE
 
     def recipe(self, i: int) -> Recipe:
-        """Return how to make a block."""
+        """Return the recipe of a block."""
         at, rows = self._part(i)
         told, pieces = gathering(self.vectors, rows)
         return Recipe(_laid_out, (self.frame, at, self.told(i), told), pieces)
@@ -56,14 +56,14 @@ Places = list[tuple[Indices, Indices]]
 
 
 def gathering(vectors: Pieces, rows: Indices) -> tuple[tuple[int, int, Places], tuple[Any, ...]]:
-    """Tell how to gather rows: how many, the dimension, of each piece where its rows go; and the pieces."""
+    """Return how to gather rows: their number, the dimension, and the places of each piece's rows; and the pieces."""
     parts = vectors.find(rows)
     places = [(at, inside) for _, at, inside in parts]
     return (len(rows), vectors.shape[1], places), tuple(vectors.pieces[number] for number, _, _ in parts)
 
 
 def gathered(told: tuple[int, int, Places], *pieces: Vectors) -> Vectors:
-    """Return the rows that :func:`gathering` tells of."""
+    """Return the rows described by :func:`gathering`."""
     vectors = np.empty(told[:2], dtype=np.float32)
     for (places, rows), piece in zip(told[2], pieces, strict=True):
         vectors[places] = piece[rows]

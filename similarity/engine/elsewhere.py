@@ -1,4 +1,4 @@
-"""Jobs in another process, which may know this package by another name than the process that sends them."""
+"""Jobs for another process, in which this package may have another name."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any
 from .tiles import Job
 
 NAME = "similarity"
-"""The package's name where jobs are carried out. FiftyOne loads a plugin under a name that no other process can import."""
+"""The package's name in the jobs' processes. FiftyOne loads a plugin under a name that no other process can import."""
 
 _HERE = __name__.removesuffix(".engine.elsewhere")
-_BLOCKS = 4  # made blocks that a process remembers: one row of tiles shares its first block
+_BLOCKS = 4  # made blocks that a process keeps in memory: one row of tiles shares its first block
 
 _made: OrderedDict[Any, Any] = OrderedDict()
 
 
 class _Pickler(pickle.Pickler):
-    """Sends functions and classes of this package by the name that they have elsewhere."""
+    """Pickles functions and classes of this package by their name in the other process."""
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, type | FunctionType) and value.__module__.startswith(f"{_HERE}."):
@@ -40,11 +40,11 @@ def packed(value: Any) -> bytes:
 
 
 class Shipped:
-    """The blocks of one run as other processes make them.
+    """The blocks of one run, to be made by other processes.
 
     Args:
-        put: puts bytes where other processes find them, and returns by what
-        blocks: gives, by ``recipe(i)``, how to make a block
+        put: stores bytes for other processes, and returns their key
+        blocks: returns, by ``recipe(i)``, the recipe of a block
     """
 
     def __init__(self, put: Callable[[bytes], Any], blocks: Any):
@@ -52,7 +52,7 @@ class Shipped:
         self._recipes: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def arguments(self, job: Job) -> tuple[Any, ...]:
-        """Return what :func:`answer` needs for a job; each block's recipe is put there when it is wanted first."""
+        """Return the arguments of :func:`answer` for a job; each block's recipe is stored on first use."""
         left, pieces = self._recipe(job.left)
         right, others = (None, ()) if job.left == job.right else self._recipe(job.right)
         keys = (self._name, job.left), (self._name, job.right)
@@ -66,14 +66,14 @@ class Shipped:
 
 
 def answer(job: bytes, keys: tuple[Any, Any], left: bytes, right: bytes | None, *pieces: Any) -> Any:
-    """Carry out a job.
+    """Compute a job's answer.
 
     Args:
-        job: the packed task, what it is told, and how many of the pieces are the left block's
-        keys: names of the two blocks: equal ones name the same block
+        job: the packed task, its arguments, and the number of pieces of the left block
+        keys: names of the two blocks; equal names mean the same block
         left, right: packed :class:`~similarity.engine.distant.Recipe`'s ``make`` and ``arguments``; None in place of
             the right one where a block is compared with itself
-        pieces: those of the left block, then those of the right one
+        pieces: the left block's pieces, then the right one's
     """
     task, known, count = pickle.loads(job)
     one = _block(keys[0], left, pieces[:count])

@@ -1,6 +1,6 @@
-"""Exact nearest neighbors by cosine distance: the truth a forest is measured by, and the answer without one.
+"""Exact nearest neighbors by cosine distance: the truth that a forest is measured by, and the answer without a forest.
 
-A matrix product, quick but rounded in float32, only ever decides which rows are worth an exact distance.
+A matrix product, quick but rounded in float32, only decides which rows get an exact distance.
 Vectors are ``(n, d)`` float32 without zero or non-finite rows; they may be memory-mapped.
 """
 
@@ -53,7 +53,7 @@ def nearest(
         vectors: ``(n, d)``
         lengths: ``(n,)``, the lengths of ``vectors``
         query: ``(d,)``, of any length but zero
-        k: how many; fewer are returned where there are fewer
+        k: number of rows; fewer are returned where there are fewer
         rows (None): ascending, the rows to choose from; all when None
     """
     everything = np.arange(len(vectors)) if rows is None else rows
@@ -95,7 +95,7 @@ def each_within(vectors: Matrix, radius: float) -> Iterator[Rows]:
 
 
 def _merged(found: list[tuple[Rows, Rows, Distances]], k: int) -> tuple[Rows, Rows, Distances]:
-    """The ``k`` nearest of each row, row by row."""
+    """Return the ``k`` nearest of each row, row by row."""
     rows, cols, distance = (np.concatenate(part) for part in zip(*found, strict=True))
     best = first_of_each(rows, cols, distance, k)
     return rows[best], cols[best], distance[best]
@@ -104,7 +104,7 @@ def _merged(found: list[tuple[Rows, Rows, Distances]], k: int) -> tuple[Rows, Ro
 def _rough(
     vectors: Matrix, lengths: NDArray[np.floating[Any]], direction: Matrix, rows: Rows | None
 ) -> NDArray[Any]:
-    """Distances with float32 rounding; rows are gathered in chunks, for a selection may be large."""
+    """Return distances with float32 rounding; rows are gathered in chunks, since a selection may be large."""
     if rows is None:
         cosines: NDArray[Any] = (vectors @ direction) / lengths
         return 1.0 - cosines
@@ -115,7 +115,7 @@ def _rough(
 
 
 def _worth(rough: NDArray[Any], k: int) -> Rows:
-    """Return the places whose rough distance leaves open that they are among the ``k`` nearest."""
+    """Return the places that by their rough distance may be among the ``k`` nearest."""
     if k >= len(rough):
         return np.arange(len(rough))
     if k < 1:

@@ -25,7 +25,7 @@ from .forest_files import ForestFacts, check_file, map_vectors, name_by_content
 
 Progress = Callable[[int, int], None]
 
-# What the tuned search must reach: the share of sampled queries whose ten neighbors are all true ones.
+# Target of the tuned search: the share of sampled queries whose ten neighbors are all true ones.
 _TARGET_RECALL = 0.995
 _SAMPLED_QUERIES = 256
 _NEIGHBORS = 10
@@ -43,7 +43,7 @@ class Forest:
     Args:
         vectors: ``(n, d)`` float32
         trees: Annoy's index over them, or None to search exactly
-        facts: what is known about it
+        facts: facts about the forest
     """
 
     def __init__(self, vectors: Matrix, trees: Any, facts: ForestFacts):
@@ -56,7 +56,7 @@ class Forest:
 
     @property
     def exact(self) -> bool:
-        """Whether every query is answered without Annoy; ``facts.reason`` says why."""
+        """Whether every query is answered without Annoy; the reason is in ``facts.reason``."""
         return self.trees is None
 
     @cached_property
@@ -73,12 +73,12 @@ class Forest:
     ) -> tuple[Rows, Distances]:
         """Return the ``k`` nearest rows to a vector and their cosine distances, nearest first.
 
-        Ties are in the order of the rows. Where more rows than ``k`` share the last distance, which of
-        them are returned is up to Annoy.
+        Ties are in the order of the rows. Where more rows than ``k`` share the last distance, Annoy decides which
+        of them are returned.
 
         Args:
             vector: ``(d,)`` numbers of any length but zero
-            k (None): how many, all when None; fewer are returned where fewer are allowed
+            k (None): number of rows, all when None; fewer are returned where fewer are allowed
             allowed (None): ``(n,)`` booleans, the rows that may be returned, all when None
             first (None): distinct rows that come before all others where they are allowed, such as the query itself
 
@@ -113,7 +113,7 @@ class Forest:
     def _search(
         self, query: NDArray[Any], k: int | None, allowed: NDArray[np.bool_] | None
     ) -> tuple[Rows, Distances]:
-        """Rank the candidates that Annoy proposes, or all rows where asking it would be no gain."""
+        """Rank the candidates that Annoy proposes, or all rows where Annoy would save no time."""
         if k is not None and k < 1:
             raise ValueError(f"k is {k}; ask for at least 1 neighbor, or None for all")
         permitted = len(self) if allowed is None else int(np.count_nonzero(allowed))
@@ -165,9 +165,9 @@ def build(
 
     Args:
         vectors: ``(n, d)`` numbers; not modified
-        folder: where the files go; made if missing. A build that fails leaves there what it had written
+        folder: folder of the files; made if missing. A failed build leaves its files there
         n_trees (50): the number of trees; more is more exact, slower to build and larger
-        search_k (-1): how many items a search for ten neighbors visits; -1 raises it until nearly all of
+        search_k (-1): number of items that a search for ten neighbors visits; -1 raises it until nearly all of
             256 sampled queries find their ten true neighbors
         seed (51): Annoy's seed
         progress (None): called with ``(done, total)`` as vectors are added; an exception from it stops the build
@@ -176,7 +176,7 @@ def build(
         OSError: if the files cannot be written
         ValueError: if a vector holds NaN or infinity or has length zero
     """
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are refused
         matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     vec.check(matrix)
     folder.mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ def _open(folder: Path, facts: ForestFacts) -> Forest:
 def _write_trees(
     index_class: Any, vectors: Matrix, folder: Path, facts: ForestFacts, progress: Progress | None
 ) -> str:
-    """Build in memory and save: on a full disk that raises, where building in a mapped file would crash."""
+    """Build in memory and save: on a full disk saving raises, where building in a mapped file would crash."""
     trees = index_class(facts.dimension, "euclidean")
     trees.set_seed(facts.seed)
     for start in range(0, facts.count, _BLOCK_ROWS):
@@ -233,7 +233,7 @@ def _write_trees(
     path = folder / "trees"
     try:
         trees.save(str(path))
-    except Exception as error:  # Annoy's own are of no narrower type
+    except Exception as error:  # Annoy's errors are of no narrower type
         raise OSError(f"Annoy could not write {path}: {error}") from error
     trees.unload()
     return name_by_content(path, ".ann")

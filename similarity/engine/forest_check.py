@@ -1,9 +1,9 @@
 """Whether the installed build of Annoy can be trusted; the only module that imports it.
 
 Annoy is compiled on installation. Builds by clang 17 and newer with its default flags return wrong
-neighbors or crash, and a build made on one processor may not run on another, so nothing is called in
-this process before a child process has survived it and found the right neighbors. Run as a script,
-this file is that child process.
+neighbors or crash, and a build made on one processor may not run on another. So nothing is called in
+this process before a child process has run it without a crash and found the right neighbors. Run as a
+script, this file is that child process.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""The files of a forest, and what is known about them: NumPy and the file system only."""
+"""The files of a forest, and the facts about them: NumPy and the file system only."""
 
 import zlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _BLOCK_BYTES = 2**22
 
 @dataclass(frozen=True)
 class ForestFacts:
-    """What is needed to open a forest again, and what was measured when it was built.
+    """Facts needed to open a forest again, and measurements of its build.
 
     Args:
         vectors: the name of the file of vectors
@@ -21,10 +21,10 @@ class ForestFacts:
         dimension: the number of values in each
         n_trees: the number of trees
         seed: Annoy's seed
-        search_k: how many items a search for ten neighbors visits
+        search_k: the number of items that a search for ten neighbors visits
         recall: the share of sampled queries whose ten neighbors were all true ones, up to ties
         trees: the name of Annoy's file; ``""`` without trees
-        reason: why there are no trees, or ``""``
+        reason: the reason why there are no trees, or ``""``
     """
 
     vectors: str
@@ -44,7 +44,7 @@ class ForestFacts:
 
 
 def file_version(path: Path) -> tuple[int, int, int]:
-    """Return the inode, size and modification time of a file, which tell quickly that it is the same."""
+    """Return the inode, size and modification time of a file, a quick test that it is the same."""
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -59,14 +59,14 @@ def check_file(path: Path) -> None:
 
     Raises:
         OSError: if it cannot be read
-        ValueError: if its bytes are others than it was named after
+        ValueError: if its bytes do not match its name
     """
     if _checksum(path) != path.stem:
         raise ValueError(f"{path} is not as it was written")
 
 
 def _checksum(path: Path) -> str:
-    """Return the size and CRC-32 of a file: they tell damage, in a third of the time that SHA-256 takes."""
+    """Return the size and CRC-32 of a file: they detect damage, in a third of the time of SHA-256."""
     found = 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):

@@ -2,9 +2,8 @@
 
 The rule: upright by EXIF, transparency over white, first frame of an animation, more than 8 bits scaled by the
 range that they use, any colour mode to RGB (colour profiles are not applied), stretched to a square with antialiasing.
-A picture that vanishes over white is laid over black, or shown without its transparency. What cannot be read, or has
-nothing in it to compare, costs one picture, never the run: a failure is an :class:`UnreadableImage`, its message the
-reason.
+A picture that vanishes over white is laid over black, or shown without its transparency. A file that cannot be read, or
+has no contrast, is one lost picture, never a failed run: a failure is an :class:`UnreadableImage`, its message the reason.
 """
 
 import os
@@ -28,10 +27,10 @@ from .sources import UnreadableImage as UnreadableImage
 from .tones import LEAST_CONTRAST, contrast
 
 SIDE = 224
-"""Height and width of every decoded picture, in pixels: what VGG16 was trained on."""
+"""Height and width of every decoded picture, in pixels: the size that VGG16 was trained on."""
 
 MAX_PIXELS = 178_956_970
-"""Largest picture that is decoded unless told otherwise, in pixels of the file: where Pillow too stops, as shipped."""
+"""Default size of the largest decoded picture, in pixels of the file; by default Pillow, too, refuses larger ones."""
 
 LARGE_BYTES = 1 << 28
 """A file of more bytes is large, as a picture of more than ``sources.LARGE_PIXELS`` is."""
@@ -70,15 +69,15 @@ class Postponed(UnreadableImage):
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What became of one file: exactly one of ``pixels`` and ``error`` is set.
+    """The result of reading one file: exactly one of ``pixels`` and ``error`` is set.
 
     Attributes:
         pixels: the decoded ``(224, 224, 3)`` uint8 RGB array, or None
-        digest: hex digest of the file's bytes, as :func:`digest` gives it; None where they were not read
-        error: why there are no pixels, or None
+        digest: hex digest of the file's bytes, by :func:`digest`; None where they were not read
+        error: the reason why there are no pixels, or None
         postponed: whether the reason is that the picture is large
-        sharpness: as :func:`~similarity.engine.sharpness.sharpness` gives it, at a long side of 512; None without pixels
-        vector: its embedding, where it was made where the file was read; there are no pixels then
+        sharpness: by :func:`~similarity.engine.sharpness.sharpness`, at a long side of 512; None without pixels
+        vector: its embedding, if the process that read the file made it; there are no pixels then
     """
 
     pixels: Pixels | None
@@ -90,7 +89,7 @@ class Picture:
 
 
 def digest(path: str | Path) -> str:
-    """Hex BLAKE2b digest (16 bytes) of a file's content, read in pieces.
+    """Return the hex BLAKE2b digest (16 bytes) of a file's content, read in pieces.
 
     Raises:
         UnreadableImage: if the file cannot be read
@@ -103,7 +102,7 @@ def digest(path: str | Path) -> str:
 
 
 def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """The picture as a ``(224, 224, 3)`` uint8 RGB array.
+    """Decode a picture as a ``(224, 224, 3)`` uint8 RGB array.
 
     Args:
         source: a path, or the bytes of a picture file
@@ -120,7 +119,7 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
 
 
 def fit(array: NDArray[Any]) -> Pixels:
-    """A picture that is already in memory, fitted as :func:`decode` would; one without contrast too.
+    """Fit a picture in memory as :func:`decode` would, also one without contrast.
 
     Args:
         array: ``(h, w)``, ``(h, w, 3)`` or ``(h, w, 4)`` uint8: grey, RGB or RGBA
@@ -136,7 +135,7 @@ def fit(array: NDArray[Any]) -> Pixels:
 
 
 def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, postpone: bool = False) -> Picture:
-    """Digest and pixels of one file, from the same bytes; a failure is reported in the result, not raised.
+    """Read digest and pixels of one file, from the same bytes; a failure is reported in the result, not raised.
 
     Args:
         source: the file, or its bytes
@@ -164,12 +163,12 @@ def read_many(
 ) -> Iterator[Picture]:
     """Read pictures in threads, ahead of the consumer, and yield them in the order of the paths.
 
-    Closing the iterator cancels what has not begun and waits for what has, so no thread outlives it.
+    Closing the iterator cancels reads that have not begun and waits for the others, so no thread outlives it.
 
     Args:
         paths: the files, or their bytes, consumed only as far as pictures are read ahead
         workers (None): number of threads; None means one for each CPU core this process may use
-        ahead (64): how many pictures may be decoded or waiting at any time, 150 kB each when decoded
+        ahead (64): most pictures decoded or waiting at any time, 150 kB each when decoded
         max_pixels (MAX_PIXELS): as :func:`decode`
         postpone (False): whether to leave large pictures undecoded; else each is decoded while no other is
 
@@ -208,7 +207,7 @@ def _available_cores() -> int:
 
 @contextmanager
 def content(path: str | Path, max_pixels: int, postpone: bool) -> Iterator[bytes]:
-    """The bytes of a file that :func:`read` would read, counted as held inside the block.
+    """Hold the bytes of a file that :func:`read` would read, counted in the budget inside the block.
 
     Raises:
         UnreadableImage: if it cannot be read, or is too large
@@ -270,7 +269,7 @@ def _to_pixels(image: Image.Image) -> tuple[Pixels, float]:
 
 
 def _orientation(image: Image.Image) -> Any:
-    """The EXIF orientation, 1 (upright) where EXIF is damaged: the picture itself may be fine."""
+    """Return the EXIF orientation, 1 (upright) where EXIF is damaged: the picture itself may be fine."""
     try:
         return image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # the EXIF parser, too, lets nearly every type escape
@@ -278,7 +277,7 @@ def _orientation(image: Image.Image) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in words for a person: without the path, and without Pillow's name for a buffer."""
+    """Return an error's reason in plain words: without the path, and without Pillow's name for a buffer."""
     if isinstance(error, UnreadableImage):
         return str(error)
     if isinstance(error, UnidentifiedImageError):

@@ -1,6 +1,6 @@
-"""Which sample is kept for which: the first of each cluster, all noise, and more where cover asks for it.
+"""The choice of the kept samples: the first of each cluster, all noise, and with cover more.
 
-A sample near one of the reference is dropped for that; the others are decided among themselves.
+A sample near a reference sample is dropped for it; the others are decided among themselves.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _COLUMNS = 4096
 
 @dataclass(frozen=True)
 class Keepers:
-    """What is kept, and for each sample the kept one that stands for it.
+    """The kept samples, and for each sample the kept one that represents it.
 
     Attributes:
         kept: ``(n,)`` bool; not the reference
         kept_index: ``(n,)`` the nearest kept sample of the same cluster, ties by keep order; the own index
-            for a kept sample and for the reference; for a sample near the reference, the nearest of it
-        distance: ``(n,)`` to that sample, in the metric; 0 for a kept sample
-        similarity: ``(n,)`` to that sample, in percent; 100 for a kept sample
+            for a kept sample and for the reference; the nearest reference sample for a sample near the reference
+        distance: ``(n,)`` to the kept sample, in the metric; 0 for a kept sample
+        similarity: ``(n,)`` to the kept sample, in percent; 100 for a kept sample
     """
 
     kept: NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Keepers:
     similarity: Floats
 
     def first(self, n: int) -> Keepers:
-        """Return what is chosen of the first ``n`` samples; others may stand for them."""
+        """Return the choice for the first ``n`` samples; others may represent them."""
         return Keepers(self.kept[:n], self.kept_index[:n], self.distance[:n], self.similarity[:n])
 
 
@@ -58,9 +58,9 @@ def keep(
 ) -> Keepers:
     """Choose the samples to keep: noise, protected ones, and the first of each cluster in keep order.
 
-    A sample that is not protected, and within ``eps`` of one of the reference in its cluster, is dropped for the nearest
-    such; it is not among those that the others are decided among. The keep order is by ``rank``, then by index. Memory
-    stays near that of the vectors; time grows with cluster size times kept samples of the cluster.
+    A sample that is not protected, and within ``eps`` of a reference sample in its cluster, is dropped for the nearest
+    reference sample; the others are decided without it. The keep order is by ``rank``, then by index. Memory is about
+    that of the vectors; time grows with cluster size times kept samples of the cluster.
 
     Args:
         vectors: ``(n, d)``; not modified
@@ -72,7 +72,7 @@ def keep(
         cover (False): whether to keep, in keep order, also each sample that no kept one of its cluster that may be its
             neighbor is within ``eps`` of (inclusive); without it, a dropped sample's kept one may be no possible neighbor
             where there is no other
-        constraints (None): those the labels were made with
+        constraints (None): the constraints that the labels were made with
         progress (None): called with (clusters done, clusters in all); may raise to cancel
 
     Raises:
@@ -104,7 +104,7 @@ def keep(
             progress(done, len(clusters))
         block = _block(vectors, members, metric, constraints)
         if cover:
-            front = np.argsort(~kept[members], kind="stable")  # those kept in any case first
+            front = np.argsort(~kept[members], kind="stable")  # samples kept in any case first
             ordered = block if (np.diff(front) > 0).all() else block.take(front)
             forced = kept[members[front]]
             kept[members[front]] = chosen_to_cover(ordered, np.array([limit]), forced=forced)[0]
@@ -126,9 +126,9 @@ def medoid_rank(
 ) -> Floats:
     """Return the total distance ``(n,)`` of each sample to the others of its cluster, 0 for noise.
 
-    As ``rank`` of :func:`keep` it prefers the medoid. Rounded to nine digits, so that samples that tie do
-    tie. For cosine the time is linear, since the sum of all products with a vector is one product with the
-    sum; for euclidean it grows with the square of the cluster size.
+    As ``rank`` of :func:`keep` it prefers the medoid. It is rounded to nine digits, so that equal totals tie. For
+    cosine the time is linear, since the sum of all products with a vector is one product with the sum; for euclidean
+    it grows with the square of the cluster size.
     """
     vec.check(vectors)
     total = np.zeros(len(vectors), dtype=np.float64)
@@ -143,7 +143,7 @@ def medoid_rank(
 def _by_reference(
     vectors: Vectors, labels: Labels, limit: float, metric: str, constraints: Constraints
 ) -> Indices:
-    """For each sample the nearest of the reference in its cluster, where one is within reach; else itself."""
+    """Return for each sample the nearest reference sample in its cluster, if one is within reach; else itself."""
     result = np.arange(len(labels))
     if not constraints.reference.any():
         return result
@@ -165,7 +165,7 @@ def _block(vectors: Vectors, members: Indices, metric: str, constraints: Constra
 
 
 def _nearest(block: Block, among: Block) -> tuple[Indices, Floats]:
-    """The possible neighbor nearest to each of a block among those of another, of equally near ones the first.
+    """Return the nearest possible neighbor in another block of each vector of a block, of equally near ones the first.
 
     Returns:
         its number, -1 where there is none, and the distance to it
@@ -201,7 +201,7 @@ def _check_lengths(n: int, **arrays: NDArray[np.generic]) -> None:
 
 
 def _clusters(labels: Labels, order: Indices) -> Iterator[Indices]:
-    """The members of each cluster, in ``order``; noise is none."""
+    """Yield the members of each cluster, in ``order``, without noise."""
     order = order[labels[order] != NOISE]
     order = order[np.argsort(labels[order], kind="stable")]
     starts = np.flatnonzero(np.diff(labels[order])) + 1
@@ -211,14 +211,14 @@ def _clusters(labels: Labels, order: Indices) -> Iterator[Indices]:
 def _open_clusters(
     labels: Labels, order: Indices, kept: NDArray[np.bool_], far: NDArray[np.bool_]
 ) -> Iterator[Indices]:
-    """The clusters with more than one kept sample, or with a sample that is too far from its first."""
+    """Yield the clusters with more than one kept sample, or with a sample that is too far from its first."""
     for members in _clusters(labels, order):
         if len(members) > 1 and (np.count_nonzero(kept[members]) > 1 or far[members].any()):
             yield members
 
 
 def _firsts(labels: Labels, order: Indices) -> Indices:
-    """The first member of each cluster."""
+    """Return the first member of each cluster."""
     clustered = order[labels[order] != NOISE]
     firsts: Indices = clustered[np.unique(labels[clustered], return_index=True)[1]]
     return firsts

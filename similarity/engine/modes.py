@@ -17,9 +17,7 @@ from .sources import LARGE_PIXELS
 from .tones import LEAST_CONTRAST, contrast, grey
 
 _STRIP_PIXELS = 1 << 22
-_KEPT_SIDE = (
-    1024  # pixels of a large picture that are left, and up to twice as many: the resampling still averages
-)
+_KEPT_SIDE = 1024  # pixels left of a large picture's side, up to twice as many: the resampling still averages
 
 _VISIBLE = (
     32  # contrast over white, of 255, that shows a picture; a thousandth of its pixels at either end apart
@@ -31,11 +29,11 @@ _TIFF_BITS_PER_SAMPLE = 258
 def square(
     image: Image.Image, side: int, white: int, turn: Image.Transpose | None = None
 ) -> tuple[NDArray[np.uint8], float]:
-    """The picture as ``(side, side, 3)`` RGB, stretched with antialiasing, and its sharpness.
+    """Return the picture as ``(side, side, 3)`` RGB, stretched with antialiasing, and its sharpness.
 
     Args:
-        white: value of white where the picture has 16 bits
-        turn (None): how it is turned before
+        white: value of white in a picture of 16 bits
+        turn (None): transposition applied first
     """
     if _is_wide(image):  # Pillow's own conversion makes everything above 255 white
         whites = (1, 255, white) if image.mode == "F" else (white,)
@@ -53,26 +51,26 @@ def square(
     if contrast(shown[0][0], _TAIL) < _VISIBLE:
         shown.append(fitted(partial(_composite, ground="black")))
         least, most = _alpha_range(image)
-        if most - least < LEAST_CONTRAST:  # where alpha varies, the colours that it hides may be anything
+        if most - least < LEAST_CONTRAST:  # where alpha varies, the hidden colours are arbitrary
             shown.append(fitted(lambda strip: strip.convert("RGBA").convert("RGB")))
     return max(shown, key=lambda one: (contrast(one[0], _TAIL), contrast(one[0])))
 
 
 def _sharpness(image: Image.Image) -> float:
-    """The sharpness of an RGB picture, at one size for all."""
+    """Return the sharpness of an RGB picture, at one size for all."""
     width, height = (max(1, round(length * SIDE / max(image.size))) for length in image.size)
     return sharpness(np.asarray(image.convert("L").resize((width, height), Image.Resampling.BILINEAR)))
 
 
 def white_level(image: Image.Image) -> int:
-    """Value of white in a 16-bit picture: 65,535, or less in a TIFF of fewer bits (Pillow leaves them)."""
+    """Return the value of white in a 16-bit picture: 65,535, or less in a TIFF of fewer bits (Pillow leaves them)."""
     tags: Any = getattr(image, "tag_v2", {})
     bits = tags.get(_TIFF_BITS_PER_SAMPLE, (16,))[0]
     return int(2**bits - 1) if 8 < bits < 16 else 65_535
 
 
 def _averaged(image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """The picture as RGB; a large one averaged down to some thousand pixels a side.
+    """Return the picture as RGB; a large one averaged down to some thousand pixels a side.
 
     It is converted strip by strip, since conversions of the whole would take several times its memory.
     """
@@ -86,7 +84,7 @@ def _averaged(image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) 
 
 
 def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
-    """Top and pixels of strips over the whole width, their heights a multiple of a number, except the last one's."""
+    """Yield the top and the pixels of full-width strips, whose heights but the last are multiples of a number."""
     rows = multiple * max(1, _STRIP_PIXELS // (image.width * multiple))
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))

@@ -1,6 +1,6 @@
 """The pairs of vectors within a distance, in one block or between two, exact.
 
-A product of blocks in float32 finds the candidates; those so close to the limit that rounding could decide are
+A product of blocks in float32 finds the candidates; candidates so close to the limit that rounding could decide are
 computed again in float64.
 """
 
@@ -21,15 +21,15 @@ Progress = Callable[[int, int], None] | None
 """``progress(done, total)``; may raise to cancel."""
 
 _TILE = 2048  # rows and columns of a product; smaller ones wait for each other where cores are busy
-_STRIP = 128  # rows of a product whose pairs are looked at before ``groups`` is asked again
+_STRIP = 128  # rows of a product whose pairs are found before ``groups`` is read again
 _LEAST = -4.0  # below every score
-_PAIR_COST = 100  # of the score of a pair by itself, in scores by a product
+_PAIR_COST = 100  # cost of the score of a single pair, in scores by a product
 
 
 def reach(eps: float, metric: str = "cosine") -> float:
     """Return the distance up to which two vectors are neighbors at ``eps``, inclusive.
 
-    It is ``eps``, for cosine at least 1e-6, so that vectors that differ by rounding fall together.
+    It is ``eps``, for cosine at least 1e-6, so that vectors that differ by rounding are neighbors.
     """
     return max(eps, FLOOR) if metric == "cosine" else eps
 
@@ -38,7 +38,7 @@ def check_eps(eps: float) -> None:
     """Raise unless ``eps`` is a positive number.
 
     Raises:
-        ValueError: says what to use instead
+        ValueError: names the alternative
     """
     if not (np.isfinite(eps) and eps > 0):
         raise ValueError(f"eps must be a number above 0, got {eps}; the smallest useful value is {FLOOR:g}")
@@ -58,7 +58,7 @@ def pairs(
         left, right: the blocks
         limit: largest distance, inclusive
         groups (None): the group of each vector, by default its own; may be changed between two yields. Pairs in the same
-            group are of no interest and may be left out, which spares most of a large dense cluster's
+            group may be left out, which saves most pairs of a large dense cluster
 
     Yields:
         ``rows, cols``, each ``(m,)``, places in :func:`numbers`, each pair once
@@ -74,7 +74,7 @@ def pairs(
             if rows.stop == 0:
                 continue
             cols = other.constraints.span(cols, left.constraints, rows)
-        of_rows, of_cols = groups[rows], groups[offset:][cols]  # views: they see what is changed
+        of_rows, of_cols = groups[rows], groups[offset:][cols]  # views: they follow changes
         if (of_rows == of_rows[0]).all() and (of_cols == of_rows[0]).all():
             continue
         for row, col, scores in _candidates(left, rows, other, cols, cut, buffer, of_rows, of_cols):
@@ -103,8 +103,8 @@ def nearest(
 
     Args:
         left, right: the blocks
-        k: how many, at least 1; where there are fewer, or fewer may be neighbors, all
-        within (None): ``(n,)`` beyond which distance one is of no use to each of ``left``, and may be left out
+        k: number of neighbors, at least 1; all where fewer are possible
+        within (None): ``(n,)`` distance for each of ``left`` beyond which neighbors may be left out
         own (True): whether a vector may be its own neighbor
 
     Returns:
@@ -121,7 +121,7 @@ def nearest(
             least = np.maximum(least, np.partition(scores, -k, axis=1)[:, -k])
         if within is not None:
             least = np.maximum(least, left.frame.score(within[rows]))
-        # Rounding could hide a near one behind those at most this far below.
+        # By rounding, a near one may score up to this much below.
         row, col = np.nonzero(scores >= least[:, None] - 2 * left.frame.slack)
         row += start
         distance = left.distances(row, right, col)
@@ -148,7 +148,7 @@ def _candidates(
     of_rows: Indices,
     of_cols: Indices,
 ) -> Iterator[tuple[Indices, Indices, Singles]]:
-    """The pairs of a square, counted from its corner, that score ``cut`` or more, a strip of its rows at a time."""
+    """Yield the pairs of a square, counted from its corner, that score ``cut`` or more, strip by strip of its rows."""
     some_rows, some_cols = np.arange(rows.stop - rows.start), np.arange(cols.stop - cols.start)
     if left.sketch is not None and right.sketch is not None:
         rough = _product(left.sketch[0][rows], right.sketch[1][cols], buffer)
@@ -188,7 +188,7 @@ def _places(near: NDArray[np.bool_]) -> tuple[Indices, Indices]:
 def _settled(
     left: Block, rows: Indices, right: Block, cols: Indices, scores: Singles, limit: float
 ) -> NDArray[np.bool_]:
-    """Which candidates are near, decided in float64 where rounding could."""
+    """Return which candidates are near, decided in float64 where rounding could decide."""
     doubtful = np.flatnonzero(scores < left.frame.score(limit) + left.frame.slack)
     near = np.ones(len(rows), dtype=bool)
     near[doubtful] = left.distances(rows[doubtful], right, cols[doubtful]) <= limit

@@ -1,4 +1,4 @@
-"""VGG16 as a TensorFlow graph in a session of its own, so that its options touch no other model of the process."""
+"""VGG16 as a TensorFlow graph in a session of its own, so that its options affect no other model of the process."""
 
 import os
 from typing import Any
@@ -10,12 +10,12 @@ SHAPE = (224, 224, 3)
 
 
 def build(layer: str, arrays: Weights, batch_size: int, bfloat16: bool) -> tuple[Any, Any, Any]:
-    """A session, and the two ends of its graph: uint8 pictures in, float32 vectors out."""
+    """Return a session, and input and output of its graph: uint8 pictures and float32 vectors."""
     tf = _tensorflow()
     graph = tf.Graph()
     with graph.as_default():
         pixels = tf.compat.v1.placeholder(tf.uint8, (batch_size, *SHAPE))
-        # Fed, not stored in the graph: constants of this size are copied several times on the way.
+        # Fed, not stored in the graph: constants of this size are copied several times.
         fed = [tf.compat.v1.placeholder(tf.float32, array.shape) for pair in arrays for array in pair]
         variables = [tf.compat.v1.Variable(value, trainable=False, use_resource=True) for value in fed]
         vectors = _network(tf, pixels, list(zip(variables[::2], variables[1::2], strict=True)), layer)
@@ -27,7 +27,7 @@ def build(layer: str, arrays: Weights, batch_size: int, bfloat16: bool) -> tuple
 
 
 def _network(tf: Any, pixels: Any, pairs: list[tuple[Any, Any]], layer: str) -> Any:
-    """The vectors of a batch; convolutions stop where the pairs do."""
+    """Return the vectors of a batch; convolutions end with the pairs."""
     remaining = list(pairs)
     x = tf.cast(pixels, tf.float32)[..., ::-1] - tf.constant(IMAGENET_MEAN, tf.float32)
     for count, _ in BLOCKS:
@@ -51,18 +51,18 @@ def _network(tf: Any, pixels: Any, pairs: list[tuple[Any, Any]], layer: str) -> 
 
 
 def _mean_of_places(tf: Any, x: Any) -> Any:
-    """Each place scaled to length 1, so that a few bright ones do not decide; then their mean."""
+    """Return the mean of the places, each scaled to length 1, so that a few bright ones do not dominate."""
     return tf.reduce_mean(tf.math.l2_normalize(x, axis=-1), (1, 2))
 
 
 def _session_config(tf: Any, bfloat16: bool) -> Any:
-    """The session's own options: ``tf.config.optimizer`` would do the same to every model of the process."""
+    """Return the session's own options: ``tf.config.optimizer`` would affect every model of the process."""
     config = tf.compat.v1.ConfigProto()
     config.gpu_options.allow_growth = True
     if bfloat16:
         rewrites = config.graph_options.rewrite_options
         rewrites.auto_mixed_precision_onednn_bfloat16 = rewrites.ON
-        config.device_count["GPU"] = 0  # what the provenance promises was decided for the CPU
+        config.device_count["GPU"] = 0  # the precision in the provenance was decided for the CPU
     return config
 
 

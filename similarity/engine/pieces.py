@@ -1,4 +1,4 @@
-"""Vectors that are kept elsewhere, in pieces, and give their rows as an array does."""
+"""Vectors that are stored elsewhere, in pieces, and give their rows as an array does."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Singles = NDArray[np.float32]
 
 
 class Store(Protocol):
-    """A place for vectors outside of this process, and what works on them there."""
+    """A store of vectors outside of this process, and the jobs on them there."""
 
     def put(self, piece: Singles) -> Any:
-        """Keep a piece there, and return by what it is found again."""
+        """Store a piece, and return its key."""
 
     def take(self, wanted: Sequence[tuple[Any, NDArray[np.intp]]]) -> Sequence[Singles]:
         """Read rows of pieces."""
 
     def run(self, jobs: Any, blocks: Any) -> Any:
-        """Carry out jobs, as :data:`~similarity.engine.tiles.Run` says."""
+        """Compute jobs, as a :data:`~similarity.engine.tiles.Run`."""
 
 
 class Pieces:
     """Vectors ``(n, d)`` float32, finite and none of length zero.
 
     Args:
-        pieces: by what the store finds them
-        digests: of the vectors of each piece, as :func:`~similarity.engine.vectors.digests` gives them
+        pieces: their keys in the store
+        digests: of the vectors of each piece, by :func:`~similarity.engine.vectors.digests`
         dimension: values of a vector
-        store: where they are
+        store: the store
     """
 
     def __init__(self, pieces: Sequence[Any], digests: Sequence[Digests], dimension: int, store: Store):
@@ -81,7 +81,7 @@ class Pieces:
         return both
 
     def find(self, rows: NDArray[np.intp]) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-        """Tell where rows are: number of a piece, which of ``rows`` are there, and their rows inside of it."""
+        """Find rows: number of a piece, places in ``rows`` of its rows, and their rows inside of it."""
         rows = self.order[rows]
         piece = np.searchsorted(self.starts, rows, side="right") - 1
         of_each = ((number, np.flatnonzero(piece == number)) for number in np.unique(piece))

@@ -1,4 +1,4 @@
-"""Whether VGG16 runs in bfloat16 or float32 on this machine, told without TensorFlow."""
+"""The precision of VGG16 on this machine, bfloat16 or float32, decided without TensorFlow."""
 
 import os
 from functools import lru_cache
@@ -12,10 +12,10 @@ def resolve(precision: str) -> str:
     """Return ``bfloat16`` or ``float32``.
 
     Args:
-        precision: one of :data:`PRECISIONS`, or ``bfloat16`` to insist on what ``auto`` once gave
+        precision: one of :data:`PRECISIONS`, or ``bfloat16`` to require the precision that ``auto`` gave before
 
     Raises:
-        ValueError: if it is unknown, or this CPU has no bfloat16 and it was insisted on
+        ValueError: if it is unknown, or this CPU has no bfloat16 and it is required
     """
     if precision == "auto":
         return "bfloat16" if _cpu_has_bfloat16() and not _gpu_visible() else "float32"
@@ -32,7 +32,7 @@ def resolve(precision: str) -> str:
 
 @lru_cache(maxsize=1)
 def _cpu_has_bfloat16() -> bool:
-    """Whether oneDNN computes with bfloat16 in hardware; emulated, it would be slower than float32."""
+    """Return whether oneDNN computes with bfloat16 in hardware; emulated, it would be slower than float32."""
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         return False
     try:
@@ -43,6 +43,6 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def _gpu_visible() -> bool:
-    """Whether there is an NVIDIA GPU that the process may use, told without TensorFlow."""
+    """Return whether there is an NVIDIA GPU that the process may use, without TensorFlow."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))

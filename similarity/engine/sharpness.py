@@ -1,4 +1,4 @@
-"""How sharp a picture is: the variance of its Laplacian."""
+"""The sharpness of a picture: the variance of its Laplacian."""
 
 import numpy as np
 from numpy.typing import NDArray

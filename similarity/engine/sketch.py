@@ -17,7 +17,7 @@ class Sketch:
     """A projection that rules out most far pairs: no difference gets longer, and most stay long.
 
     Attributes:
-        middle: ``(d,)`` is taken off first
+        middle: ``(d,)``, subtracted first
         directions: ``(d, k)`` orthonormal
     """
 
@@ -37,7 +37,7 @@ class Sketch:
         return cls(middle, basis)
 
     def flatten(self, points: Singles) -> tuple[Singles, Floats]:
-        """Project points. That never lengthens a difference; nor does replacing what is left over by its length.
+        """Project points. Neither the projection nor replacing the remainder by its length lengthens a difference.
 
         Returns:
             a tuple of

@@ -1,7 +1,7 @@
 """Picture files as bytes, and bytes as pictures that are not decoded yet.
 
-Neither trusts a file's name. Only regular files are read, and no more of them than was asked for. Only the formats listed
-here are opened: Pillow alone would hand an EPS to Ghostscript, whatever the file is called.
+A file's name is not trusted. Only regular files are read, up to the requested size. Only the formats listed here are
+opened: Pillow alone would pass an EPS to Ghostscript, whatever the file's name.
 """
 
 import importlib.util
@@ -37,9 +37,9 @@ class UnreadableImage(ValueError):
 
 
 class Budget:
-    """An amount that threads share: each holds a part of it for as long as it works.
+    """An amount that threads share: each holds a part of it while it works.
 
-    Who asks for more than all gets all, once nobody else holds anything.
+    A request for more than the whole gets the whole, once no other thread holds a part.
 
     Args:
         amount: the whole
@@ -51,7 +51,7 @@ class Budget:
 
     @contextmanager
     def hold(self, amount: int) -> Iterator[None]:
-        """Wait until there is so much, and hold it inside the block."""
+        """Wait until the amount is free, and hold it inside the block."""
         amount = min(amount, self._amount)
         with self._changed:
             self._changed.wait_for(lambda: amount <= self._free)
@@ -66,12 +66,12 @@ class Budget:
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[tuple[BufferedReader, int]]:
-    """A regular file and its size in bytes.
+    """Open a regular file; yield it and its size in bytes.
 
     Opening a pipe or a device could block forever, and a file below /proc can be the memory of a process.
 
     Raises:
-        UnreadableImage: if the path leads elsewhere
+        UnreadableImage: if the path is no regular file
         OSError: if the file cannot be opened
     """
     target = Path(path).resolve(strict=True)
@@ -85,12 +85,12 @@ def opened(path: str | Path) -> Iterator[tuple[BufferedReader, int]]:
 
 
 def identify(content: bytes) -> ImageFile.ImageFile:
-    """The picture in the bytes of a file, by its header alone.
+    """Return the picture in the bytes of a file, by its header alone.
 
-    As ``Image.open(formats=FORMATS)``, but without Pillow's limit of pixels, which is one for the whole process.
+    As ``Image.open(formats=FORMATS)``, but without Pillow's limit of pixels, which applies to the whole process.
 
     Raises:
-        UnreadableImage: if there is none, or what reads it is not installed
+        UnreadableImage: if there is none, or the library that reads it is not installed
         Exception: nearly any, of a damaged header
     """
     if not content:
@@ -115,7 +115,7 @@ def identify(content: bytes) -> ImageFile.ImageFile:
             IndexError,
             TypeError,
             struct.error,
-        ):  # how a plugin says that it is another format
+        ):  # raised by a plugin for another format
             continue
     if brand in _AVIF_BRANDS:
         raise UnreadableImage("an AVIF picture: install Pillow 11.3 or newer (`pip install -U pillow`)")
@@ -140,14 +140,14 @@ def shrink_while_decoding(image: ImageFile.ImageFile, least: int) -> int:
         least: neither side becomes smaller than this
 
     Returns:
-        how many pixels decoding puts into memory then
+        the number of pixels that decoding then holds in memory
     """
     whole = image.width * image.height
     if image.format == "JPEG2000":
         halvings = min(_halvings(image), (min(image.size) // least).bit_length() - 1)
         if whole <= LARGE_PIXELS or halvings < 1:
             return whole
-        plugin: Any = image  # whose attribute hides the method of that name
+        plugin: Any = image  # its attribute hides the method of the same name
         plugin.reduce = halvings
         return whole >> (2 * halvings)
     image.draft(None, (least, least))
@@ -157,7 +157,7 @@ def shrink_while_decoding(image: ImageFile.ImageFile, least: int) -> int:
 
 
 def _halvings(image: ImageFile.ImageFile) -> int:
-    """How often a JPEG 2000 can be halved while it is decoded: its COD segment says so (ISO 15444-1, A.6.1)."""
+    """Return how often a JPEG 2000 can be halved while decoding, from its COD segment (ISO 15444-1, A.6.1)."""
     content = cast(BytesIO, image.fp).getvalue()
     at = content.find(b"\xff\x4f\xff\x51") + 2
     while at > 1 and content[at : at + 1] == b"\xff":

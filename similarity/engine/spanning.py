@@ -35,7 +35,7 @@ def spanning_tree(blocks: Blocks, *, run: Run = tiles.here, progress: Progress =
 
     Args:
         blocks: the vectors; no sketch is of use
-        run (here): carries out the tiles
+        run (here): computes the tiles
         progress (None): called with (done, total) tiles; may raise to cancel
     """
     n = len(blocks.chosen)
@@ -51,7 +51,7 @@ def spanning_tree(blocks: Blocks, *, run: Run = tiles.here, progress: Progress =
         waiting.clear()
 
     def known(at: Indices) -> tuple[Floats]:
-        # As soon as there is as much to gain as is known. A vector not in the tree yet has no bound.
+        # Once more edges wait than the tree has. A vector not in the tree yet has no bound.
         new = sum(len(left) for left, _, _ in waiting)
         if new > len(tree[0]) or (new > 0 and at[0] >= blocks.size and longest[at].max() == inf):
             settle()
@@ -66,7 +66,7 @@ def spanning_tree(blocks: Blocks, *, run: Run = tiles.here, progress: Progress =
 
 
 def span(left: Block, right: Block | None, longest: Floats) -> Edges:
-    """Task: the edges of a tile that may be in the tree, at most one for each vector.
+    """Task: return the edges of a tile that may be in the tree, at most one for each vector.
 
     Args:
         left, right: the blocks
@@ -82,13 +82,13 @@ def span(left: Block, right: Block | None, longest: Floats) -> Edges:
 
 
 class _Builder:
-    """The edges of a tile that may be of use, and how far each vector is from number 0 by the edges seen so far."""
+    """The candidate edges of a tile, and the bound of each vector to number 0 by the edges seen so far."""
 
     def __init__(self, frame: Frame, longest: Floats):
         self.frame = frame
         self.n = len(longest)
         own = np.flatnonzero(longest < inf) if (longest < inf).any() else np.zeros(1, dtype=np.intp)
-        # One more node stands for number 0; where nothing is known, the tile's first vector does.
+        # One more node represents number 0; where nothing is known, the tile's first vector does.
         start = np.where(longest[own] < inf, longest[own], 0.0)
         self.known: Edges = (own, np.full(len(own), self.n), start)
         self.longest = longest.copy()
@@ -97,7 +97,7 @@ class _Builder:
         self.waiting = 0  # edges in ``found``
 
     def add(self, scores: Singles, row: int, col: int) -> None:
-        """Take in the scores of a square that begins at a row and a column; where they are the same, of its upper half."""
+        """Add the scores of a square that begins at a row and a column; of its upper half where the two are equal."""
         rows, cols = slice(row, row + len(scores)), slice(col, col + scores.shape[1])
         self._attach(rows, cols, scores)
         bound = np.minimum(self._bound(rows)[:, None], self._bound(cols)[None, :])
@@ -109,13 +109,13 @@ class _Builder:
             self._shrink()
 
     def edges(self) -> Edges:
-        """Return the edges of the tree of those seen that lead nowhere else."""
+        """Return the seen edges of the tree, without the bounds known before."""
         self._shrink()
         left, right, length = self.found[0]
         return left, right, length
 
     def _attach(self, rows: slice, cols: slice, scores: Singles) -> None:
-        """Join each column that no path leads to yet to the nearest of the rows, if paths lead to all of them."""
+        """Join each column without a path yet to the nearest of the rows, if all of these have paths."""
         new = np.flatnonzero(self.longest[cols] == inf)
         if len(new) == 0 or self.longest[rows].max() == inf:
             return
@@ -131,12 +131,12 @@ class _Builder:
         return length
 
     def _bound(self, part: slice) -> NDArray[np.float32]:
-        """The score above which an edge can be of use."""
+        """Return the score above which an edge can be in the tree."""
         bound: NDArray[np.float32] = self.frame.score(self.longest[part]).astype(np.float32)
         return bound
 
     def _shrink(self) -> None:
-        """Reduce the edges to the tree of them and what is known."""
+        """Reduce the edges to the tree of them and the known bounds."""
         left, right, length = tree = _shrunk(self.n + 1, [self.known, *self.found])
         self.longest = _longest(self.n + 1, tree, self.n)[:-1]
         own = right < self.n
@@ -144,10 +144,10 @@ class _Builder:
 
 
 def _shrunk(n: int, parts: list[Edges]) -> Edges:
-    """The minimum spanning forest of some edges, each of which is given once."""
+    """Return the minimum spanning forest of some edges, each given once."""
     left, right, length = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(length, kind="stable")
-    # By rank, from 1: scipy takes a zero for no edge, and a sum for edges that are given twice.
+    # By rank, from 1: SciPy reads a zero as no edge, and sums edges that are given twice.
     rank = np.arange(1.0, len(order) + 1)
     graph = scipy.sparse.csr_matrix((rank, (left[order], right[order])), shape=(n, n))
     chosen = order[minimum_spanning_tree(graph, overwrite=True).data.astype(np.intp) - 1]
@@ -155,7 +155,7 @@ def _shrunk(n: int, parts: list[Edges]) -> Edges:
 
 
 def _longest(n: int, forest: Edges, root: int = 0) -> Floats:
-    """The longest edge on the way from each vector to the root, infinite where none leads there.
+    """Return the longest edge on the path from each vector to the root, infinite without a path.
 
     By pointer doubling, since a tree can be as deep as it is large.
     """

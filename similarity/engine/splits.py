@@ -1,10 +1,11 @@
-"""Splits of a dataset by cluster: how whole clusters are dealt out, and which pairs cross from one split to another."""
+"""Splits of a dataset by cluster: the assignment of whole clusters, and the nearest pair across two splits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import vectors as vec
 from .clusters import NOISE, Labels
@@ -18,17 +19,19 @@ def deal(
     *,
     seed: int,
     settled: Mapping[int, int] | None = None,
+    there: NDArray[np.int64] | None = None,
 ) -> Indices:
-    """Deal whole clusters out to splits, so that the shares, class by class, are as near as can be.
+    """Assign whole clusters to splits, so that the shares, class by class, are as near as possible.
 
-    The largest cluster goes first, each to the split that lacks the most of its classes; noise comes last and fills up.
+    The largest cluster goes first, each to the split that lacks most of its classes; noise comes last and fills the splits.
 
     Args:
         labels: ``(n,)`` from :func:`~similarity.engine.clusters.dbscan`
         shares: of each split, 1 in all
         classes: ``(n,)`` number of each sample's class, from 0; all 0 where only the sizes count
         seed: decides between clusters of the same size
-        settled (None): cluster -> its split, of the clusters that must go there
+        settled (None): cluster -> its split, of the clusters with a fixed split
+        there (None): ``(splits, classes)`` numbers of samples that are in the splits already, and count in the shares
 
     Returns:
         ``(n,)`` the number of each sample's split
@@ -38,8 +41,9 @@ def deal(
     order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
     members = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])
-    totals = np.bincount(classes)
-    lacking = np.outer(shares, totals) / np.maximum(totals, 1)  # in shares of each class
+    there = np.zeros((len(shares), classes.max(initial=0) + 1), dtype=np.int64) if there is None else there
+    totals = np.bincount(classes, minlength=there.shape[1]) + there.sum(axis=0)
+    lacking = (np.outer(shares, totals) - there) / np.maximum(totals, 1)  # in shares of each class
     unused = np.asarray(shares) == 0
     result = np.zeros(len(labels), dtype=np.intp)
     for number in order:
@@ -53,11 +57,11 @@ def deal(
 
 
 def nearest_across(vectors: Vectors, splits: Indices) -> tuple[int, int]:
-    """Return the rows of the vector of the rarest split and the one of another split that are the most similar.
+    """Return the rows of the most similar vectors of the rarest split and of another split.
 
     Args:
         vectors: ``(n, d)``
-        splits: ``(n,)`` the number of each one's split, two different ones at least
+        splits: ``(n,)`` the number of each vector's split, at least two different ones
     """
     names, counts = np.unique(splits, return_counts=True)
     rare = splits == names[np.argmin(counts)]

@@ -1,4 +1,4 @@
-"""How many samples are kept at every eps, from one pass over the pairs."""
+"""The number of kept samples at every eps, from one pass over the pairs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .vectors import Floats, Indices, Vectors
 
 @dataclass(frozen=True)
 class Row:
-    """What DBSCAN finds at ``eps`` and beyond, up to the next row of the sweep."""
+    """The result of DBSCAN from ``eps`` up to the next row of the sweep."""
 
     eps: float
     clusters: int
@@ -33,17 +33,17 @@ class Sweep:
     """The result of DBSCAN at every eps, as a step function; all arrays ``(m,)``.
 
     Attributes:
-        eps: where a result begins, ascending; it holds up to the next
+        eps: first eps of each result, ascending; valid up to the next
         clusters: number of clusters
-        kept: clusters + noise, what is kept without cover
-        dropped: the others
+        kept: clusters + noise, kept without cover
+        dropped: all others
         noise: samples labelled -1
         largest: samples of the largest cluster
         n: samples in all
-        min_samples: as asked for
-        metric: as asked for
-        left, right, length: ``(t,)`` the pairs of samples whose distance decides what merges, shortest first: row
-            numbers and distances; those of equal vectors are not among them
+        min_samples: as requested
+        metric: as requested
+        left, right, length: ``(t,)`` the pairs of samples whose distances decide the merges, shortest first: row
+            numbers and distances; without pairs of equal vectors
     """
 
     eps: Floats
@@ -79,16 +79,16 @@ def sweep(
     run: Run = tiles.here,
     progress: Progress = None,
 ) -> Sweep:
-    """Return what :func:`~similarity.engine.clusters.dbscan` finds at every eps, without running it at each.
+    """Return the result of :func:`~similarity.engine.clusters.dbscan` at every eps, without running it at each.
 
     Clusters are the components of the minimum spanning tree, cut at eps. Memory is bounded; time is that of one pass
     over all pairs.
 
     Args:
-        vectors: ``(n, d)``; not modified; or in pieces, kept elsewhere
+        vectors: ``(n, d)``; not modified; or in pieces, stored elsewhere
         min_samples (2): 1 or 2, samples within eps, itself included, that make a core sample
         metric ("cosine"): one of :data:`~similarity.engine.vectors.METRICS`
-        run (here): carries out the tiles
+        run (here): computes the tiles
         progress (None): called with (done, total) tiles; may raise to cancel
 
     Raises:
@@ -100,7 +100,7 @@ def sweep(
     weights = np.bincount(group, minlength=len(first))
     left, right, length = spanning_tree(cut(vectors, metric, first), run=run, progress=progress)
     floor = reach(0.0, metric)
-    # After the last edge of each length, and before the first one: what there is then.
+    # The state after the last edge of each length, and before the first one.
     eps = np.unique(np.append(np.maximum(length, floor), floor))
     joins = np.searchsorted(np.maximum(length, floor), eps, side="right")
     alone = _alone(left, right, length, weights, min_samples)
@@ -115,7 +115,7 @@ def sweep(
 def eps_for_target(sweep: Sweep, kept: int) -> tuple[float, int]:
     """Return the eps whose number kept is nearest to ``kept``, and that number; of two, the larger.
 
-    Not every number can be had: samples at the same distance merge together, and equal ones at any eps.
+    Not every number is possible: samples at the same distance merge together, and equal ones at any eps.
 
     Raises:
         ValueError: if ``kept`` is below 1 or above the number of samples
@@ -130,17 +130,17 @@ def eps_for_target(sweep: Sweep, kept: int) -> tuple[float, int]:
 
 
 def _inside(low: float, high: float) -> float:
-    """The middle of a window of eps on a log scale."""
+    """Return the middle of a window of eps on a log scale."""
     if np.isinf(high):
         return max(low, FLOOR) * 1.001
     return float(np.sqrt(max(low, min(FLOOR, high / 2)) * high))
 
 
 def check_min_samples(min_samples: int) -> None:
-    """Raise unless every eps can be looked at with ``min_samples``: above 2, border samples belong to no tree.
+    """Raise unless a sweep is possible with ``min_samples``: above 2, border samples belong to no tree.
 
     Raises:
-        ValueError: says what to use instead
+        ValueError: names the alternative
     """
     if min_samples not in (1, 2):
         raise ValueError(
@@ -149,7 +149,7 @@ def check_min_samples(min_samples: int) -> None:
 
 
 def _alone(left: Indices, right: Indices, length: Floats, weights: Indices, min_samples: int) -> Floats:
-    """The eps from which each vector that can be noise is noise no more, ascending."""
+    """Return the eps at which each vector that can be noise stops being noise, ascending."""
     nearest = np.full(len(weights), np.inf)
     np.minimum.at(nearest, left, length)
     np.minimum.at(nearest, right, length)
@@ -157,7 +157,7 @@ def _alone(left: Indices, right: Indices, length: Floats, weights: Indices, min_
 
 
 def _largest(left: Indices, right: Indices, weights: Indices, min_samples: int) -> Indices:
-    """The samples of the largest cluster after each number of joins, ``(t + 1,)``; noise is no cluster."""
+    """Return the size of the largest cluster after each number of joins, ``(t + 1,)``; noise is no cluster."""
     size, root = weights.tolist(), list(range(len(weights)))
     most = max((weight for weight in size if weight >= min_samples), default=0)
     found = [most]

@@ -1,8 +1,8 @@
-"""One way to compare vectors: tiles of two blocks that know nothing of each other, and what merges their answers.
+"""Comparison of vectors by tiles: independent tasks on two blocks, and the merging of their answers.
 
-A task is a function of two blocks, or of one (None in place of the second) compared with itself, and of what it is told
-about their vectors. It can be sent to another process: it reads nothing else, changes nothing, and what it is told may
-be out of date, which costs time only. A ``Run`` carries out the jobs, in whatever order and wherever it likes.
+A task is a function of two blocks, or of one compared with itself (None in place of the second), and of arguments about
+their vectors. It can be sent to another process: it reads nothing else and changes nothing. Its arguments may be out of
+date, which costs time only. A ``Run`` computes the jobs, in any order and any process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Job:
-    """A tile: what to do, with which blocks (the same number twice: one with itself), and what is known."""
+    """A tile: its task, its two blocks (the same number twice: one with itself), and the task's arguments."""
 
     task: Callable[..., Any]
     left: int
@@ -33,16 +33,16 @@ class Job:
     known: tuple[Any, ...]
 
     def answer(self, left: Block, right: Block) -> Any:
-        """Carry out the task."""
+        """Compute the task's answer."""
         return self.task(left, None if self.left == self.right else right, *self.known)
 
 
 Run = Callable[[Iterable[Job], Blocks], Generator[tuple[tuple[int, int], Any], None, None]]
-"""Carries out jobs: yields the numbers of a job's blocks and its answer; in any order, late, or twice."""
+"""Computes jobs: yields the numbers of a job's blocks and its answer; in any order, late, or twice."""
 
 
 def here(jobs: Iterable[Job], blocks: Blocks) -> Generator[tuple[tuple[int, int], Any], None, None]:
-    """Carry out jobs in this process, one after the other."""
+    """Compute jobs in this process, one after the other."""
     for job in jobs:
         yield (job.left, job.right), job.answer(blocks[job.left], blocks[job.right])
 
@@ -55,14 +55,14 @@ def compare(
     run: Run = here,
     progress: Progress = None,
 ) -> Iterator[Any]:
-    """Yield the answer of each tile of the upper triangle once; of none in which no two vectors may be neighbors.
+    """Yield the answer of each tile of the upper triangle once, without tiles in which no two vectors may be neighbors.
 
     Args:
         blocks: the vectors
-        task: what each tile is asked
-        known: called when a tile's turn comes, with the numbers of its vectors: what the task is told beside the blocks;
-            None where the answer is known to be of no use, which leaves the tile out
-        run (here): carries out the jobs
+        task: the task of each tile
+        known: called with the numbers of a tile's vectors just before the tile; returns the task's further arguments,
+            or None to leave the tile out
+        run (here): computes the jobs
         progress (None): called with (tiles done, tiles in all) at the start and after each tile; may raise to cancel
     """
     total = len(blocks) * (len(blocks) + 1) // 2
@@ -94,7 +94,7 @@ def compare(
 
 
 def near(left: Block, right: Block | None, limit: float, most: int) -> tuple[Indices, Indices] | None:
-    """Task: all pairs within a limit, as ``rows, cols``; None if there are more than ``most``."""
+    """Task: return all pairs within a limit, as ``rows, cols``; None if there are more than ``most``."""
     at, found, count = numbers(left, right), [], 0
     for rows, cols in pairs(left, right, limit):
         count += len(rows)
@@ -105,12 +105,12 @@ def near(left: Block, right: Block | None, limit: float, most: int) -> tuple[Ind
 
 
 def closest(left: Block, right: Block | None, k: int, within: Floats) -> tuple[Indices, Indices, Floats]:
-    """Task: the ``k`` nearest others of each vector, as ``rows, cols, distances``.
+    """Task: return the ``k`` nearest others of each vector, as ``rows, cols, distances``.
 
     Args:
         left, right: the blocks
-        k: how many
-        within: ``(m,)`` beyond which distance one is of no use to each vector, and may be left out
+        k: number of neighbors
+        within: ``(m,)`` distance for each vector beyond which neighbors may be left out
     """
     if right is None:
         rows, cols, distances = nearest(left, left, k, within, own=False)
@@ -127,12 +127,12 @@ def closest(left: Block, right: Block | None, k: int, within: Floats) -> tuple[I
 def count(
     left: Block, right: Block | None, limit: float, weights: Indices, missing: Indices
 ) -> tuple[Indices, Indices]:
-    """Task: by how much the neighbors of each vector grow, as ``numbers, counts``.
+    """Task: count the neighbors of each vector in the tile, as ``numbers, counts``.
 
     Args:
         left, right, limit: as for :func:`~similarity.engine.neighbors.pairs`
-        weights: ``(m,)`` how often each vector counts
-        missing: ``(m,)`` how many neighbors each vector lacks; those that have enough may be counted short
+        weights: ``(m,)`` multiplicity of each vector
+        missing: ``(m,)`` number of neighbors that each vector lacks; vectors that have enough may be counted short
     """
     counts = np.zeros(len(weights), dtype=np.intp)
     groups = np.where(missing > 0, np.arange(len(weights)), -1)
@@ -146,7 +146,7 @@ def count(
 def connect(
     left: Block, right: Block | None, limit: float, core: Bools, groups: Indices
 ) -> tuple[tuple[Indices, Indices], tuple[Indices, Indices]]:
-    """Task: what connects core vectors, and which of their components the other vectors touch.
+    """Task: return the connections of core vectors, and the components that the other vectors touch.
 
     Args:
         left, right, limit: as for :func:`~similarity.engine.neighbors.pairs`
@@ -177,7 +177,7 @@ def connect(
 
 
 def _apart(left: Constraints | None, right: Constraints | None) -> bool:
-    """Whether no vector of a block may be a neighbor of one of another."""
+    """Return whether no vector of a block may be a neighbor of one of another."""
     if not (left and right):
         return False
     every, every_there = slice(0, len(left.groups)), slice(0, len(right.groups))
@@ -185,11 +185,11 @@ def _apart(left: Constraints | None, right: Constraints | None) -> bool:
 
 
 def _ignored(done: int, total: int) -> None:
-    """Progress that nobody asked for."""
+    """Ignore progress."""
 
 
 def find(root: Indices, some: Indices) -> Indices:
-    """Return the root of the component of each of ``some``, and shorten the way there."""
+    """Return the root of the component of each of ``some``, and shorten the paths to it."""
     top = root[some]
     while ((above := root[top]) != top).any():
         top = above

@@ -1,11 +1,11 @@
-"""Numbers of more than 8 bits as grey tones, and how much contrast a picture has.
+"""Numbers of more than 8 bits as grey tones, and the contrast of a picture.
 
 A picture of 16 or 32 bits rarely fills them: a sensor has 10, 12 or 14 bits, a thermal camera counts from 7,200 to
 8,400, a float picture holds kelvin or metres. Scaled by the whole range of its type it would be nearly flat. So the
 tones are those of the range that its values use, decided from the picture alone:
 
-- The values that count are the finite ones, without those that only a thousandth has and a gap sets apart (dead
-  pixels): the gap is wider than a quarter of the range of all others.
+- The values that count are the finite ones, without at most a thousandth at either end beyond a gap (dead pixels): the
+  gap is wider than a quarter of the range of all others.
 - A gap more than twice as wide as all smaller ones together (before a mark such as -9999 for "no data") is narrowed,
   the wider the more, down to half of them: the mark stays a tone of its own. Lens and sensor mix neighbors, so
   a scene leaves no such gap.
@@ -21,18 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_CONTRAST = 12
-"""Smallest contrast, of 255, that makes a picture one to compare.
+"""Smallest contrast, of 255, of a picture that is compared.
 
 Below it VGG16 takes different pictures for the same: of 32 photographs reduced to 8 grey levels, dark or bright, some
-pairs come to lie within the distance of near-duplicates, at 12 none (ImageNet weights).
+pairs are within the distance of near-duplicates, at 12 none (ImageNet weights).
 """
 
 Tones = NDArray[np.uint8]
 
-_SAMPLE = 1 << 20  # values that are looked at, in a grid over the picture
+_SAMPLE = 1 << 20  # values that are sampled, in a grid over the picture
 _TAIL = 1000  # one value of so many, at either end, may be left out
-_APART = 0.25  # of the others' range: the gap that sets such values apart
-_WIDE, _NARROW = 2.0, 0.5  # of all smaller gaps: from where one is narrowed, and down to what
+_APART = 0.25  # of the others' range: the gap beyond which values are left out
+_WIDE, _NARROW = 2.0, 0.5  # of all smaller gaps: least width of a narrowed gap, before and after
 _USUAL, _OWN = (
     0.5,
     0.25,
@@ -41,7 +41,7 @@ _ROUNDING = 1e-5  # of the largest value: a float picture that varies no more is
 
 
 def contrast(pixels: NDArray[np.uint8], tail: float = 0.0) -> int:
-    """Largest difference within one channel, 0 to 255.
+    """Return the largest difference within one channel, 0 to 255.
 
     Args:
         pixels: ``(h, w, channels)``
@@ -85,7 +85,7 @@ def grey(values: NDArray[Any], whites: Sequence[int]) -> Tones:
 def _tones(
     values: NDArray[Any], bends: NDArray[np.float64], places: NDArray[np.float64], low: float, high: float
 ) -> Tones:
-    """The tones of float values, which may be overwritten."""
+    """Return the tones of float values, which may be overwritten."""
     if len(bends) > 2:
         values = np.interp(values, bends, places)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -96,7 +96,7 @@ def _tones(
 
 
 def _used(values: NDArray[Any]) -> NDArray[np.float64]:
-    """The values that count, each once, ascending."""
+    """Return the values that count, each once, ascending."""
     stride = int(np.ceil(np.sqrt(values.size / _SAMPLE)))
     sample = values[::stride, ::stride]
     ordered = np.sort(sample[np.isfinite(sample)]).astype(np.float64)
@@ -112,12 +112,12 @@ def _used(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _narrowed(used: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The ends of the range and of its wide gaps, and where each comes to lie once these are narrowed."""
+    """Return the ends of the range and of its wide gaps, and their positions after narrowing."""
     gaps = np.diff(used)
     order = np.argsort(gaps)
     smaller = np.concatenate(
         [[0.0], np.cumsum(gaps[order])[:-1]]
-    )  # the sum of those before each gap of ``order``
+    )  # the sum of the gaps before each one in ``order``
     first_wide = int(np.flatnonzero((gaps[order] <= _WIDE * smaller) | (smaller == 0))[-1]) + 1
     wide = np.sort(order[first_wide:])
     if len(wide):
@@ -131,7 +131,7 @@ def _narrowed(used: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def _scale(low: float, high: float, whites: Sequence[int], rounding: float) -> tuple[float, float]:
-    """The values that become black and white."""
+    """Return the values of black and white."""
     if high - low <= rounding:
         return 0.0, float(next((white for white in whites if high <= white), max(high, 1.0)))
     white = max(whites, key=lambda white: _agreement(low, high, white))
@@ -140,6 +140,6 @@ def _scale(low: float, high: float, whites: Sequence[int], rounding: float) -> t
 
 
 def _agreement(low: float, high: float, white: float) -> float:
-    """Share of the range from 0 to white and the used one that both cover, of what either covers."""
+    """Return the overlap of the range from 0 to white with the used one: intersection over union."""
     shared = min(high, white) - max(low, 0)
     return max(shared, 0) / (max(high, white) - min(low, 0))

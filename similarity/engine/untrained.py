@@ -1,4 +1,4 @@
-"""VGG16 weights without training, for tests and for trying things offline.
+"""VGG16 weights without training, for tests and trials offline.
 
 Random kernels, then layer by layer every channel scaled and shifted so that its outputs have mean 0 and
 variance 1 on generated pictures (data-dependent initialisation: Mishkin & Matas 2016; Krähenbühl et al. 2016).
@@ -22,10 +22,10 @@ DENSE_INPUTS = 7 * 7 * 512
 """Values of the last pooling for a 224 x 224 picture, which ``fc1`` takes."""
 
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
-"""What VGG16 subtracts from blue, green and red (Simonyan & Zisserman 2015; keras.applications.vgg16)."""
+"""Means that VGG16 subtracts from blue, green and red (Simonyan & Zisserman 2015; keras.applications.vgg16)."""
 
 DIGEST = "d0b632ea6e19433b8878fe69b262f4ef"
-"""Digest of the generated weights, as :func:`fingerprint` computes it: a test holds the two together."""
+"""Digest of the generated weights, by :func:`fingerprint`; a test compares the two."""
 
 _SEED = 51
 _PICTURES, _SIDE = 16, 64
@@ -36,7 +36,7 @@ Arrays = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def generate(dense: int = 0) -> Arrays:
-    """``(kernel, bias)`` of the convolutions and of the first ``dense`` of ``fc1`` and ``fc2``.
+    """Generate ``(kernel, bias)`` of the convolutions and of the first ``dense`` of ``fc1`` and ``fc2``.
 
     Takes about a second, and as long again for the dense layers.
     """
@@ -55,7 +55,7 @@ def generate(dense: int = 0) -> Arrays:
 
 
 def fingerprint(arrays: Arrays) -> str:
-    """Hex digest of weights' exact values."""
+    """Return the hex digest of the weights' exact values."""
     state = blake2b(digest_size=16)
     for kernel, bias in arrays:
         state.update(kernel.astype("<f4").tobytes())
@@ -64,14 +64,14 @@ def fingerprint(arrays: Arrays) -> str:
 
 
 def kernel_shapes(dense: int) -> list[tuple[int, ...]]:
-    """Shapes of VGG16's kernels in order, with the first ``dense`` of ``fc1`` and ``fc2``."""
+    """Return the shapes of VGG16's kernels in order, with the first ``dense`` of ``fc1`` and ``fc2``."""
     channels = [3] + [width for count, width in BLOCKS for _ in range(count)]
     shapes: list[tuple[int, ...]] = [(3, 3, *pair) for pair in pairwise(channels)]
     return shapes + [(DENSE_INPUTS, DENSE_UNITS), (DENSE_UNITS, DENSE_UNITS)][:dense]
 
 
 def dead_leaves(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """``(16, 64, 64, 3)`` pictures of discs that hide one another, of every size and colour.
+    """Return ``(16, 64, 64, 3)`` pictures of overlapping discs, of every size and colour.
 
     Occlusion gives them the edges and the scale invariance of photographs (Lee, Mumford & Huang 2001).
     """
@@ -93,7 +93,7 @@ def _random(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.floa
 
 
 def _convolve(x: NDArray[np.float64], kernel: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Same-padded 3 x 3 convolution of ``(n, h, w, in)``: one matrix product for each place in the kernel."""
+    """Convolve ``(n, h, w, in)``, same-padded, 3 x 3: one matrix product for each place in the kernel."""
     n, height, width, channels = x.shape
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     y = np.zeros((n * height * width, kernel.shape[-1]))
@@ -104,13 +104,13 @@ def _convolve(x: NDArray[np.float64], kernel: NDArray[np.float32]) -> NDArray[np
 
 
 def _standardizing(y: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The scale and shift, rounded, that give each channel mean 0 and variance 1."""
+    """Return the scale and shift, rounded, that give each channel mean 0 and variance 1."""
     mean, deviation = y.mean((0, 1, 2)), y.std((0, 1, 2))
     return _round(1 / deviation), _round(-mean / deviation)
 
 
 def _round(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """To 12 binary digits: 1e-4, where machines differ by 1e-13."""
+    """Round to 12 binary digits: 1e-4, where machines differ by 1e-13."""
     mantissa, exponent = np.frexp(values)
     rounded: NDArray[np.float64] = np.ldexp(np.rint(mantissa * 4096) / 4096, exponent)
     return rounded.astype(np.float32)
@@ -123,9 +123,9 @@ def _max_pool(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _dense(rng: np.random.Generator, count: int, variance: float) -> Arrays:
-    """Dense layers scaled by calculation: a pass of large pictures through ``fc1`` would take too long.
+    """Return dense layers scaled by calculation: a pass of large pictures through ``fc1`` would take too long.
 
-    Weights that add up to zero for each unit take the inputs' common mean away.
+    Weights that add up to zero for each unit remove the inputs' common mean.
     """
     arrays: Arrays = []
     for inputs in (DENSE_INPUTS, DENSE_UNITS)[:count]:

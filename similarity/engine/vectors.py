@@ -1,4 +1,4 @@
-"""What a vector must be, and the one formula for the distance between two of them."""
+"""The requirements on a vector, and the one formula for the distance between two vectors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHUNK_BYTES = 2**25
 
 
 def problem(vector: Any) -> str | None:
-    """Why ``vector`` cannot be compared with others, or None if it can."""
+    """Return why ``vector`` cannot be compared with others, or None if it can."""
     array = np.asarray(vector)
     if array.dtype.kind not in "fiu":
         return f"is not a list of numbers but {array.dtype}"
@@ -36,10 +36,10 @@ def check(vectors: Vectors | Pieces) -> None:
     """Raise unless ``vectors`` is ``(n, d)``, finite, and free of zero vectors; n may be 0.
 
     Raises:
-        ValueError: names the first offending row and what to do
+        ValueError: names the first offending row and the fix
     """
     if isinstance(vectors, Pieces):
-        return  # each was checked before it was put there
+        return  # each was checked before it was stored
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
         raise ValueError(f"vectors must be an (n, d) array of numbers, got {vectors.dtype} {vectors.shape}")
     lengths = norms(vectors)
@@ -56,7 +56,7 @@ def check_metric(metric: str) -> None:
     """Raise unless ``metric`` is one of :data:`METRICS`.
 
     Raises:
-        ValueError: names the metrics there are
+        ValueError: names the metrics
     """
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
@@ -97,9 +97,9 @@ def between(
 ) -> Floats:
     """Return the distance ``(m,)`` of each pair ``vectors[rows[i]], others[cols[i]]``; by default in one array.
 
-    Computed in float64, pair by pair: a pair has one distance whatever it is computed together with, the same
-    in both directions, and equal vectors have exactly 0. Cosine is half the squared distance of the unit
-    vectors, which does not cancel for close ones as ``1 - cos`` does.
+    Computed in float64, pair by pair: a pair's distance does not depend on the other pairs or on its direction, and
+    equal vectors have exactly 0. Cosine is half the squared distance of the unit vectors, which does not cancel for
+    close ones as ``1 - cos`` does.
     """
     others = vectors if others is None else others
     result = np.empty(len(rows), dtype=np.float64)

@@ -31,12 +31,12 @@ LAYERS = {
     "fc1": 4096,
     "fc2": 4096,
 }
-"""Layers that give vectors, and how many values.
+"""Layers that give vectors, with their numbers of values.
 
 - ``block5_conv1``, ``block4``: the mean over the 14 x 14 places of Keras's ``block5_conv1`` or ``block4_pool``, each
-  place scaled to length 1 before. Its cosine says how much of the same structure two pictures have, wherever it is.
+  place scaled to length 1 before. Its cosine measures the common structure of two pictures, at any position.
 - ``block5``: the square root of the same mean over the 7 x 7 places of ``block5_pool``. Its cosine is the Hellinger
-  kernel (Arandjelović & Zisserman, CVPR 2012), so that no few strong channels decide.
+  kernel (Arandjelović & Zisserman, CVPR 2012), so that a few strong channels do not dominate.
 - ``block5_mean``, ``block5_max``: the plain mean and the maximum over the places of ``block5_pool``.
 - ``fc1``, ``fc2``: the dense layers after their ReLU.
 """
@@ -65,17 +65,17 @@ _P = TypeVar("_P", bound=_Picture)
 def provenance(
     *, layer: str = DEFAULT_LAYER, weights: str | Path = "imagenet", precision: str = "auto"
 ) -> dict[str, str]:
-    """Everything that decides a vector, apart from the picture; equal provenance means comparable vectors.
+    """Return all that decides a vector, apart from the picture; equal provenance means comparable vectors.
 
     Does not import TensorFlow, and reads a weights file once for as long as it does not change.
 
     Args:
         layer (DEFAULT_LAYER): one of :data:`LAYERS`
         weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
-        precision ("auto"): one of :data:`PRECISIONS`, or ``bfloat16`` to insist on what ``auto`` once gave
+        precision ("auto"): one of :data:`PRECISIONS`, or ``bfloat16`` to require the precision that ``auto`` gave before
 
     Raises:
-        ValueError: if the layer or precision is unknown, or this CPU has no bfloat16 and it was insisted on
+        ValueError: if the layer or precision is unknown, or this CPU has no bfloat16 and it is required
         WeightsUnavailable: if the path names no file
     """
     if layer not in LAYERS:
@@ -99,7 +99,7 @@ class Vgg16:
         layer (DEFAULT_LAYER): one of :data:`LAYERS`
         weights ("imagenet"): ``imagenet``, ``untrained``, or the path of a weights file
         precision ("auto"): as for :func:`provenance`
-        batch_size (16): how many pictures go through the network at once; vectors do not depend on it
+        batch_size (16): pictures embedded at once; vectors do not depend on it
         ready (None): provenance and :func:`arrays` of a network in another process, in place of the first three
 
     Raises:
@@ -137,7 +137,7 @@ class Vgg16:
         return blake2b(self.embed(picture).tobytes(), digest_size=16).hexdigest()
 
     def embed(self, images: NDArray[np.uint8]) -> Vectors:
-        """Vectors of pictures, ``(m, dimension)`` float32; the same for a picture in any batch and place.
+        """Return the vectors of pictures, ``(m, dimension)`` float32; the same for a picture in any batch and place.
 
         Args:
             images: ``(m, 224, 224, 3)`` uint8 RGB
@@ -159,7 +159,7 @@ class Vgg16:
 
 
 def arrays(layer: str, weights: str | Path) -> weights_files.Weights:
-    """The kernels and biases that the network up to a layer is made of."""
+    """Return the kernels and biases of the network up to a layer."""
     return weights_files.load(weights, _DENSE.get(layer, 0))[: _CONVOLUTIONS.get(layer)]
 
 
@@ -174,7 +174,7 @@ def load(
     precision: str = "auto",
     batch_size: int = 16,
 ) -> Vgg16:
-    """As ``Vgg16(...)``, but the same model for the same arguments while it is one of the last two used.
+    """Return ``Vgg16(...)``, the same model for the same arguments while it is one of the last two used.
 
     A weights file whose content has changed is loaded anew.
     """
@@ -191,12 +191,12 @@ def load(
 
 
 def embed_stream(pictures: Iterable[_P], model: Vgg16) -> Iterator[tuple[_P, Vectors | None]]:
-    """Each picture with its vector, in order; None for a picture without pixels.
+    """Yield each picture with its vector, in order; None for a picture without pixels.
 
-    Pictures of equal digest cost one pass: the last vectors, 256 MB of them, are remembered.
+    Pictures of equal digest cost one pass: the last vectors, 256 MB of them, stay in memory.
 
     Args:
-        pictures: what :func:`images.read_many` yields, or anything with ``pixels`` and ``digest``
+        pictures: from :func:`images.read_many`, or anything with ``pixels`` and ``digest``
         model: the network
 
     Yields:
@@ -210,7 +210,7 @@ def embed_stream(pictures: Iterable[_P], model: Vgg16) -> Iterator[tuple[_P, Vec
         waiting.append(picture)
         if picture.pixels is not None and picture.digest not in known:
             fresh[picture.digest] = picture.pixels
-        # Long runs of pictures that need no pass are handed on too, so that little is ever in memory.
+        # Long sequences of pictures that need no pass are yielded too, to limit memory.
         if len(fresh) == model.batch_size or len(waiting) == 8 * model.batch_size:
             yield from _answer(waiting, fresh, known, model)
             waiting, fresh = [], {}

@@ -1,7 +1,7 @@
-"""Where VGG16's numbers come from: Keras's ImageNet file, a file of one's own, or generated ones.
+"""The sources of VGG16's weights: Keras's ImageNet file, a file of one's own, or generated ones.
 
 Weights are a list of ``(kernel, bias)`` float32 arrays in the order of the network: thirteen convolutions
-``(3, 3, in, out)``, then as many of ``fc1`` and ``fc2`` ``(in, out)`` as are asked for. Files are read as HDF5: no
+``(3, 3, in, out)``, then as many of ``fc1`` and ``fc2`` ``(in, out)`` as requested. Files are read as HDF5: no
 Keras backend is needed, and no code of a model is run.
 """
 
@@ -28,13 +28,13 @@ IMAGENET = "imagenet"
 UNTRAINED = "untrained"
 
 IMAGENET_DIGEST = "ac51411dc6e978715b2bfd07c256ec6b"
-"""Digest of Keras's ImageNet convolutions, as :func:`~.untrained.fingerprint` computes it."""
+"""Digest of Keras's ImageNet convolutions, by :func:`~.untrained.fingerprint`."""
 
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
 # Name and MD5 as Keras publishes them in keras/src/applications/vgg16.py.
 _WITHOUT_TOP = ("vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc")
 _WITH_TOP = ("vgg16_weights_tf_dim_ordering_tf_kernels.h5", "64373286793e3c8b2b4e3219cbf3544b")
-_SECONDS = 5  # without a byte, after which the network counts as out of reach
+_SECONDS = 5  # without a byte, after which the network counts as unreachable
 
 _CONVOLUTIONS = tuple(
     f"block{block}_conv{number}"
@@ -48,14 +48,14 @@ _HOLDS_A_MODEL = "model.weights.h5"  # the member of a .keras archive
 
 
 class WeightsUnavailable(RuntimeError):
-    """The weights asked for are not on this machine; the message says how to get them there."""
+    """The requested weights are not on this machine; the message says how to get them."""
 
 
 def digests(weights: str | Path, dense: int) -> dict[str, str]:
-    """Digests that name the weights' content: of the convolutions, and of ``fc1`` and ``fc2`` apart.
+    """Return digests of the weights' content: of the convolutions, and of ``fc1`` and ``fc2`` separately.
 
-    The same arrays have the same digests in whichever kind of file. A file is read once until its size or modification
-    time changes. ImageNet's dense layers are named by their published file.
+    The same arrays have the same digests in any kind of file. A file is read once until its size or modification time
+    changes. ImageNet's dense layers are named by their published file.
 
     Args:
         weights: ``imagenet``, ``untrained`` or a path
@@ -80,7 +80,7 @@ def digests(weights: str | Path, dense: int) -> dict[str, str]:
 
 
 def load(weights: str | Path, dense: int) -> Weights:
-    """The arrays themselves.
+    """Load the arrays.
 
     Args:
         weights: ``imagenet`` (downloaded once and checked), ``untrained``, or the path of a file that Keras saved of a
@@ -88,8 +88,8 @@ def load(weights: str | Path, dense: int) -> Weights:
         dense: how many of ``fc1`` and ``fc2`` to append
 
     Raises:
-        WeightsUnavailable: if the path names no file, or the ImageNet file is missing and out of reach
-        ValueError: if the file holds no VGG16 or lacks its top where that is needed
+        WeightsUnavailable: if the path names no file, or the ImageNet file is missing and unreachable
+        ValueError: if the file holds no VGG16 or lacks its top where the top is needed
     """
     if weights == UNTRAINED:
         return untrained.generate(dense)
@@ -118,7 +118,7 @@ def _file_digests(path: Path, dense: int, size: int, mtime_ns: int) -> tuple[str
 
 
 def _download(name: str, expected_md5: str) -> Path:
-    """Keras's file in Keras's cache; the network is touched only where the right file is not there yet."""
+    """Return Keras's file in Keras's cache; the network is used only if the right file is missing."""
     path = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models" / name
     if _has_md5(path, expected_md5):
         return path
@@ -169,7 +169,7 @@ def _read(path: Path, dense: int) -> Weights:
 
 
 def _layers(path: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """VGG16's layers in a file, by name; those of a nested model too."""
+    """Return VGG16's layers in a file, by name, also those of a nested model."""
     import h5py
 
     source: Any = path
@@ -188,7 +188,7 @@ def _layers(path: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float
 
 
 def _arrays(file: Any) -> Iterator[tuple[str, Any]]:
-    """The arrays of VGG16's layers, each with its layer's name; what the optimizer stores is left out."""
+    """Yield the arrays of VGG16's layers, each with its layer's name, without the optimizer's arrays."""
     items: list[Any] = []
     file.visititems(lambda _, item: items.append(item))
     for item in items:
@@ -199,7 +199,7 @@ def _arrays(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _layer_of(item: Any) -> str | None:
-    """The name of an array's layer: Keras 2 names groups after it; Keras 3 numbers them, and notes it in an attribute."""
+    """Return the name of an array's layer: Keras 2 names groups after it; Keras 3 numbers them, the name an attribute."""
     named = (*item.name.split("/"), str(item.parent.attrs.get("name", "")))
     for name in reversed((*_CONVOLUTIONS, *_DENSE)):
         if name in named:

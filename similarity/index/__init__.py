@@ -1,1 +1,1 @@
-"""The similarity index: its files, its state, its answers."""
+"""The similarity index: its files, its state, its queries."""

@@ -1,4 +1,4 @@
-"""Queries of an index: by FiftyOne and by our own operators, answered in positions and then in ids."""
+"""Queries of an index, by FiftyOne and by OnlyOne's operators, answered in positions and then in ids."""
 
 import logging
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ class Query:
 
     Args:
         vectors: ``(m, d)``
-        positions: ``(m,)``, the samples they are of, or None if vectors were given
-        single: whether one id or one vector was given, and no list of them
+        positions: ``(m,)``, positions of the vectors' samples, or None if vectors were given
+        single: whether one id or one vector was given, not a list
     """
 
     vectors: np.ndarray
@@ -31,10 +31,10 @@ class Query:
 
     @classmethod
     def parse(cls, state: State, query: Any) -> "Query":
-        """Return a sample id, several, a vector ``(d,)`` or several ``(m, d)`` as a query.
+        """Return a query of a sample id, of several, of a vector ``(d,)`` or of several ``(m, d)``.
 
         Raises:
-            ValueError: if a sample is not in the index, a vector cannot be compared, or there is nothing
+            ValueError: if a sample is not in the index, a vector cannot be compared, or the query is empty
         """
         values = np.asarray(query)
         if values.size == 0:
@@ -54,7 +54,7 @@ class Query:
 
     @property
     def mean(self) -> np.ndarray:
-        """One vector for all: the mean of the unit vectors, a single one as it is.
+        """The mean of the unit vectors, or a single vector as it is.
 
         Raises:
             ValueError: if they cancel each other out
@@ -71,7 +71,7 @@ def check_comparable(state: State, vectors: np.ndarray) -> None:
     """Raise unless every vector ``(m, d)`` can be compared with those in the index.
 
     Raises:
-        ValueError: says which cannot, and why
+        ValueError: names the vector and the reason
     """
     for row, vector in enumerate(vectors):
         trouble = vec.problem(vector)
@@ -82,7 +82,7 @@ def check_comparable(state: State, vectors: np.ndarray) -> None:
 
 
 def complain(ids: Sequence[str], what: str, allowed: bool, warn: bool) -> None:
-    """Raise, or warn if asked to, about ids; of none, nothing."""
+    """Raise about ids, or warn if ``warn``; do nothing without ids."""
     if not len(ids):
         return
     message = f"Found {len(ids)} IDs (eg '{ids[0]}') that {what}"
@@ -93,7 +93,7 @@ def complain(ids: Sequence[str], what: str, allowed: bool, warn: bool) -> None:
 
 
 class NeighborQueries:
-    """FiftyOne's two query methods, for an index that has its state in ``_state``."""
+    """FiftyOne's two query methods, for an index with its state in ``_state``."""
 
     def _kneighbors(self, query=None, k=None, reverse=False, aggregation=None, return_dists=False):
         if reverse:
@@ -104,7 +104,7 @@ class NeighborQueries:
             raise ValueError("Full index queries do not support aggregation")
         if (
             query is None
-        ):  # for each sample of the view its nearest others, numbered as the view, in O(m^2 d) time
+        ):  # the nearest others of each sample of the view, numbered as in the view, in O(m^2 d) time
             matrix = self._state.vectors(self._current_inds)
             found = list(exact.each_nearest(matrix, len(matrix) if k is None else k))
             rows, distances = [row for row, _ in found], [distance for _, distance in found]

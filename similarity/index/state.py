@@ -1,7 +1,7 @@
-"""An index against its field as it is now: the forest without what is gone or has changed, and what it lacks, counted.
+"""The state of an index against its field: the forest without missing or changed samples, and counts of the differences.
 
-The App's server makes a new results object for every click, so states are kept in the process beside the index that
-they are of: a click where nothing was written costs a millisecond.
+The App's server makes a new results object for every click. So states are cached in the process, beside their index: a
+click without a write since costs a millisecond.
 """
 
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ from .store import BuiltIndex, IndexFolder, IndexSettings, Version
 
 @dataclass(frozen=True)
 class IndexStatus:
-    """How an index relates to its field.
+    """The differences of an index and its field.
 
     Args:
         built: the number of vectors in the forest
-        newer: samples that have got a vector since; they are not found
-        changed: samples in the forest with another vector since; they are not found
-        removed: samples in the forest that have no vector any more; they are not found
+        newer: number of samples with a vector since; they are not found
+        changed: number of samples in the forest with another vector since; they are not found
+        removed: number of samples in the forest that have no vector any more; they are not found
         skipped: sample id -> why it was not usable when the index was built
         exact: whether queries are answered without Annoy
     """
@@ -38,25 +38,25 @@ class IndexStatus:
     exact: bool
 
     def lacks(self) -> str:
-        """The samples that have a vector and cannot be found, in words; ``""`` where there are none."""
+        """Return the samples that have a vector and cannot be found, in words; ``""`` where there are none."""
         kinds = ((self.newer, "newer sample"), (self.changed, "changed sample"))
         found = " and ".join(count(number, kind) for number, kind in kinds if number)
         return found and f"{found} {'is' if self.newer + self.changed == 1 else 'are'} not in the index"
 
     def advice(self) -> str:
-        """What the index lacks, and what to do; ``""`` where it lacks nothing."""
+        """Return the missing samples and the remedy, in words; ``""`` where none are missing."""
         lacks = self.lacks()
         return lacks and f"{lacks}: build it again (build_similarity_index)."
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What an index holds now; immutable. Positions number its samples: the rows that are still valid, in their order.
+    """The current contents of an index; immutable. Positions number its samples: the valid rows, in their order.
 
     Args:
         built: the index as built
-        changes: sample id -> stamp, of the samples whose stamps are not those they were built with; None where they are gone
-        seen: the last look; None before the first
+        changes: sample id -> stamp, of the samples with another stamp than at the build; None where they are gone
+        seen: the last look; None before the first one
     """
 
     built: BuiltIndex
@@ -76,7 +76,7 @@ class State:
             live = freshness.ids(dataset)
             known = {i for i in stamps.keys() | changes.keys() if changes.get(i, "") is not None}
             changes |= dict.fromkeys(known - live)
-            returned = live - known  # raw copies of removed samples keep their marks
+            returned = live - known  # restored samples are raw copies with their old marks
             changes |= freshness.stamps(dataset, name, among=returned) if returned else {}
         changes = {i: stamp for i, stamp in changes.items() if stamp != stamps.get(i)}
         return State(self.built, changes, now)
@@ -106,7 +106,7 @@ class State:
 
     @property
     def status(self) -> IndexStatus:
-        """How the index relates to its field."""
+        """The differences of the index and its field."""
         rows, built = self.built.row_of, len(self.built.ids)
         removed = sum(i in rows and not stamp for i, stamp in self.changes.items())
         return IndexStatus(
@@ -134,8 +134,8 @@ class State:
 
         Args:
             query: ``(d,)``
-            k: how many, all when None
-            allowed (None): booleans by position: those that may be returned
+            k: number of positions, all when None
+            allowed (None): booleans by position, true where it may be returned
             first (None): positions that come before all others if they are allowed, the nearest first
         """
         if not len(self._rows):
@@ -151,7 +151,7 @@ class State:
 
 @lru_cache(maxsize=4)
 def _latest(folder: IndexFolder, settings: IndexSettings, version: Version) -> list[State]:
-    """The latest state of an index is its only item; nothing where the index must be built."""
+    """Return the latest state of an index as the only item; none where the index must be built."""
     built = folder.read(settings)
     return [] if built is None else [State(built)]
 

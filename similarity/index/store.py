@@ -1,9 +1,9 @@
-"""The files of a similarity index: a forest, and which sample each of its rows is.
+"""The files of a similarity index: a forest, and the sample ids of its rows.
 
 An index has a folder, ``$ONLYONE_HOME/indexes/<database>/<dataset id>/<brain key>``. Its ``index.json``, a checksum in the
 first line and JSON in the second, names the files of the forest, which are named after their content. All are made in a
-folder beside and moved, ``index.json`` last, so that several processes may read and build at once and nobody sees half an
-index. Files that are missing are built again from the field; files that are not as they were written are refused.
+folder beside and moved, ``index.json`` last, so that several processes may read and build at once and none sees half an
+index. Missing files are built again from the field; files that are not as they were written are refused.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class IndexDamaged(NeedsOperator):
 
     Args:
         path: the index's folder, named after its brain key
-        problem: the file that is not, and how
+        problem: the damaged file and its damage
     """
 
     def __init__(self, path: Path, problem: str):
@@ -58,7 +58,7 @@ class IndexDamaged(NeedsOperator):
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """What, beside the vectors, decides an index."""
+    """The settings that, beside the vectors, decide an index."""
 
     embeddings_field: str
     n_trees: int
@@ -74,9 +74,9 @@ class BuiltIndex:
         forest: the forest over the vectors
         ids: the sample ids of its rows, ``(n,)``
         skipped: sample id -> why its vector is not in the forest
-        stamps: sample id -> stamp, of all samples there were
+        stamps: sample id -> stamp, of all samples at the build
         settled: the marks that no write was still spreading while the vectors were read
-        made_with: what the vectors were made with
+        made_with: provenance of the vectors
     """
 
     forest: forest.Forest
@@ -98,7 +98,7 @@ class IndexFolder:
 
     Args:
         path: the folder
-        dataset_id: whose index it is
+        dataset_id: id of the index's dataset
     """
 
     path: Path
@@ -106,11 +106,11 @@ class IndexFolder:
 
     @classmethod
     def of(cls, dataset: fo.Dataset, brain_key: str) -> "IndexFolder":
-        """The folder of a brain key of a dataset."""
+        """Return the folder of a brain key of a dataset."""
         return cls(caches.folder(caches.INDEXES, dataset) / brain_key, caches.identity(dataset))
 
     def version(self) -> Version:
-        """Tell quickly whether the files are the same; nothing where there are none.
+        """Return the files' names and versions, a quick test that they are the same; empty without files.
 
         Raises:
             HomeError: if they cannot be read
@@ -154,11 +154,11 @@ class IndexFolder:
         *,
         again: bool = True,
     ) -> None:
-        """Build the index from the field, and delete the files of the last one.
+        """Build the index from the field, and delete the files of the previous one.
 
         Args:
-            progress (None): called with ``(done, total)``; may raise to cancel, the last index then stays
-            again (True): whether to build it where there is one
+            progress (None): called with ``(done, total)``; may raise to cancel, the previous index then stays
+            again (True): whether to build it where one exists
 
         Raises:
             HomeError: if the files cannot be written
@@ -169,7 +169,7 @@ class IndexFolder:
         caches.discard_orphans(dataset)
 
     def delete(self) -> None:
-        """Delete the folder; readers keep what they have opened."""
+        """Delete the folder; readers keep their open files."""
         shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):  # the dataset's folder, if this was its last index
             self.path.parent.rmdir()
@@ -184,7 +184,7 @@ class IndexFolder:
 
     @contextlib.contextmanager
     def _exclusive(self, dataset: fo.Dataset) -> Iterator[None]:
-        """Wait until nobody else builds this index."""
+        """Wait until no other process builds this index."""
         with contextlib.ExitStack() as held:
             while True:
                 try:
@@ -196,7 +196,7 @@ class IndexFolder:
 
     def _build(self, dataset: fo.Dataset, settings: IndexSettings, progress: forest.Progress | None) -> None:
         name = settings.embeddings_field
-        # Marks and stamps first: of a vector that is written meanwhile they are the old ones, which shows afterwards.
+        # Marks and stamps first: a vector written meanwhile has the old ones, and is noticed afterwards.
         marks, stamps = freshness.marks(dataset), freshness.stamps(dataset, name)
         vectors = gather(everything(dataset), name)
         with in_home(self.path):
@@ -223,7 +223,7 @@ class IndexFolder:
                 self._publish(Path(beside), told, grown.facts.files)
 
     def _publish(self, beside: Path, told: dict[str, Any], files: list[str]) -> None:
-        """Move the files to their places, then name them; delete what is not named."""
+        """Move the files into the folder, then name them in ``index.json``; delete files that are not named."""
         locks.check()
         for name in files:
             share((beside / name).replace(self.path / name))

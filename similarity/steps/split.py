@@ -1,7 +1,7 @@
 """Split a dataset into train, val and test by whole clusters, so that no split has look-alikes of another's samples."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
@@ -107,7 +107,9 @@ class SplitResult(Result):
 def split(
     samples: fo.core.collections.SampleCollection, options: SplitOptions, progress: Progress = silent
 ) -> SplitResult:
-    """Deal whole clusters out to the splits, and tag the samples; a reference keeps its tags, and draws its clusters along.
+    """Deal whole clusters out to the splits, and tag the samples.
+
+    A reference keeps its tags, counts in the shares, and draws its clusters along.
 
     Raises:
         ValueError: if the run has no clusters, none of the samples is in it, or ``stratify`` is no field of classifications
@@ -134,10 +136,12 @@ def split(
         classes = _classes(samples, ids, options.stratify)
         found, of_each = np.unique(classes, return_inverse=True)
         wanted = {name: getattr(options, name) for name in SPLITS}
-        settled = _settled(sm.everything(dataset).select(reference), names.cluster) if reference else {}
-        dealt = engine_splits.deal(
-            numbers, list(wanted.values()), of_each, seed=options.seed, settled=settled
-        )
+        known = sm.everything(dataset).select(reference)
+        in_split = {i: name for i, name in splits.read(known, None).items() if name in SPLITS}
+        settled = _settled(known, names.cluster, in_split)
+        there = _there(_classes(known, list(in_split), options.stratify), found, in_split)
+        more = {"settled": settled, "there": there}
+        dealt = engine_splits.deal(numbers, list(wanted.values()), of_each, seed=options.seed, **more)
         progress("Writing the tags", 1, 2)
         members = {
             name: [ids[i] for i in np.flatnonzero(dealt == number)] for number, name in enumerate(SPLITS)
@@ -166,15 +170,27 @@ def split(
         )
 
 
-def _settled(reference: fo.DatasetView, field: str) -> dict[int, int]:
+def _settled(reference: fo.DatasetView, field: str, of_each: Mapping[str, str]) -> dict[int, int]:
     """Cluster -> the split of most of the reference samples in it, of the clusters where they have one."""
     found: dict[int, Counter[int]] = {}
-    of_each = splits.read(reference, None)
     for sample_id, label in zip(*reference.values(["id", field]), strict=True):
-        name = of_each.get(sample_id)
-        if label not in (None, NOISE) and name in SPLITS:
-            found.setdefault(label, Counter())[SPLITS.index(name)] += 1
+        if label not in (None, NOISE) and sample_id in of_each:
+            found.setdefault(label, Counter())[SPLITS.index(of_each[sample_id])] += 1
     return {label: counts.most_common(1)[0][0] for label, counts in found.items()}
+
+
+def _there(classes: np.ndarray, found: np.ndarray, of_each: Mapping[str, str]) -> np.ndarray:
+    """How many of the reference are in each split, ``(splits, classes)``.
+
+    Args:
+        classes: of the reference samples that are in a split
+        found: the classes of the samples that are dealt out, sorted
+        of_each: sample id -> split, of the same
+    """
+    there = np.zeros((len(SPLITS), len(found)), dtype=np.int64)
+    for name, split in zip(classes, of_each.values(), strict=True):
+        there[SPLITS.index(split), found == name] += 1
+    return there
 
 
 def refuse_replacing(samples: fo.core.collections.SampleCollection, options: SplitOptions) -> int:

@@ -293,3 +293,20 @@ def test_what_is_dropped_for_a_reference_sample_is_reviewed_beside_it(weekly):
     review.decide(made, "dedup", {shown[2].id: review.DISTINCT})
     assert made[shown[2].id]["dedup_kept"] is True
     assert set(review.order(made, "dedup")) == set(before)
+
+
+def test_the_shares_of_splits_count_the_reference(weekly):
+    made = weekly()
+    made.match_tags("annotated").tag_samples("train")
+    cluster(made.skip(REFERENCE + 30), reference="annotated")
+    sizes = call("split_by_cluster", made, train=0.8, val=0.1, test=0.1).sizes
+    assert sizes == {"train": KEPT - 4, "val": 2, "test": 2}  # of 18 samples in all, 12 are in train
+
+
+def test_the_form_has_what_the_run_was_compared_with(weekly):
+    made = weekly()
+    cluster(made.load_saved_view("new"), reference="annotated")
+    context = support.foo.executor.ExecutionContext({"dataset_name": made.name, "params": {}})
+    operator = support.foo.get_operator(support.uri("find_unique_samples"))
+    form = operator.resolve_input(context).type.properties
+    assert (form["more_options"].default, form["reference"].default) == (True, "annotated")
