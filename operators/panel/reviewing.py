@@ -54,7 +54,7 @@ class Reviewing:
         """Keep every sample of the cluster."""
         state = State(ctx)
         members = review.members(ctx.dataset, state.run_key, state.order[state.at])
-        self._decide(ctx, {member.id: review.DISTINCT for member in members})
+        self._decide(ctx, {member.id: review.DISTINCT for member in members if not member.reference})
 
     def show_cluster(self, ctx: Any) -> None:
         """Select the cluster in the grid."""

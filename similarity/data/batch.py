@@ -1,6 +1,7 @@
 """The samples that a run compares: new ones, and a reference; and the values that decide which may be neighbors."""
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -64,7 +65,7 @@ def check(samples: fo.core.collections.SampleCollection, options: ClusterOptions
     dataset = sm.dataset_of(samples)
     if options.reference is not None:
         ids = set(samples.values("id"))
-        if ids.issubset(reference_of(dataset, options.reference).values("id")):
+        if ids.issubset(reference_of(dataset, options.reference, options.run_key).values("id")):
             raise ValueError(
                 f"All of these {len(ids):,} samples are in the reference {options.reference!r}: choose a view with new ones"
             )
@@ -85,7 +86,7 @@ def read(
         vectors = read_vectors(samples, field, store)
         return Batch(vectors, len(vectors.ids), [], read_values(dataset, vectors.ids, (), options.to_dict()))
     check_vector_field(samples, field)
-    reference = reference_of(dataset, options.reference)
+    reference = reference_of(dataset, options.reference, options.run_key)
     every, known = gather(samples, field, store=store), set(ids := sm.read(reference)[0])
     rows = [row for row, i in enumerate(every.ids) if i not in known]
     skipped = {i: reason for i, reason in every.skipped.items() if i not in known}
@@ -128,13 +129,18 @@ def read_clustered(
     return vectors, values.constraints if values else None
 
 
-def reference_of(dataset: fo.Dataset, name: str) -> fo.core.collections.SampleCollection:
+def reference_of(dataset: fo.Dataset, name: str, run_key: str) -> fo.core.collections.SampleCollection:
     """Return the samples of a tag, a saved view or a boolean field of a name; they may be none.
 
     Raises:
-        ValueError: if none or several of these have the name, or the view holds no pictures of its own
+        ValueError: if none or several of these have the name, the view holds no pictures of its own, or the run writes it
     """
-    everything, found = sm.everything(dataset), {}
+    everything, found, own = sm.everything(dataset), {}, runs.Names(run_key)
+    if name in [*own.fields, *own.views] or re.fullmatch(own.tags, name):
+        raise ValueError(
+            f"reference: {name!r} is what the run {run_key!r} writes anew each time, so the next run would know other "
+            "samples by it: tag these samples and name the tag, or choose another run_key"
+        )
     tags, views = everything.distinct("tags"), dataset.list_saved_views()
     fields = list(dataset.get_field_schema(ftype=fof.BooleanField))
     if name in tags:
@@ -162,7 +168,7 @@ def read_values(
         dataset: the dataset of the samples
         ids: ids of the samples
         reference: ids of the samples in the reference
-        options: ``within``, ``order_field`` and ``max_gap`` of the clustering
+        options: ``run_key``, ``within``, ``order_field`` and ``max_gap`` of the clustering
 
     Raises:
         ValueError: if a field does not exist, or its values are unusable
@@ -170,10 +176,17 @@ def read_values(
     within, order_field = options.get("within"), options.get("order_field")
     if not (reference or within or order_field):
         return None
-    groups = _column(dataset, ids, "within", within, SINGLE) if within else [0] * len(ids)
-    numbers = _column(dataset, ids, "order_field", order_field, ORDERED) if order_field else [0] * len(ids)
+    changing = [*runs.Names(options["run_key"]).fields, "last_modified_at"]
+    groups = _column(dataset, ids, "within", within, SINGLE, changing) if within else [0] * len(ids)
+    numbers = (
+        _column(dataset, ids, "order_field", order_field, ORDERED, changing)
+        if order_field
+        else [0] * len(ids)
+    )
     times = np.array([_number(value) for value in numbers], dtype=np.float64)
-    missing = ~np.isfinite(times) | np.array([value is None for value in groups], dtype=bool)
+    missing = ~np.isfinite(times) | np.array(
+        [v is None or v != v for v in groups], dtype=bool
+    )  # NaN is unlike itself
     codes = {value: code for code, value in enumerate(dict.fromkeys(groups))}
     known = set(reference)
     constraints = Constraints(
@@ -187,17 +200,25 @@ def read_values(
 
 
 def _column(
-    dataset: fo.Dataset, ids: Sequence[str], option: str, name: str, kinds: tuple[type[fof.Field], ...]
+    dataset: fo.Dataset,
+    ids: Sequence[str],
+    option: str,
+    name: str,
+    kinds: tuple[type[fof.Field], ...],
+    changing: Collection[str],
 ) -> list[Any]:
-    """Return the values of a field."""
+    """Return the values of a field, which is none of those that the run changes."""
     field = dataset.get_field(name)
-    if isinstance(field, kinds):
+    if isinstance(field, kinds) and name not in changing:
         by_id = dict(zip(*sm.read(sm.everything(dataset), name), strict=True)) if ids else {}
         values = [by_id[sample_id] for sample_id in ids]
         if not any(isinstance(value, list) for value in values):
             return values
-    problem = "does not exist" if field is None else "does not hold one such value for each sample"
-    fit = [name for name, field in dataset.get_field_schema().items() if isinstance(field, kinds)]
+    problem = "does not hold one such value for each sample"
+    if field is None or name in changing:
+        problem = "does not exist" if field is None else "is changed by the run itself"
+    schema = dataset.get_field_schema()
+    fit = [name for name, field in schema.items() if isinstance(field, kinds) and name not in changing]
     raise ValueError(f"{option}: the field {name!r} {problem} (fields that do: {', '.join(fit)})")
 
 

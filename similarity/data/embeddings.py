@@ -169,10 +169,10 @@ def declare(dataset: fo.Dataset, names: FieldNames, provenance: Mapping[str, Any
     sm.declare_field(dataset, names.vectors, fo.VectorField, text, info)
 
 
-def declare_sharpness(dataset: fo.Dataset, names: FieldNames) -> None:
-    """Create the field with the sharpness of the pictures, if it is missing."""
+def declare_sharpness(dataset: fo.Dataset, names: FieldNames, **info: str) -> None:
+    """Create the field with the sharpness of the pictures, if need be; ``info`` is what its info says beside."""
     text = "Variance of the picture's Laplacian at a long side of 512 pixels; larger is sharper"
-    sm.declare_field(dataset, names.sharpness, fo.FloatField, text, {"beside": names.vectors})
+    sm.declare_field(dataset, names.sharpness, fo.FloatField, text, {"beside": names.vectors, **info})
 
 
 def file_mark(path: str) -> str | None:

@@ -214,6 +214,6 @@ def declare(dataset: fo.Dataset, name: str, kind: type[fol.Label]) -> None:
 
 def place_media(label: fol.Label, folder: Path) -> None:
     """Make the path of a label's mask or map absolute, from one relative to a folder."""
-    key = label._MEDIA_FIELD
+    key = getattr(label, "_MEDIA_FIELD", None)
     if key is not None and label[key]:
         label[key] = str(folder / label[key])

@@ -51,8 +51,8 @@ class Names:
 
     @property
     def bytes(self) -> list[str]:
-        """Fields of a run of copies: digest, and size and time of the files."""
-        return [f"{self.run_key}_bytes_digest", f"{self.run_key}_bytes_file"]
+        """Fields of a run of copies: digest, size and time, and sharpness, of the files."""
+        return [f"{self.run_key}_bytes_{word}" for word in ("digest", "file", "sharpness")]
 
     @property
     def fields(self) -> list[str]:

@@ -34,6 +34,11 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo
     base = sm.everything(dataset)
     own = (F(names.kept_id) == F("_id").to_string()) | (F(names.similarity) < 100)
     decided = base.match((F(names.cluster) >= 0) & F(names.kept).exists())
+    # A kept one has its own id in the field, and is in one pair; groups are sorted by their first samples.
+    pairs, how = base.select(list(worst)), "in one group with it"
+    grouped = pairs.group_by(names.kept_id, order_by=names.kept).sort_by(names.similarity)
+    if pairs.exists(names.kept_id, False).limit(1).values("id"):  # a reference sample, which has no such id
+        grouped, how = base.select(list(worst), ordered=True), "each before it"
     views = {
         "kept": (base.match((F(names.kept) == True) & own), "The samples to annotate"),  # noqa: E712
         "duplicates": (base.match(F(names.kept) == False), "The samples that are left out"),  # noqa: E712
@@ -41,11 +46,7 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo
             decided.group_by(names.cluster, order_by=names.kept, reverse=True),
             "Near-duplicate clusters, one group each, the kept one first",
         ),
-        "worst": (
-            # a kept sample has its own id in the field, and is in one pair; groups are sorted by their first samples
-            base.select(list(worst)).group_by(names.kept_id, order_by=names.kept).sort_by(names.similarity),
-            "The dropped samples least similar to their kept one, in one group with it",
-        ),
+        "worst": (grouped, f"The dropped samples least similar to their kept one, {how}"),
         "skipped": (base.match_tags(names.tag("skipped")), _SKIPPED),
     }
     return _save(dataset, names, views)["kept"]

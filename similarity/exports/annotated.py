@@ -1,6 +1,7 @@
 """What annotations say about pictures, however a file says it."""
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,11 +22,21 @@ class Picture:
         name: as they name it
         labels: its single labels, empty if it shows nothing; None if it is not annotated
         id: the sample's, where they know it
+
+    Raises:
+        ValueError: if the name is no text, or a box is not made of numbers
     """
 
     name: str
     labels: list[fol.Label] | None
     id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ValueError(f"a picture has the name {self.name!r}, which is no text")
+        for one in self.labels or ():
+            if isinstance(one, fol.Detection) and not all(map(math.isfinite, one.bounding_box or ())):
+                raise ValueError(f"a box of {self.name!r} is {one.bounding_box}, which are no numbers")
 
 
 @dataclass(frozen=True)

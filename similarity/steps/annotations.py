@@ -205,7 +205,7 @@ def _compare(load: _Plan, sample_id: str, old: Document | None, overwrite: bool)
 
 
 def _copies(dataset: fo.Dataset, options: AnnotationsOptions, load: _Plan) -> dict[str, Document]:
-    """The labels of kept samples, for the samples without labels that they stand for.
+    """The labels of kept samples, for the samples without labels that they stand for; with overwrite, for older copies too.
 
     Raises:
         ValueError: if they are no classes, or the run does not say which samples are kept
@@ -219,13 +219,20 @@ def _copies(dataset: fo.Dataset, options: AnnotationsOptions, load: _Plan) -> di
     names = runs.Names(options.run_key)
     left_out = sm.everything(dataset).match(fo.ViewField(names.kept) == False)  # noqa: E712
     kept_ids = dict(zip(*sm.read(left_out, names.kept_id), strict=True))
-    theirs = {i for i in load.found if i in load.written or i not in load.changed}
+    theirs = load.found.keys() - (set(load.changed) - load.written.keys())
     targets = [i for i, kept_id in kept_ids.items() if kept_id in theirs and i not in load.found]
-    return {
-        sample_id: labels.copied(load.found[kept_ids[sample_id]], **{COPIED_FROM: kept_ids[sample_id]})
-        for sample_id, old in labels.stored(dataset, options.label_field, targets).items()
-        if labels.count_stored(load.found[kept_ids[sample_id]]) and not labels.count_stored(old)
-    }
+    copies = {}
+    for sample_id, old in labels.stored(dataset, options.label_field, targets).items():
+        kept_id = kept_ids[sample_id]
+        new = labels.copied(load.found[kept_id], **{COPIED_FROM: kept_id})
+        older = options.overwrite and _is_copy(old) and labels.digest(old) != labels.digest(new)
+        if labels.count_stored(new) and (older or not labels.count_stored(old)):
+            copies[sample_id] = new
+    return copies
+
+
+def _is_copy(label: Document | None) -> bool:
+    return bool(label) and all(COPIED_FROM in one for one in label.get("classifications", [label]))
 
 
 def _result(

@@ -59,8 +59,9 @@ class AnnotationsResult(Result):
     def summary(self) -> str:
         """The result in words."""
         verb = "were" if self.confirmed else "would be"
+        one = "was" if self.confirmed and self.labels == 1 else verb
         lines = [
-            f"{count(self.labels, 'label')} {verb} written onto {count(self.samples, 'sample')}, into {self.label_field!r} "
+            f"{count(self.labels, 'label')} {one} written onto {count(self.samples, 'sample')}, into {self.label_field!r} "
             f"({self.label_type}), from {self.source} ({self.dataset_type})."
         ]
         if self.empty:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data import decisions
 from ..data import samples as sm
-from ..data.labels import annotated_fields, count_labels, labelled
+from ..data.labels import annotated_fields, count_labels, label_type, labelled
 from ..engine import bins
 from ..options import LABELS, MEDOID, ORDERS, PIXELS, SHARPNESS, VIEW_ORDER, KeepOptions
 from ..progress import Progress
@@ -73,7 +73,7 @@ def standing(compared: Compared, options: KeepOptions, progress: Progress) -> St
 
     Raises:
         ValueError: if a name in ``order_by`` is none of the known orders, nor a numeric field; if a field of
-            ``label_fields`` or ``protect_fields`` does not exist, or no sample has a tag of ``protect_tags``
+            ``label_fields`` or ``protect_fields`` holds no labels, or no sample has a tag of ``protect_tags``
     """
     ids = compared.ids
     dataset = sm.dataset_of(compared.samples)
@@ -85,7 +85,7 @@ def standing(compared: Compared, options: KeepOptions, progress: Progress) -> St
     numbers = _count_labels(dataset, ids, fields)
     keys = [np.arange(len(ids))]
     for order_by in reversed(options.order_by.split(",")):
-        values = _order_values(compared, order_by.strip(), numbers, progress)
+        values = _order_values(compared, order_by.strip(), numbers, options.run_key, progress)
         descending = options.descending or order_by.strip() in (SHARPNESS, LABELS)
         keys += [-values if descending else values, np.isnan(values)]
     keys += [(numbers == 0) & options.prefer_labeled, ~guarded]
@@ -102,7 +102,9 @@ def _count_labels(dataset: fo.Dataset, ids: Sequence[str], fields: Iterable[str]
     return np.array([sum(count.get(i, 0) for count in counts) for i in ids], dtype=np.float64)
 
 
-def _order_values(compared: Compared, order_by: str, numbers: np.ndarray, progress: Progress) -> np.ndarray:
+def _order_values(
+    compared: Compared, order_by: str, numbers: np.ndarray, run_key: str, progress: Progress
+) -> np.ndarray:
     """One number a sample; NaN where there is none, which comes last in either direction.
 
     Args:
@@ -116,7 +118,7 @@ def _order_values(compared: Compared, order_by: str, numbers: np.ndarray, progre
     if order_by == PIXELS:
         return _aligned(ids, *_pixels(samples))
     if order_by == SHARPNESS:
-        return _aligned(ids, *sharpness(samples, compared.field, progress))
+        return _aligned(ids, *sharpness(samples, compared.field, run_key, progress))
     if order_by == LABELS:
         return numbers
     field = samples.get_field(order_by)
@@ -188,11 +190,12 @@ def _among(ids: Sequence[str], found: Collection[str]) -> np.ndarray:
 def _label_fields(
     samples: fo.core.collections.SampleCollection, option: str, given: Sequence[str] | None
 ) -> list[str]:
-    """The fields that an option names, each of which must exist."""
+    """The fields that an option names, each of which must hold labels."""
     for field in given or ():
-        if samples.get_field(field) is None:
+        if label_type(samples, field) is None:
             present = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
-            raise ValueError(f"{option}: the field {field!r} does not exist ({_alike(field, present)})")
+            problem = "does not exist" if samples.get_field(field) is None else "holds no labels"
+            raise ValueError(f"{option}: the field {field!r} {problem} ({_alike(field, present)})")
     return list(given or ())
 
 

@@ -1,5 +1,6 @@
 """Looking at a run cluster by cluster, and overruling it: a person's decisions are tags, and the run obeys them."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import fiftyone as fo
@@ -27,6 +28,7 @@ class Member:
     Attributes:
         similarity: to the kept one that stands for it, in percent
         word: the decision of a person, :data:`DISTINCT` or :data:`INSTEAD`; None if nobody decided
+        reference: whether it is of the run's reference, which nobody decides about; it is not ``kept``
     """
 
     id: str
@@ -34,6 +36,7 @@ class Member:
     kept: bool
     similarity: float
     word: str | None
+    reference: bool = False
 
 
 def order(dataset: fo.Dataset, run_key: str) -> list[int]:
@@ -41,25 +44,30 @@ def order(dataset: fo.Dataset, run_key: str) -> list[int]:
     names = runs.Names(run_key)
     numbers, similarities = sm.read(_decided(dataset, names), names.cluster, names.similarity)[1:]
     worst: dict[int, float] = {}
-    sizes: dict[int, int] = {}
     for number, similarity in zip(numbers, similarities, strict=True):
-        sizes[number] = sizes.get(number, 0) + 1
         worst[number] = min(worst.get(number, similarity), similarity)
-    several = [number for number, size in sizes.items() if size > 1]
+    sizes = Counter(sm.read(sm.everything(dataset).match(F(names.cluster) >= 0), names.cluster)[1])
+    several = [number for number in worst if sizes[number] > 1]
     return sorted(several, key=lambda number: (worst[number], number))[:MOST]
 
 
 def members(dataset: fo.Dataset, run_key: str, number: int) -> list[Member]:
-    """The samples of a cluster, the kept ones first, then the least similar."""
+    """The samples of a cluster: of the reference those that stand for others, then the kept ones, then the least similar."""
     names = runs.Names(run_key)
     found = _decided(dataset, names).match(F(names.cluster) == number)
     rows = zip(*sm.read(found, "filepath", names.kept, names.similarity, "tags"), strict=True)
+    ids, kept_ids = sm.read(found, names.kept_id)
+    others = sm.everything(dataset).select(sorted(set(kept_ids) - set(ids)))
+    standing = [
+        Member(i, file, False, 100.0, None, reference=True)
+        for i, file in zip(*sm.read(others, "filepath"), strict=True)
+    ]
     tags = {names.tag(word): word for word in (DISTINCT, INSTEAD)}
     mine = [
         Member(i, file, kept, similarity, next((tags[tag] for tag in tagged if tag in tags), None))
         for i, file, kept, similarity, tagged in rows
     ]
-    return sorted(mine, key=lambda member: (not member.kept, member.similarity, member.id))
+    return [*standing, *sorted(mine, key=lambda member: (not member.kept, member.similarity, member.id))]
 
 
 def reviewed(dataset: fo.Dataset, run_key: str) -> set[int]:

@@ -7,6 +7,7 @@ import fiftyone as fo
 from ..data import samples as sm
 from ..data.embeddings import FieldNames, declare_sharpness, refuse_foreign_field
 from ..data.locks import lock
+from ..data.names import Names
 from ..engine import images
 from ..progress import Progress
 
@@ -14,12 +15,13 @@ _FLUSH = 1_000  # pictures between two writes
 
 
 def sharpness(
-    samples: fo.core.collections.SampleCollection, field: str, progress: Progress
+    samples: fo.core.collections.SampleCollection, field: str, run_key: str, progress: Progress
 ) -> tuple[list[str], list[float | None]]:
     """Return ids and sharpness, None where a picture cannot be read.
 
     Args:
         field: the embeddings field, beside which it is stored
+        run_key: the run; one of copies owns the field, since nothing else says there that a picture has changed
 
     Raises:
         ValueError: if the field for it is somebody else's
@@ -34,7 +36,8 @@ def sharpness(
     missing = {i: path for i, path in zip(ids, paths, strict=True) if known.get(i) is None}
     if missing:
         with lock(dataset, f"field-{field}"):
-            declare_sharpness(dataset, names)
+            own = {"run_key": run_key} if names.sharpness in Names(run_key).bytes else {}
+            declare_sharpness(dataset, names, **own)
             pending = {}
             for i, picture in zip(missing, images.read_many(missing.values()), strict=True):
                 known[i] = pending[i] = picture.sharpness

@@ -38,7 +38,7 @@ def refuse_shrinking(samples: fo.core.collections.SampleCollection, options: Wri
     members = sm.everything(dataset).exists(field).values("id")
     stay, reference = set(sm.flat(samples).values("id")), getattr(options, "reference", None)
     if reference is not None:
-        stay.update(reference_of(dataset, reference).values("id"))
+        stay.update(reference_of(dataset, reference, run_key).values("id"))
     lost = sorted(set(members) - stay)
     plan = json_digest({"run_key": run_key, "lost": lost})
     if lost and not options.confirm:

@@ -136,7 +136,7 @@ def split(
         classes = _classes(samples, ids, options.stratify)
         found, of_each = np.unique(classes, return_inverse=True)
         wanted = {name: getattr(options, name) for name in SPLITS}
-        known = dataset.select(reference)
+        known = sm.everything(dataset).select(reference)
         in_split = {i: name for i, name in splits.read(known, None).items() if name in SPLITS}
         settled = _settled(known, names.cluster, in_split)
         there = _there(_classes(known, list(in_split), options.stratify), found, in_split)
@@ -147,7 +147,7 @@ def split(
             name: [ids[i] for i in np.flatnonzero(dealt == number)] for number, name in enumerate(SPLITS)
         }
         sm.replace_tags(dataset, splits.TAGS, members)
-        leaks = splits.save_leaks(dataset, run_key, clustering["options"])
+        leaks = splits.save_leaks(dataset, run_key, {**clustering["options"], "splits": None})
         sizes = {name: len(mine) for name, mine in members.items()}
         counts = Counter(zip(of_each.tolist(), dealt.tolist(), strict=True))
         return SplitResult(

@@ -109,7 +109,7 @@ def find_unique(
     if not others:
         embedding = embed(samples, options.pick(EmbedOptions), numbered(1))
         if options.reference is not None:
-            known = reference_of(sm.dataset_of(samples), options.reference)
+            known = reference_of(sm.dataset_of(samples), options.reference, options.run_key)
             if known.limit(1).values("id"):
                 embed(known, options.pick(EmbedOptions), numbered(1))
     clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))

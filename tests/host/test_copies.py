@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import support
-from tests.deduplicated import manifest, snapshot
+from tests.deduplicated import delete_run, manifest, snapshot
 from tests.vectors import column, documents, tags
 
 import fiftyone as fo  # isort: skip
@@ -193,6 +193,18 @@ def test_samples_that_were_added_or_removed_make_the_panel_and_the_next_step_say
     assert states()["find_copies"] == ("stale", "1 sample deleted since")
     with pytest.raises(Exception, match="run find_copies again"):
         run("keep_first_per_cluster", album, run_key="copies")
+
+
+def test_the_sharpness_is_of_the_files_as_they_are_and_goes_with_the_run(run, album):
+    find(run, album, order_by="sharpness")
+    first = column(album, "copies_bytes_sharpness")
+    paths = album.values("filepath")
+    for path in {paths[i] for i in (0, 2, 3)}:
+        shutil.copyfile(paths[4], path)
+    find(run, album, order_by="sharpness")
+    assert column(album, "copies_bytes_sharpness")[0] == first[4] != first[0]
+    delete_run(album, run_key="copies")
+    assert not [name for name in album.get_field_schema() if name.startswith("copies")]
 
 
 def test_a_run_that_did_not_finish_names_its_operator(run, album, plugin, monkeypatch):

@@ -108,4 +108,15 @@ def test_values_that_changed_since_are_refused_and_the_words_of_the_field_too(ca
             cluster(car_park, within=name, run_key="other")
     with pytest.raises(ValueError, match=r"order_field: the field 'camera' does not hold .*: .*taken"):
         cluster(car_park, order_field="camera", max_gap=1, run_key="other")
+    for given in ({"within": "dedup_cluster"}, {"order_field": "last_modified_at", "max_gap": 1}):
+        with pytest.raises(ValueError, match=r"is changed by the run itself \(fields that do: .*taken"):
+            cluster(car_park, **given)
     assert car_park.list_runs() == ["dedup"]
+
+
+def test_a_number_that_is_none_is_no_value(vector_dataset):
+    made = vector_dataset(directions(0, 0, 0))
+    made.add_sample_field("camera", fo.FloatField)
+    made.set_values("camera", [float("nan"), 1.0, 1.0])
+    assert cluster(made, within="camera").without_value == 1
+    assert column(made, "dedup_cluster") == [-1, 0, 0]

@@ -476,6 +476,26 @@ def test_mask_files_of_an_annotated_fiftyone_export_are_found(cameras, tmp_path)
 HARD = ["a/b", "A/B", "..up", "日本 <&>", "two words"]
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        fo.Classification(label="bus"),
+        fo.Classifications(classifications=[fo.Classification(label="bus")]),
+        fo.Polylines(polylines=[fo.Polyline(label="bus", points=[[(0.1, 0.1), (0.5, 0.5)]])]),
+        fo.Keypoints(keypoints=[fo.Keypoint(label="bus", points=[(0.1, 0.1)])]),
+    ],
+    ids=lambda label: type(label).__name__,
+)
+def test_fiftyones_own_format_brings_back_labels_of_every_type(cameras, tmp_path, label):
+    labelled = cameras.match(fo.ViewField("dedup_kept") == True).first().id  # noqa: E712
+    cameras.set_values("truth", {labelled: label}, key_field="id")
+    export(cameras, tmp_path / "export", dataset_type=FIFTYONE, label_field="truth")
+    assert load(cameras, tmp_path / "export", label_field="again", confirm=True).samples == 1
+    stored = cameras[labelled]
+    digest = support.plugin("similarity.data.labels").digest
+    assert digest(stored.again.to_dict()) == digest(stored.truth.to_dict())
+
+
 @pytest.mark.parametrize("kind", [COCO, YOLO, CVAT, FIFTYONE])
 def test_labels_that_are_exported_and_loaded_again_are_the_same(cameras, tmp_path, kind):
     """Whatever the numbers of their classes are: the dataset's order is none that a tool would choose."""
@@ -535,6 +555,13 @@ def test_classes_are_copied_onto_the_samples_that_a_kept_one_stands_for(cameras,
     assert not any(one.has_attribute("copied_from") for one in first)
     assert {one.id for one in first}.isdisjoint(one.id for one in near.truth.classifications)
     assert (result.samples, result.copied, cameras.count("truth")) == (1, 1, 2)
+    corrected = (tmp_path / "a.xml").read_text().replace("rain", "snow")
+    (tmp_path / "a.xml").write_text(corrected)
+    assert load(cameras, tmp_path / "export", **given).copied == 0
+    assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 1
+    assert [one.label for one in cameras[near.id].truth.classifications] == ["night", "snow"]
+    assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 0
+    near.reload()
     near["truth"] = fo.Classifications(classifications=[fo.Classification(label="mine")])
     near.save()
     assert load(cameras, tmp_path / "export", overwrite=True, **given).copied == 0
@@ -584,6 +611,13 @@ def test_outlines_of_yolo_are_polylines_or_boxes_as_the_field_is(cameras, tmp_pa
         ("a.json", "{", {}, r"a\.json cannot be read as COCO"),
         ("a.json", '{"images": [{"id": 1}]}', {}, r"a\.json cannot be read as COCO.*width"),
         ("a.json", "{}", {}, r"a\.json names no picture"),
+        (
+            "a.json",
+            '{"images": [{"id": 1, "file_name": null, "width": 1, "height": 1}]}',
+            {},
+            "the name None",
+        ),
+        ("labels/a.txt", "0 nan 0.5 1 1", {}, r"labels cannot be read as YOLO.*a box of 'a' is \[nan"),
         ("a.xml", "<annotations><image>", {}, r"a\.xml cannot be read as CVAT"),
         ("labels/a.txt", "0 0.5 x 1 1", {}, r"a\.txt cannot be read as YOLO"),
         ("labels/a.txt", "7 0.5 0.5 1 1", {}, r"a\.txt: class 7 has no name"),

@@ -71,9 +71,12 @@ def test_without_the_preference_the_result_says_which_labelled_samples_went(clus
     assert first(made)[1].labelled_dropped == 0
 
 
-def test_a_label_field_that_does_not_exist_is_refused(clustered):
+def test_a_label_field_that_holds_no_labels_is_refused(clustered):
     with pytest.raises(ValueError, match=r"label_fields: the field 'thruth' does not exist .*'truth'"):
         first(clustered(truth=[boxes(1)] * 4), label_fields=["thruth"])
+    for option in ("label_fields", "protect_fields"):
+        with pytest.raises(ValueError, match=rf"{option}: the field 'filepath' holds no labels"):
+            first(clustered(), **{option: ["filepath"]})
 
 
 # --- criteria

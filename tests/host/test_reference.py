@@ -143,12 +143,18 @@ def test_next_week_the_run_does_not_shrink(weekly):
     assert call("cluster_duplicates", new, eps=NEAR, reference="annotated").samples == NEW
     with pytest.raises(ValueError, match=r"12 samples of the run 'dedup' .* are not in this view"):
         cluster(new)
-    # A view of the run itself can be the reference.
     made.select(ids[:REFERENCE]).set_values("done", [True] * REFERENCE)
     assert keep(new).resembling == 30
     assert cluster(new, reference="done").resembling == 30
     keep(new)
-    assert cluster(first, reference="dedup-kept", confirm=True).reference == KEPT
+    for name in ("dedup-kept", "dedup_kept", "dedup:duplicate"):  # next week, other samples
+        with pytest.raises(
+            ValueError, match=f"'{name}' is what the run 'dedup' writes anew .*: tag these samples"
+        ):
+            cluster(made, reference=name)
+    assert (
+        call("cluster_duplicates", first, eps=NEAR, reference="dedup-kept", run_key="other").reference == KEPT
+    )
 
 
 def test_what_is_only_near_a_dropped_one_is_decided_among_the_new_ones(vector_dataset):
@@ -259,6 +265,34 @@ def test_new_samples_go_to_the_split_of_the_reference_in_their_cluster(weekly):
     for number, tags in zip(*[values[REFERENCE:] for values in fields], strict=True):
         if number != -1:
             assert split[number].removesuffix("idation") in tags
+
+
+def test_what_is_dropped_for_a_reference_sample_is_reviewed_beside_it(weekly):
+    made = weekly()
+    ids = made.values("id")
+    review = support.plugin("similarity.steps.review")
+    cluster(made, reference="annotated")
+    result = keep(made)
+    pairs = [sample_id for pair in result.worst for sample_id in (pair.id, pair.kept_id)]
+    assert made.load_saved_view("dedup-worst").values("id") == pairs
+    assert set(pairs[1::2]) == set(ids[:REFERENCE])
+    alone = column(made, "dedup_cluster")[REFERENCE - 1]  # with one near sample of each kind
+    assert len(review.order(made, "dedup")) == REFERENCE
+    shown = review.members(made, "dedup", alone)
+    assert [(one.id, one.reference) for one in shown] == [
+        (ids[REFERENCE - 1], True),
+        (ids[3 * REFERENCE - 1], False),
+        (ids[2 * REFERENCE - 1], False),
+    ]
+    made.delete_samples(shown[1].id)
+    cluster(made, reference="annotated")
+    keep(made)
+    before = review.order(made, "dedup")
+    assert alone in before  # one new sample, and what it is dropped for
+    assert '"title": "reference"' in Tab(made).send("on_load").open("Clusters").text
+    review.decide(made, "dedup", {shown[2].id: review.DISTINCT})
+    assert made[shown[2].id]["dedup_kept"] is True
+    assert set(review.order(made, "dedup")) == set(before)
 
 
 def test_the_shares_of_splits_count_the_reference(weekly):

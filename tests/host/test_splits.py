@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tests import support
@@ -114,6 +115,29 @@ def test_whole_clusters_go_to_one_split_and_the_leaks_are_gone(deduplicated, tmp
     assert report(made, tmp_path / "report")[0]["clusters"] == []
     delete_run(made)
     assert "train" in made.distinct("tags")  # these are a person's from now on
+
+
+def test_the_leaks_that_it_tells_are_of_the_tags_that_it_wrote(deduplicated):
+    made = deduplicated()
+    made.set_values("part", ["a", "b", *["a"] * 10])
+    assert cluster(made, splits="part").leaks.clusters == [0]
+    assert split(made).leaks is None
+
+
+def test_a_reference_in_another_slice_draws_its_clusters_along(dataset):
+    made = dataset()
+    made.add_group_field("group", default="left")
+    groups = [fo.Group() for _ in range(3)]
+    made.add_samples(
+        [
+            fo.Sample(filepath=f"/{name}{n}.png", group=group.element(name), vgg16=np.eye(3)[n])
+            for name in ("left", "right")
+            for n, group in enumerate(groups)
+        ]
+    )
+    made.select_group_slices("right").tag_samples(["old", "test"])
+    cluster(made, reference="old")
+    assert split(made, train=1, val=0, test=0).sizes == {"train": 0, "val": 0, "test": 3}
 
 
 def test_classes_are_told_and_a_field_of_boxes_is_refused(deduplicated):
