@@ -72,7 +72,7 @@ def _index(dataset: fo.Dataset, field: str) -> StepState:
         if getattr(config, "method", None) == "annoy" and config.embeddings_field == field
     ]
     if not mine:
-        return StepState(INDEX.operator, MISSING, "optional: for sort by similarity")
+        return StepState(INDEX.operator, MISSING, "optional, for searches")
     lacking = [f"{key}: {lacks}" for key in mine if (lacks := _lacking(dataset, key))]
     state, told = (STALE, lacking) if lacking else (DONE, mine)
     return StepState(INDEX.operator, state, ", ".join(told))
@@ -142,7 +142,7 @@ def _keeping(dataset: fo.Dataset, record: dict[str, Any], run_key: str, clustere
 def _export(kept: StepState) -> StepState:
     if kept.state != DONE:
         return StepState(EXPORT.operator, kept.state, "once it is known what is kept")
-    return StepState(EXPORT.operator, READY, "the kept samples, a manifest and a report")
+    return StepState(EXPORT.operator, READY, "with manifest and report")
 
 
 def _removal(dataset: fo.Dataset, run_key: str, kept: StepState, removed: int) -> StepState:
@@ -155,4 +155,4 @@ def _removal(dataset: fo.Dataset, run_key: str, kept: StepState, removed: int) -
     left = sm.everything(dataset).match(F(field) == False).count()  # noqa: E712
     if removed and not left:
         return StepState(name, DONE, f"{removed:,} in the archive")
-    return StepState(name, READY, f"{left:,} to remove; they can be brought back")
+    return StepState(name, READY, f"{left:,} to remove")

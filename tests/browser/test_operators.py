@@ -11,7 +11,7 @@ from tests.browser.conftest import EPS, SCENES
 pytestmark = pytest.mark.browser
 
 LISTED = {
-    "Find unique samples (deletes nothing)": "filter_none",
+    "Find unique samples, leave out duplicates (deletes nothing)": "filter_none",
     "Compute embeddings": "memory",
     "Build similarity index": "account_tree",
     "Sort by similarity": "image_search",

@@ -266,7 +266,7 @@ def test_a_step_that_cannot_run_fails_with_its_own_words(vector_dataset):
     made = vector_dataset(directions(0, 1))
     with pytest.raises(ValueError, match="Run cluster_duplicates first"):
         call("keep_first_per_cluster", made)
-    with pytest.raises(Exception, match="Run cluster_duplicates first"):
+    with pytest.raises(Exception, match="Run Cluster duplicates first"):
         support.run("keep_first_per_cluster", made)
     call("cluster_duplicates", made, eps=0.01)
     support.run("keep_first_per_cluster", made, delegate=True, order_by="nothing")
@@ -416,6 +416,8 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         ("compute_embeddings", {"weights": "/nowhere.h5"}, "'/nowhere.h5'"),
         ("sort_by_similarity", {"picture": "/nowhere.png"}, "'/nowhere.png'"),
         ("export_deduplicated", {"export_dir": "(full)"}, "not empty"),
+        ("export_deduplicated", {"export_dir": "/"}, "not empty"),
+        ("export_deduplicated", {"export_dir": "~nobody-here"}, "home directory"),
         ("compare_samples", {}, "got 1"),
     ],
 )
