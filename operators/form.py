@@ -121,7 +121,11 @@ def _box(run_key: str) -> str:
 
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
-    shown = {"label": option.label, "description": option.help, "required": option.default == REQUIRED}
+    shown = {
+        "label": option.label,
+        "description": app_words(option.help),
+        "required": option.default == REQUIRED,
+    }
     default = _known(option, ctx)
     if default not in (None, REQUIRED):
         shown["default"] = default

@@ -12,7 +12,7 @@ from ...similarity.data.embeddings import file_mark
 from ...similarity.data.files import short_names
 from ...similarity.exports.thumbnails import thumbnails
 
-_LONGEST = 28  # characters of a name below it
+_LONGEST = 22  # characters of a name below it
 _SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 _MOST_THUMBNAILS = 512
 _thumbnails: dict[tuple[str, str | None], str] = {}
@@ -136,8 +136,7 @@ def badge(panel: types.Object, name: str, words: str, color: str) -> None:
 
 def pictures(panel: types.Object, name: str, shown: list[Picture], columns: str) -> None:
     """Add pictures in a table; ``columns`` as CSS has them."""
-    files = {picture.file: picture.file for picture in shown if picture.file}
-    names = short_names(files, folders=1)  # a folder for each camera, with equal names, is the normal case
+    names = short_names({picture.file: picture.file for picture in shown if picture.file})
     table = table_row(panel, name, columns, align_y="top")
     for place, picture in enumerate(shown):
         called = names[picture.file] if picture.file else "this file is not known"

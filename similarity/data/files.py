@@ -30,14 +30,10 @@ class Names(dict[str, str]):
         return sample_id
 
 
-def short_names(paths: Mapping[str, str], folders: int = 0) -> Names:
-    """Sample id -> its file's name, with as many of the folders above as tell it from the other files'.
-
-    Args:
-        folders (0): how many of them are shown in any case
-    """
+def short_names(paths: Mapping[str, str]) -> Names:
+    """Sample id -> its file's name, with as many of the folders above as tell it from the other files'."""
     parts = {path: PurePath(path).parts for path in paths.values()}
-    shown = dict.fromkeys(parts, 1 + folders)
+    shown = dict.fromkeys(parts, 1)
     while True:
         names = {path: str(PurePath(*parts[path][-number:])) for path, number in shown.items()}
         times = Counter(names.values())

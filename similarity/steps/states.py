@@ -10,6 +10,7 @@ from .. import load_index
 from ..data import runs
 from ..data import samples as sm
 from ..data.vectors import read_compared
+from ..engine.vectors import percent as similarity_percent
 from ..options import DIGEST
 from ..result import count
 from ..workflow import CLUSTER, EMBED, EXPORT, INDEX, KEEP, REMOVE
@@ -96,7 +97,10 @@ def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, remov
     if changed:
         return StepState(name, STALE, changed)
     by_bytes = step["options"]["metric"] == DIGEST
-    how = "of files of the same bytes" if by_bytes else f"at eps {step['eps']:.4g}"
+    near = (
+        f"{similarity_percent(step['eps']):.4g} % similar" if step["options"]["metric"] == "cosine" else None
+    )
+    how = "of files of the same bytes" if by_bytes else f"at {near or format(step['eps'], '.4g')}"
     return StepState(name, DONE, f"{count(step['clusters'], 'cluster')} {how}")
 
 
