@@ -104,7 +104,7 @@ class StepOperator(foo.Operator):
         inputs = types.Object()
         ctx.params.update({name: plain(value) for name, value in ctx.params.items()})
         if self.targets:
-            form.add_target(inputs, ctx)
+            form.add_target(inputs, ctx, "weights" in self.options.names())
         self.add_to_form(inputs, ctx)
         form.add_options(inputs, self.options, ctx, self.asks)
         if form.is_complete(self.options, ctx.params):

@@ -23,6 +23,7 @@ from ..similarity.exports.targets import target
 from ..similarity.options import ORDERS
 from ..similarity.result import count
 from ..similarity.workflow import EMBED, RECORDED, Step
+from .rates import estimate
 from .words import app_words
 
 MORE = "more_options"
@@ -50,8 +51,12 @@ def add_options(
             _add(inputs, option, ctx)
 
 
-def add_target(inputs: types.Object, ctx) -> None:
-    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked."""
+def add_target(inputs: types.Object, ctx, embeds: bool) -> None:
+    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked.
+
+    Args:
+        embeds: whether the step embeds, which is what takes the time
+    """
     whole = count(sm.exact_count(ctx.dataset), "sample")
     shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
     grouped = ctx.dataset.media_type == fom.GROUP
@@ -62,6 +67,14 @@ def add_target(inputs: types.Object, ctx) -> None:
         current_view_description=shown,
         selected_samples_description=count(len(ctx.selected), "selected sample"),
     )
+    samples = ctx.target_view()
+    words = f"{count(len(samples), 'sample')} of {ctx.dataset.name!r}"
+    if embeds:
+        field = ctx.params.get("embeddings_field") or "vgg16"
+        known = samples.has_field(field)
+        new = samples.exists(field, False).count() if known else len(samples)
+        words += f", {new:,} of them to embed: {estimate(new)}" if new else ", all embedded"
+    inputs.view("target_words", types.Notice(label=words))
 
 
 def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:

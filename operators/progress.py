@@ -11,6 +11,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..similarity.progress import Progress, throttled
+from .rates import Meter
 
 INTERVAL = 0.25  # seconds between two progress messages about the same thing
 RECORD_INTERVAL = 2.0  # seconds between two progress writes of a delegated run
@@ -32,12 +33,18 @@ def stream(work: Callable[[Progress], Any]) -> Iterator[tuple[str, Any]]:
         whatever the work raises
     """
     messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-    send = throttled(lambda *args: messages.put(("progress", args)), INTERVAL)
+    meter = Meter()
+
+    def tell(activity: str, done: int, total: int) -> None:
+        messages.put(("progress", (meter.words if total > _FEW else activity, done, total)))
+
+    send = throttled(tell, INTERVAL)
     closed, busy_since = False, math.inf  # the reader is busy with a message since then; never while it waits
 
     def progress(what: str, done: int, total: int) -> None:
         if closed or time.monotonic() - busy_since > ABANDONED:
             raise Cancelled
+        meter.note(what, done, total)
         send(what, done, total)
 
     def run() -> None:

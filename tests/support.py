@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
+from pymongo import MongoClient
+
 from tools import sandbox
 
 HOME = Path(tempfile.mkdtemp(prefix="onlyone-tests-"))
@@ -14,7 +16,12 @@ SERVER = sandbox.enter(HOME, temporary=True)
 os.environ.update(HOME=str(HOME), XDG_DATA_HOME=str(HOME / "share"), FIFTYONE_SHOW_PROGRESS_BARS="false")
 
 import fiftyone as fo  # noqa: E402
+import fiftyone.constants as foc  # noqa: E402
 import fiftyone.operators as foo  # noqa: E402
+
+# A process that ends deletes the datasets that are not persistent if it sees no other client greet the server at that
+# moment. On a busy machine that of this process is easily missed: these greet too.
+CLIENTS = [MongoClient(SERVER.uri, appname=foc.DATABASE_APPNAME) for _ in range(3)]
 
 PACKAGE = "fiftyone.plugins.orgs.onlyone.dedup"
 

@@ -54,7 +54,7 @@ def _review(panel: types.Object, events: Any, state: State, dataset: fo.Dataset)
     parts.button(line, "distinct", "All different", events.all_different)
     parts.button(line, "grid", "In grid", events.show_cluster)
     pictures = [_picture(events, member) for member in members[:_MOST]]
-    parts.pictures(section, "members", pictures, columns="repeat(auto-fill, minmax(180px, 1fr))")
+    parts.pictures(section, "members", pictures, "repeat(auto-fill, minmax(180px, 1fr))", dataset)
     if len(members) > _MOST:
         parts.text(section, "rest", f"And {len(members) - _MOST:,} more, which are more similar.")
 

@@ -10,6 +10,7 @@ from ...similarity.result import count, percent, resemblance
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.states import MISSING, STALE
 from ...similarity.workflow import CLUSTER, EMBED, EXPORT, KEEP, STEPS
+from .. import rates
 from ..words import app_words
 from . import clusters, pairs, parts, running, threshold
 from . import state as ps
@@ -40,7 +41,7 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
     elif state.tab == ps.CLUSTERS:
         clusters.draw(panel, events, state, dataset)
     elif state.tab == ps.PAIRS:
-        pairs.draw(panel, events, found)
+        pairs.draw(panel, events, found, dataset)
     else:
         _steps(panel, events, found)
     return _page(panel)
@@ -113,7 +114,7 @@ def _start(panel: types.Object, events: Any, state: State, changed: str) -> None
     section = parts.card(panel, "start", "Find unique samples", caption)
     words = f"{embedded.text} have their vectors."
     if found.to_embed:
-        words += f" {count(found.to_embed, 'picture')} to look at: {running.estimate(found.to_embed)}."
+        words += f" {count(found.to_embed, 'picture')} to look at: {rates.estimate(found.to_embed)}."
     parts.text(section, "words", words)
     line = parts.row(section, "line", align_y="bottom")
     if not found.vectors:

@@ -6,10 +6,11 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+import fiftyone as fo
 import fiftyone.operators.types as types
 
 from ...similarity.data.embeddings import file_mark
-from ...similarity.data.files import short_names
+from ...similarity.data.files import unique_names
 from ...similarity.exports.thumbnails import thumbnails
 
 _LONGEST = 22  # characters of a name below it
@@ -134,9 +135,9 @@ def badge(panel: types.Object, name: str, words: str, color: str) -> None:
     )
 
 
-def pictures(panel: types.Object, name: str, shown: list[Picture], columns: str) -> None:
+def pictures(panel: types.Object, name: str, shown: list[Picture], columns: str, dataset: fo.Dataset) -> None:
     """Add pictures in a table; ``columns`` as CSS has them."""
-    names = short_names({picture.file: picture.file for picture in shown if picture.file})
+    names = unique_names(dataset, [picture.file for picture in shown if picture.file])
     table = table_row(panel, name, columns, align_y="top")
     for place, picture in enumerate(shown):
         called = names[picture.file] if picture.file else "this file is not known"

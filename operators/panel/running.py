@@ -1,8 +1,6 @@
 """Steps that a panel started: each in a thread of the App's server, followed by every tab that shows its run."""
 
-import math
 import threading
-import time
 import uuid
 from collections.abc import Callable
 
@@ -10,15 +8,13 @@ import fiftyone as fo
 
 from ...similarity.data.caches import identity
 from ...similarity.progress import Progress
-from ...similarity.result import Result, count
+from ...similarity.result import Result
 from ..base import EXPECTED
 from ..progress import Cancelled
+from ..rates import Meter
 
 _FEW = 4  # parts of an activity that are not worth counting
-_SURE = 1.0  # seconds until a rate is told
-_EMBEDDING = "Embedding"  # the activity that takes the time, and whose rate is remembered
 _runs: dict[tuple[str, str], "Running"] = {}
-_measured: list[float] = []  # pictures a second, the last time
 
 
 class Running:
@@ -30,6 +26,7 @@ class Running:
 
     Attributes:
         id: tells it from other ones
+        meter: how far it is, and how fast
         ended: whether it has; then one of ``result``, ``problem`` (why it stopped, in words) and ``cancelled`` is set
     """
 
@@ -39,8 +36,7 @@ class Running:
         self.result: Result | None = None
         self.problem: str | None = None
         self._work, self._stop = work, threading.Event()
-        self._what, self._done, self._total = "Starting", 0, 0
-        self._since, self._first = time.monotonic(), 0
+        self.meter = Meter()
         threading.Thread(target=self._run, daemon=True).start()
 
     def cancel(self) -> None:
@@ -50,38 +46,20 @@ class Running:
     @property
     def share(self) -> float | None:
         """How much of the activity is done, in [0, 1]; None if that is not known."""
-        return min(self._done / self._total, 1.0) if self._total >= _FEW else None
+        meter = self.meter
+        return min(meter.done / meter.total, 1.0) if meter.total >= _FEW else None
 
     @property
     def words(self) -> str:
-        """What is being done: "Embedding: 312 of 1,000 pictures, 17 a second, 40 s left"."""
+        """What is being done, how fast, and how much time is left."""
         if self._stop.is_set():
             return "Stopping"
-        if self._total < _FEW:
-            return self._what
-        things = count(self._total, "picture") if self._embeds else f"{self._total:,}"
-        said, rate = f"{self._what}: {self._done:,} of {things}", self._rate()
-        if not rate or self._done >= self._total:
-            return said
-        return f"{said}, {_speed(rate)}, {duration((self._total - self._done) / rate)} left"
-
-    @property
-    def _embeds(self) -> bool:
-        return self._what.endswith(_EMBEDDING)  # as one of several steps it has a number before it
-
-    def _rate(self) -> float:
-        """Things done a second; 0 if that cannot be told yet."""
-        seconds = time.monotonic() - self._since
-        return (self._done - self._first) / seconds if seconds >= _SURE else 0.0
+        return self.meter.words if self.meter.total >= _FEW else self.meter.activity
 
     def _progress(self, what: str, done: int, total: int) -> None:
         if self._stop.is_set():
             raise Cancelled
-        if what != self._what:
-            self._since, self._first = time.monotonic(), done
-        self._what, self._done, self._total = what, done, total
-        if self._embeds and (rate := self._rate()):
-            _measured[:] = [rate]
+        self.meter.note(what, done, total)
 
     def _run(self) -> None:
         try:
@@ -112,22 +90,3 @@ def find(dataset: fo.Dataset, run_key: str) -> Running | None:
 def forget(dataset: fo.Dataset, run_key: str) -> None:
     """Forget the step, which has ended."""
     _runs.pop((identity(dataset), run_key), None)
-
-
-def estimate(pictures: int) -> str:
-    """How long embedding takes at the rate measured last in this process."""
-    if not _measured:
-        return "how long it takes is shown after the first ones"
-    return f"about {duration(pictures / _measured[0])} at the rate measured last"
-
-
-def duration(seconds: float) -> str:
-    """A time as people read it: "40 s", "12 min", "3 h"."""
-    for unit, name in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{math.ceil(seconds / unit):,} {name}"
-    return f"{max(1, math.ceil(seconds))} s"
-
-
-def _speed(rate: float) -> str:
-    return f"{rate:,.0f} a second" if rate >= 1 else f"{60 * rate:.0f} a minute"

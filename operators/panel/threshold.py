@@ -123,4 +123,4 @@ def _examples(
                 (m.id, m.other_id, paths.get(m.id), paths.get(m.other_id), f"{m.similarity:.2f} % similar")
                 for m in merges
             ]
-            pairs.add(block, events, "pairs", shown)
+            pairs.add(block, events, "pairs", shown, dataset)

@@ -1,11 +1,13 @@
 """The files of samples, how people read their names, and files that are written whole or not at all."""
 
 import contextlib
+import re
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Iterable, Iterator, Sequence
+from os import sep
+from pathlib import Path
 
 import fiftyone as fo
 
@@ -30,18 +32,43 @@ class Names(dict[str, str]):
         return sample_id
 
 
-def short_names(paths: Mapping[str, str]) -> Names:
-    """Sample id -> its file's name, with as many of the folders above as tell it from the other files'."""
-    parts = {path: PurePath(path).parts for path in paths.values()}
-    shown = dict.fromkeys(parts, 1)
-    while True:
-        names = {path: str(PurePath(*parts[path][-number:])) for path, number in shown.items()}
-        times = Counter(names.values())
-        alike = [path for path, name in names.items() if times[name] > 1 and shown[path] < len(parts[path])]
-        if not alike:
-            return Names({sample_id: names[path] for sample_id, path in paths.items()})
-        for path in alike:
-            shown[path] += 1
+def file_names(dataset: fo.Dataset, ids: Sequence[str]) -> Names:
+    """Sample id -> its file, with as much of its path as makes it unique in the dataset."""
+    paths = files(dataset, ids)
+    shown = unique_names(dataset, paths.values())
+    return Names({sample_id: shown[path] for sample_id, path in paths.items()})
+
+
+def unique_names(dataset: fo.Dataset, paths: Iterable[str]) -> dict[str, str]:
+    """File -> as much of its path as makes it unique among the files of the dataset, in all its slices."""
+    wanted = set(paths)
+    if not wanted:
+        return {}
+    bases = "|".join(sorted({re.escape(_end(path, 1)) for path in wanted}))
+    of_these_names = {"filepath": {"$regex": f"(?:^|{re.escape(sep)})(?:{bases})$"}}
+    found = dataset._sample_collection.find(of_these_names, {"_id": False, "filepath": True})
+    return short_names(wanted, {sample["filepath"] for sample in found})
+
+
+def short_names(paths: Iterable[str], others: Iterable[str] = ()) -> dict[str, str]:
+    """File -> its name, with as many of the folders above as tell it from these and the other files."""
+    names: dict[str, str] = {}
+    unnamed, parts = set(paths), 1
+    among = unnamed.union(others)
+    while unnamed:
+        ends = {path: _end(path, parts) for path in among}
+        times = Counter(ends.values())
+        names |= {path: ends[path] for path in unnamed if times[ends[path]] == 1 or ends[path] == path}
+        unnamed -= names.keys()
+        alike = {ends[path] for path in unnamed}
+        among = {path for path in among if ends[path] in alike}
+        parts += 1
+    return names
+
+
+def _end(path: str, parts: int) -> str:
+    above = path.rsplit(sep, parts)
+    return path[len(above[0]) + 1 :] if len(above) > parts else path
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from ..engine.clusters import NOISE
 from ..result import count
 from . import samples as sm
 from . import views
-from .files import short_names
+from .files import file_names
 from .names import Names
 from .vectors import Vectors, read_compared
 
@@ -44,7 +44,7 @@ class Leaks:
         splits: names of the splits
         clusters: numbers of the clusters with samples in several, the largest first
         pairs: of each of the first 100, its most similar samples of the rarest split and of another one
-        files: sample id -> file, of the samples in ``pairs``
+        files: sample id -> its file's name, of the samples in ``pairs``
     """
 
     splits: list[str]
@@ -62,14 +62,13 @@ class Leaks:
 
     def rows(self) -> list[dict[str, str]]:
         """The pairs as rows of a table."""
-        names = short_names(self.files)
         return [
             {
                 "cluster": str(pair.cluster),
                 "split": pair.split,
-                "file": names[pair.id],
+                "file": self.files[pair.id],
                 "other_split": pair.other_split,
-                "other_file": names[pair.other_id],
+                "other_file": self.files[pair.other_id],
                 "similarity": f"{pair.similarity:.2f} %",
             }
             for pair in self.pairs
@@ -130,9 +129,8 @@ def find_leaks(dataset: fo.Dataset, run_key: str, options: Mapping[str, Any]) ->
     members = samples.select([i for i, number in numbers.items() if number in shown and i in splits])
     compared = read_compared(members, options["embeddings_field"], options["metric"]) if shown else None
     pairs = _pairs(compared, numbers, splits) if compared else []
-    files = dict(zip(*members.values(["id", "filepath"]), strict=True)) if shown else {}
-    wanted = {i: files[i] for pair in pairs for i in (pair.id, pair.other_id)}
-    return Leaks(sorted(set(splits.values())), straddling, pairs, wanted)
+    named = file_names(dataset, [i for pair in pairs for i in (pair.id, pair.other_id)])
+    return Leaks(sorted(set(splits.values())), straddling, pairs, named)
 
 
 def save_leaks(dataset: fo.Dataset, run_key: str, options: Mapping[str, Any]) -> Leaks | None:

@@ -14,8 +14,10 @@ from bson.errors import InvalidId
 
 from ..data import decisions, runs
 from ..data import samples as sm
+from ..data.files import file_names
 from ..data.frames import FRAME, SECONDS, VIDEO
 from ..engine.clusters import NOISE
+from ..result import listed
 from ..workflow import CLUSTER, KEEP
 
 NAME = "manifest.csv"
@@ -153,13 +155,10 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
     return {"samples": len(rows)} | {status: found[status] for status in (KEPT, DROPPED, SKIPPED, UNDECIDED)}
 
 
-def skipped(rows: Iterable[Row]) -> dict[str, dict[str, str]]:
-    """Of the skipped samples, by id, the reasons as ``skipped`` and the files as ``files``."""
-    found = [row for row in rows if row.status == SKIPPED]
-    return {
-        "skipped": {row.id: row.reason for row in found},
-        "files": {row.id: row.filepath for row in found},
-    }
+def skipped(samples: fo.core.collections.SampleCollection, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
+    """Of the skipped samples, by id, the reasons as ``skipped`` and the first ones' names as ``files``."""
+    reasons = {row.id: row.reason for row in rows if row.status == SKIPPED}
+    return {"skipped": reasons, "files": file_names(sm.dataset_of(samples), listed(reasons))}
 
 
 def write(rows: Iterable[Row], path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..data import runs
 from ..data import samples as sm
 from ..data.files import files
 from ..data.splits import find_leaks
+from ..data.splits import read as read_splits
 from ..engine.clusters import NOISE
 from ..engine.neighbors import reach
 from ..handover_options import ReportOptions
@@ -22,8 +24,9 @@ from ..workflow import CLUSTER, KEEP
 from . import manifest, report_page
 from .manifest import BY_HAND, DROPPED, KEPT, RESEMBLES, SKIPPED, ClusterRow, Row
 
-LARGEST, WORST = 8, 12  # clusters and pairs that the page shows as pictures
+LARGEST, WORST = 8, 12  # clusters, and pairs of a kind, that the page shows as pictures
 _EXAMPLES = 5
+_NO_SPLIT = "in no split"
 
 Samples = fo.core.collections.SampleCollection
 
@@ -48,7 +51,8 @@ def write_report(
         cluster.number: sorted(cluster.members, key=lambda row: (row.status != KEPT, row.similarity))
         for cluster in clusters[:LARGEST]
     }
-    (folder / "report.html").write_text(report_page.page(found, pictured), encoding="utf-8")
+    page = report_page.page(sm.dataset_of(samples), found, rows, pictured)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def _figures(
@@ -83,6 +87,8 @@ def _figures(
         "eps_reason": results["cluster"].get("eps_reason", ""),
         "metric": metric,
         **_certificate(dataset, rows, results["keep"]["distances"], reach(clustering["eps"], metric)),
+        "labelled": _labelled(dataset, rows, results["keep"]),
+        "splits": _splits(samples, rows, clustering["options"].get("splits")),
         "leaks": _leaks(dataset, options.run_key, clustering["options"]),
         "cluster_sizes": _sizes(clusters, noise),
         "largest": [_large(cluster) for cluster in clusters[:LARGEST]],
@@ -131,24 +137,59 @@ def _certificate(
     by_kept: dict[str, Row] = {}
     for row in dropped:
         by_kept.setdefault(row.kept_id, row)
-    worst = list(islice(by_kept.values(), WORST))
-    paths = files(dataset, [row.kept_id for row in worst])
     return {
         "worst_similarity": min((row.similarity for row in dropped), default=None),
         "beyond_eps": sum(distances[row.id] > eps for row in dropped),
-        "worst_pairs": [
-            {
-                "id": row.id,
-                "kept_id": row.kept_id,
-                "cluster": row.cluster,
-                "similarity": row.similarity,
-                "distance": distances[row.id],
-                "filepath": row.filepath,
-                "kept_filepath": paths[row.kept_id],
-            }
-            for row in worst
-        ],
+        "worst_pairs": _pairs(dataset, by_kept.values(), distances),
     }
+
+
+def _pairs(
+    dataset: fo.Dataset, dropped: Iterable[Row], distances: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """The first dropped samples, each with the sample kept for it."""
+    first = list(islice(dropped, WORST))
+    paths = files(dataset, [row.kept_id for row in first])
+    return [
+        {
+            "id": row.id,
+            "kept_id": row.kept_id,
+            "cluster": row.cluster,
+            "similarity": row.similarity,
+            "distance": distances[row.id],
+            "filepath": row.filepath,
+            "kept_filepath": paths[row.kept_id],
+        }
+        for row in first
+    ]
+
+
+def _labelled(dataset: fo.Dataset, rows: Sequence[Row], keeping: Mapping[str, Any]) -> dict[str, Any]:
+    """The labelled samples that are dropped, the least similar to their kept one first."""
+    by_id = {row.id: row for row in rows}
+    dropped = [by_id[pair["id"]] for pair in keeping["labelled_pairs"] if pair["id"] in by_id]
+    return {
+        "fields": keeping["label_fields"],
+        "samples": keeping["labelled"],
+        "dropped": keeping["labelled_dropped"],
+        "pairs": _pairs(dataset, dropped, keeping["distances"]),
+    }
+
+
+def _splits(samples: Samples, rows: Sequence[Row], field: str | None) -> list[dict[str, Any]]:
+    """How many samples of each split are kept and left out; empty where no sample is in a split."""
+    of_each = read_splits(samples, field)
+    if not of_each:
+        return []
+    found = Counter((of_each.get(row.id, _NO_SPLIT), row.status) for row in rows)
+    return [
+        {
+            "split": split,
+            "samples": sum(found[split, status] for status in (KEPT, DROPPED, SKIPPED)),
+            **{status: found[split, status] for status in (KEPT, DROPPED, SKIPPED)},
+        }
+        for split in sorted({split for split, _ in found}, key=lambda split: (split == _NO_SPLIT, split))
+    ]
 
 
 def _leaks(dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any]) -> dict[str, Any] | None:

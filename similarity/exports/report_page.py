@@ -1,27 +1,34 @@
 """The report as one page of HTML that needs nothing beside itself."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import fiftyone as fo
 import jinja2
 
+from ..data.files import unique_names
 from ..result import count, percent, resemblance
 from .manifest import BY_HAND, KEPT, Row
 from .targets import size
 from .thumbnails import thumbnails
 
 SHOWN = 9  # pictures of a cluster: one line of the page
+SHEET, SMALL = 48, 96  # pictures before, and as many after; pixels of their long side
 
 _BINS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 1000), (1001, None))
 _TEMPLATES = Path(__file__).parent
 
 
-def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> str:
+def page(
+    dataset: fo.Dataset, figures: Mapping[str, Any], rows: Sequence[Row], members: Mapping[int, Sequence[Row]]
+) -> str:
     """The page.
 
     Args:
         figures: those of ``report.json``
+        rows: all samples; the first ones, and the first kept ones, are the pictures before and after
         members: the samples of the clusters that it shows, in the order to show them
     """
     environment = jinja2.Environment(
@@ -34,14 +41,21 @@ def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> st
         "similarity": "{:.2f} %".format,
         "resemblance": resemblance,
         "money": "{:,.2f} {}".format,
-        "name": lambda path: Path(path).name,
     }
-    shown = {number: rows[:SHOWN] for number, rows in members.items()}
+    shown = {number: found[:SHOWN] for number, found in members.items()}
+    before, after = rows[:SHEET], list(islice((row for row in rows if row.status == KEPT), SHEET))
+    small = [row.filepath for row in (*before, *after)]
+    large = _paths(figures, shown)
+    skipped = [path for entry in figures["skipped"] for path in entry["examples"]]
     bars = _bars(figures["cluster_sizes"])
     return environment.get_template("report.html.jinja").render(
         r=figures,
         members=shown,
-        pictures=thumbnails(_paths(figures, shown)),
+        sheets={"Before": before, "After": after},
+        totals={"Before": figures["counts"]["samples"], "After": figures["counts"][KEPT]},
+        names=unique_names(dataset, [*small, *large, *skipped]),
+        pictures=thumbnails(large),
+        small=thumbnails(small, SMALL),
         bars=bars,
         longest=max((bar["kept"] + bar["dropped"] for bar in bars), default=1),
         KEPT=KEPT,
@@ -50,8 +64,9 @@ def page(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> st
 
 
 def _paths(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> list[str]:
-    pairs = [path for pair in figures["worst_pairs"] for path in (pair["filepath"], pair["kept_filepath"])]
-    return [row.filepath for rows in members.values() for row in rows] + pairs
+    pairs = [*figures["worst_pairs"], *figures["labelled"]["pairs"]]
+    paths = [path for pair in pairs for path in (pair["filepath"], pair["kept_filepath"])]
+    return [row.filepath for found in members.values() for row in found] + paths
 
 
 def _bars(sizes: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:

@@ -14,15 +14,18 @@ _QUALITY = 80
 _TURNED = range(5, 9)  # EXIF orientations that exchange width and height
 
 
-def thumbnails(paths: Iterable[str]) -> dict[str, str]:
+def thumbnails(paths: Iterable[str], long_side: int = LONG_SIDE) -> dict[str, str]:
     """A ``data:`` URL for each picture; what cannot be read is left out.
 
     The pictures are decoded by the engine's one rule, so that a page shows what the model saw, upright and with their own
     aspect ratio.
+
+    Args:
+        long_side (LONG_SIDE): pixels
     """
     distinct = list(dict.fromkeys(paths))
     return {
-        path: _data_url(picture.pixels, *_upright_size(path))
+        path: _data_url(picture.pixels, long_side, *_upright_size(path))
         for path, picture in zip(distinct, images.read_many(distinct), strict=True)
         if picture.pixels is not None
     }
@@ -34,8 +37,8 @@ def _upright_size(path: str) -> tuple[int, int]:
         return (image.height, image.width) if turned else image.size
 
 
-def _data_url(pixels: np.ndarray, width: int, height: int) -> str:
-    scale = LONG_SIDE / max(width, height)
+def _data_url(pixels: np.ndarray, long_side: int, width: int, height: int) -> str:
+    scale = long_side / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     encoded = io.BytesIO()
     Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=_QUALITY)

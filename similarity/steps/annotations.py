@@ -11,7 +11,7 @@ import fiftyone.core.labels as fol
 
 from ..data import freshness, labels, runs
 from ..data import samples as sm
-from ..data.files import files
+from ..data.files import file_names
 from ..data.locks import lock
 from ..data.raw import Document
 from ..data.seals import json_digest
@@ -251,7 +251,7 @@ def _result(
         copied=len(load.copies),
         without_sample=load.without_sample,
         not_annotated=load.not_annotated,
-        files=files(dataset, shown),
+        files=file_names(dataset, shown),
         left_out=dict(+load.left_out),
         view=sm.everything(dataset).select(theirs) if theirs else None,
     )

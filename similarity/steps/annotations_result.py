@@ -31,7 +31,7 @@ class AnnotationsResult(Result):
         copied: how many samples get the classes of the sample that is kept for them
         without_sample: name of a picture in the annotations -> why no sample gets its labels
         not_annotated: sample id -> why a picture of the export has no labels in the annotations
-        files: sample id -> file, of the first of these and of the changed ones
+        files: sample id -> its file's name, of the first of these and of the changed ones
         left_out: how many labels were not read as they are, by the reason
         view: the samples that the annotations are of
     """

@@ -13,7 +13,7 @@ from ..data import batch as bt
 from ..data import runs, splits, sweeps, thresholds, views
 from ..data import samples as sm
 from ..data.batch import Batch
-from ..data.files import files
+from ..data.files import file_names
 from ..data.locks import lock
 from ..data.vectors import Vectors
 from ..engine import bins, tiles
@@ -167,7 +167,7 @@ def _result(
         run_key=options.run_key,
         samples=new + len(vectors.skipped),
         skipped=vectors.skipped,
-        files=files(dataset, listed(vectors.skipped)),
+        files=file_names(dataset, listed(vectors.skipped)),
         eps=eps[0],
         eps_reason=eps[1],
         metric=options.metric,

@@ -34,7 +34,7 @@ class ClusterResult(Result):
         resembling: how many samples are within eps of one of the reference in their cluster
         without_value: how many samples lack a value of ``within`` or ``order_field``; they are among the noise
         skipped: sample id -> why it has no usable vector
-        files: sample id -> file, of the first of them
+        files: sample id -> its file's name, of the first of them
         eps: the distance used, and ``eps_reason`` why
         metric, min_samples: as in the options
         unique: how many samples remain if one of each cluster, and none that resembles the reference, is kept

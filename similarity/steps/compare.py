@@ -8,7 +8,7 @@ import fiftyone as fo
 import numpy as np
 
 from ..data import samples as sm
-from ..data.files import files, short_names
+from ..data.files import file_names
 from ..data.vectors import read_vectors
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
@@ -36,7 +36,7 @@ class CompareResult(Result):
         samples: number of samples compared
         pairs: every pair, in the samples' order
         skipped: sample id -> why it has no usable vector
-        files: sample id -> file, of all of them
+        files: sample id -> its file's name, of all of them
     """
 
     samples: int
@@ -57,11 +57,10 @@ class CompareResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The pairs."""
-        names = short_names(self.files)
         rows = [
             {
-                "picture": names[pair.id],
-                "other picture": names[pair.other_id],
+                "picture": self.files[pair.id],
+                "other picture": self.files[pair.other_id],
                 "similarity": f"{pair.similarity:.2f} %",
             }
             for pair in self.pairs[:100]
@@ -98,7 +97,7 @@ def compare(
         samples=len(ids) + len(vectors.skipped),
         pairs=pairs,
         skipped=vectors.skipped,
-        files=files(sm.dataset_of(samples), [*ids, *vectors.skipped]),
+        files=file_names(sm.dataset_of(samples), [*ids, *vectors.skipped]),
     )
 
 

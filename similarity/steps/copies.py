@@ -12,7 +12,7 @@ from ..data import samples as sm
 from ..data.batch import Batch
 from ..data.copies import read_digests
 from ..data.embeddings import FieldNames
-from ..data.files import files
+from ..data.files import file_names
 from ..data.locks import lock
 from ..data.vectors import all_equal
 from ..engine.clusters import NOISE
@@ -87,7 +87,7 @@ def _cluster(
             run_key=options.run_key,
             samples=len(found.digests) + len(found.skipped),
             skipped=found.skipped,
-            files=files(dataset, listed(found.skipped)),
+            files=file_names(dataset, listed(found.skipped)),
             eps=0.0,
             eps_reason="",
             metric=DIGEST,

@@ -13,12 +13,13 @@ from .. import ray
 from ..data import embeddings
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
+from ..data.files import file_names
 from ..data.locks import lock
 from ..data.readings import Read, readings
 from ..embed_options import EmbedOptions
 from ..engine import images, vgg16
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, skipped_lines, skipped_table
+from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table
 from .distant import DistantReader, check_nodes
 
 FLUSH = 256  # samples between two writes: about ten seconds of work that a killed worker can lose
@@ -35,7 +36,7 @@ class EmbedResult(Result):
         copies: how many of these are byte-identical to another one and cost no forward pass of their own
         up_to_date: how many had theirs already
         skipped: sample id -> reason, for each one that could not be read
-        files: sample id -> file, of the skipped ones
+        files: sample id -> its file's name, of the first of them
         provenance: what decides a vector: model, layer, weights, precision ...
         seconds: how long it took
         engine: the Ray cluster that embedded; None where this machine did
@@ -120,7 +121,7 @@ def embed(
             copies=tally.embedded - len(tally.distinct),
             up_to_date=len(paths) - len(stale) + tally.unchanged,
             skipped=tally.skipped,
-            files={sample_id: paths[sample_id] for sample_id in tally.skipped},
+            files=file_names(dataset, listed(tally.skipped)),
             provenance=agreed,
             seconds=round(time.monotonic() - started, 3),
             engine=engine,

@@ -32,7 +32,7 @@ class ExportResult(Result):
         samples: number of samples asked for: kept + dropped + skipped
         kept, dropped: how many; the kept ones are exported
         skipped: sample id -> why it is neither kept nor dropped
-        files: sample id -> file, of them
+        files: sample id -> its file's name, of the first of them
         masks_lost: how many masks are not exported, since the format holds only the boxes around them
         pictures: number of picture files in the export
         bytes: their size together; 0 where they are linked or left out
@@ -104,7 +104,7 @@ def export(samples: Samples, options: ExportOptions, progress: Progress = silent
             write_report(samples, rows, options, folder, progress)
             if hold_frames(samples):
                 manifest.write_frames(samples, rows, folder / "frames.csv")
-        return _result(rows, content, options, target.path)
+        return _result(samples, rows, content, options, target.path)
 
 
 def _content(samples: Samples, rows: list[Row], options: ExportOptions) -> formats.Content:
@@ -123,7 +123,9 @@ def _pairs(rows: list[Row]) -> list[tuple[str, str]]:
     return [(row.filepath, row.exported) for row in rows if row.exported]
 
 
-def _result(rows: list[Row], content: formats.Content, options: ExportOptions, folder: Path) -> ExportResult:
+def _result(
+    samples: Samples, rows: list[Row], content: formats.Content, options: ExportOptions, folder: Path
+) -> ExportResult:
     counts, exported = manifest.counts(rows), [folder / new for _, new in _pairs(rows)]
     return ExportResult(
         run_key=options.run_key,
@@ -133,7 +135,7 @@ def _result(rows: list[Row], content: formats.Content, options: ExportOptions, f
         samples=counts["samples"],
         kept=counts[manifest.KEPT],
         dropped=counts[manifest.DROPPED],
-        **manifest.skipped(rows),
+        **manifest.skipped(samples, rows),
         masks_lost=content.masks_lost,
         pictures=len(exported),
         bytes=sum(file.stat().st_size for file in exported) if options.media == media.COPY else 0,

@@ -36,7 +36,7 @@ class FoldersResult(Result):
         clustered, unique: how many samples are in a cluster, and in none
         kept: how many are kept; None before the keep step
         skipped: sample id -> why it is in no cluster folder
-        files: sample id -> file, of them
+        files: sample id -> its file's name, of the first of them
         pictures: number of picture files written
     """
 
@@ -94,7 +94,7 @@ def folders(samples: Samples, options: FoldersOptions, progress: Progress = sile
         with target.writing() as folder:
             media.place([(file, folder / new) for file, new in placed], options.media, progress)
             manifest.write(rows, folder / "manifest.csv")
-        return _result(rows, options, str(target.path), decided)
+        return _result(samples, rows, options, str(target.path), decided)
 
 
 def _file_names(rows: list[Row]) -> dict[str, str]:
@@ -115,7 +115,9 @@ def _folder(row: Row) -> str:
     return UNIQUE_FOLDER if row.cluster == NOISE else f"cluster_{row.cluster:04d}"
 
 
-def _result(rows: list[Row], options: FoldersOptions, folder: str, decided: bool) -> FoldersResult:
+def _result(
+    samples: Samples, rows: list[Row], options: FoldersOptions, folder: str, decided: bool
+) -> FoldersResult:
     found, counts = manifest.clusters(rows), manifest.counts(rows)
     clustered = sum(len(c.members) for c in found)
     return FoldersResult(
@@ -127,6 +129,6 @@ def _result(rows: list[Row], options: FoldersOptions, folder: str, decided: bool
         clustered=clustered,
         unique=len(rows) - clustered - counts[SKIPPED],
         kept=counts[KEPT] if decided else None,
-        **manifest.skipped(rows),
+        **manifest.skipped(samples, rows),
         pictures=sum(bool(row.exported) for row in rows),
     )

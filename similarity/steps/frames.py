@@ -7,7 +7,7 @@ from pathlib import Path
 import fiftyone as fo
 
 from ..data import samples as sm
-from ..data.files import files
+from ..data.files import file_names
 from ..data.frames import FramesDataset, check_videos
 from ..data.locks import lock
 from ..data.videos import UnreadableVideo, read_clock, require_ffmpeg, write_frames
@@ -30,7 +30,7 @@ class FramesResult(Result):
         up_to_date: of how many the frames were there already
         frames: number of frames that were added
         skipped: sample id -> why no frames could be taken of the video
-        files: sample id -> file, of the first of these
+        files: sample id -> its file's name, of the first of these
         view: the dataset of the frames
     """
 
@@ -97,7 +97,7 @@ def frames(
             up_to_date=len(wanted) - len(new),
             frames=added,
             skipped=skipped,
-            files=files(videos, listed(skipped)),
+            files=file_names(videos, listed(skipped)),
             view=target.dataset,
         )
 

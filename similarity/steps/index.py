@@ -9,7 +9,7 @@ import fiftyone.brain as fob
 from .. import load_index, register_backend
 from ..data import locks
 from ..data import samples as sm
-from ..data.files import files
+from ..data.files import file_names
 from ..data.locks import lock
 from ..data.vectors import check_vector_field, read_vectors
 from ..progress import Progress, silent
@@ -30,7 +30,7 @@ class IndexResult(Result):
         samples: number of the dataset's samples
         indexed: how many of them the index holds: those with a usable vector
         skipped: sample id -> why it has no usable vector
-        files: sample id -> file, of the first of them
+        files: sample id -> its file's name, of the first of them
         exact: whether searches are exact because Annoy does not work here
         seconds: how long it took
     """
@@ -91,7 +91,7 @@ def index(
             samples=status.built + len(status.skipped),
             indexed=status.built,
             skipped=status.skipped,
-            files=files(dataset, listed(status.skipped)),
+            files=file_names(dataset, listed(status.skipped)),
             exact=status.exact,
             seconds=round(time.monotonic() - started, 3),
         )

@@ -11,7 +11,7 @@ import numpy as np
 from .. import ray
 from ..data import runs, seals, views
 from ..data import samples as sm
-from ..data.files import files
+from ..data.files import file_names
 from ..data.locks import lock
 from ..engine import bins
 from ..engine import keepers as engine_keepers
@@ -147,7 +147,7 @@ def _result(
         metric=metric,
         largest=largest_clusters(members.ids, labels, standing.rank, found),
         worst=worst,
-        files=files(
+        files=file_names(
             dataset,
             [
                 *side_by_side([*worst, *identical[:LISTED], *annotated[:LISTED]]),

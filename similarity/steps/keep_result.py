@@ -56,8 +56,8 @@ class KeepResult(Result):
         eps, metric: of the clustering
         largest: the largest clusters, the largest first, 20 at most
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
-        files: sample id -> file, of the samples in ``worst`` and ``identical_pairs``, and the first of the labelled and
-            skipped ones
+        files: sample id -> its file's name, of those in ``worst`` and ``identical_pairs``, and the first of the labelled
+            and skipped ones
         worst_similarity: the smallest similarity in percent; None where nothing is dropped
         copies: how many dropped samples are copies of their kept one, byte by byte
         identical: how many others have its vector, but for rounding: identical to the model, not known to be copies

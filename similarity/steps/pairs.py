@@ -8,7 +8,6 @@ import numpy as np
 
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
-from ..data.files import short_names
 from ..engine.keepers import Keepers
 
 WORST = 100  # pairs in the saved view of the worst ones
@@ -69,9 +68,8 @@ def side_by_side(pairs: Sequence[Dropped]) -> list[str]:
     return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
 
 
-def rows(pairs: Sequence[Dropped], files: Mapping[str, str]) -> list[dict[str, str]]:
+def rows(pairs: Sequence[Dropped], names: Mapping[str, str]) -> list[dict[str, str]]:
     """The first pairs as rows of a table."""
-    names = short_names(files)
     return [
         {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
         for pair in pairs[:LISTED]

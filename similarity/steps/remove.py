@@ -13,7 +13,7 @@ from ..data import runs, seals, trash
 from ..data import samples as sm
 from ..data.checks import EDITED, Checks
 from ..data.embeddings import file_mark
-from ..data.files import files
+from ..data.files import file_names
 from ..data.labels import labels_path
 from ..data.locks import lock
 from ..data.vectors import check_vector_field
@@ -49,7 +49,7 @@ class RemoveResult(Result):
         removed: how many of them were removed, or would be
         remain: how many are in the dataset afterwards, or would be
         left: sample id -> why it stays although the run leaves it out
-        files: sample id -> file, of the first of them
+        files: sample id -> its file's name, of the first of them
         labels: how many labels the removed samples carry; they go with them
         bytes: size of their files
         archived: how many samples are in the archive now
@@ -174,7 +174,7 @@ def remove(
             removed=len(gone),
             remain=runs.count_new(dataset, run_key) - (0 if options.confirm else len(gone)),
             left=left,
-            files=files(dataset, listed(left)),
+            files=file_names(dataset, listed(left)),
             labels=labels,
             bytes=size_of_files,
             **trashed,

@@ -10,7 +10,7 @@ from ..data import archive as ar
 from ..data import archive_fields, runs, seals
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
-from ..data.files import files
+from ..data.files import file_names, files
 from ..data.locks import lock
 from ..handover_options import RestoreOptions
 from ..progress import Progress, silent
@@ -28,7 +28,7 @@ class RestoreResult(Result):
         run_key: the run that had left the samples out
         restored: how many samples came back
         left: sample id -> why it did not come back
-        files: sample id -> file, of the first of them
+        files: sample id -> its file's name, of the first of them
         missing_files: files of restored samples that are not at their place
         archived: how many samples are in the archive still
         archive: name of the archive dataset; None if it is not needed any more and was deleted
@@ -182,7 +182,7 @@ def _result(
     archive: ar.Archive, restored: list[str], left: Skipped, stales: Iterable[_Stale]
 ) -> RestoreResult:
     dataset, store = archive.source, archive.store
-    archived, named = sm.exact_count(store), files(store, listed(left))
+    archived, named = sm.exact_count(store), file_names(store, listed(left))
     paths = sorted(set(files(dataset, restored).values()))
     closed = archive.close()
     return RestoreResult(

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import load_index
 from ..data import samples as sm
-from ..data.files import files, short_names
+from ..data.files import file_names
 from ..data.locks import lock
 from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
@@ -32,7 +32,7 @@ class SortResult(Result):
         changed: number of samples whose vector has changed since, and which are not found
         advice: what to do about these; ``""`` where there are none
         neighbors: sample id -> similarity in percent, of the found samples, the most similar first
-        files: sample id -> file, of the first of them
+        files: sample id -> its file's name, of the first of them
         view: the same as a view, in that order
     """
 
@@ -58,8 +58,8 @@ class SortResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The nearest samples."""
-        names, listed = short_names(self.files), islice(self.neighbors.items(), LISTED)
-        return {"nearest": [{"picture": names[i], "similarity": f"{near:.2f} %"} for i, near in listed]}
+        listed = islice(self.neighbors.items(), LISTED)
+        return {"nearest": [{"picture": self.files[i], "similarity": f"{near:.2f} %"} for i, near in listed]}
 
 
 def sort(
@@ -107,7 +107,7 @@ def sort(
             changed=status.changed,
             advice=status.advice(),
             neighbors=neighbors,
-            files=files(dataset, list(neighbors)[:LISTED]),
+            files=file_names(dataset, list(neighbors)[:LISTED]),
             view=samples.select(list(neighbors), ordered=True),
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data import runs, splits
 from ..data import samples as sm
-from ..data.files import files
+from ..data.files import file_names
 from ..data.labels import label_type
 from ..data.locks import lock
 from ..data.seals import json_digest
@@ -50,7 +50,7 @@ class SplitResult(Result):
         wanted, sizes, shares: of each split: its share in the options, its number of samples, and its share of them
         classes: class -> number of samples in each split; empty without ``stratify``
         skipped: sample id -> why it is in no split
-        files: sample id -> file, of the first of them
+        files: sample id -> its file's name, of the first of them
         leaks: the clusters of the run that straddle the splits all the same, through samples that were not asked for
     """
 
@@ -160,7 +160,7 @@ def split(
                 if options.stratify
             },
             skipped=skipped,
-            files=files(dataset, listed(skipped)),
+            files=file_names(dataset, listed(skipped)),
             leaks=leaks if leaks and leaks.clusters else None,
             decided=runs.is_finished(runs.load(dataset, run_key), KEEP),
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data import samples as sm
 from ..data import sweeps, thresholds
-from ..data.files import files
+from ..data.files import file_names
 from ..data.vectors import read_vectors
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
@@ -57,7 +57,7 @@ class SweepResult(Result):
         embeddings_field, metric, min_samples: as in the options
         samples: number of samples with a vector
         skipped: sample id -> why it has none
-        files: sample id -> file, of the first of them; empty where the sweep was recalled
+        files: sample id -> its file's name, of the first of them; empty where the sweep was recalled
         stored: the exact counts at every eps, and what decides them
         eps: the threshold that was measured for these vectors, and ``kept`` the number kept there; None where none is known
     """
@@ -182,7 +182,7 @@ def sweep(
     found = sweeps.stored(dataset, vectors, options, progress)
     known = _eps(dataset, options)
     found = sweeps.with_cover(dataset, options, found, vectors, _grid(found.sweep, known), progress)
-    return replace(result_of(found, options, known), files=files(dataset, listed(found.skipped)))
+    return replace(result_of(found, options, known), files=file_names(dataset, listed(found.skipped)))
 
 
 def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:

@@ -13,6 +13,7 @@ OPEN_MS = 60_000
 RUN_MS = 300_000
 BEGUN_MS = 15_000
 COLORS = 160  # of a screenshot, so that it stays small in the repository
+FILM = (960, 540)
 SETTLE_MS = 800  # pictures fade in; the App never says when it has drawn, and its polling never ends
 
 
@@ -32,6 +33,7 @@ class App:
     def __init__(self, page: Page, address: str):
         self.page = page
         self.address = address
+        self.film: list[tuple[Image.Image, int]] = []
 
     def open(self, dataset, view: str | None = None) -> "App":
         """Open a dataset, or one of its saved views by its slug, and wait for the grid."""
@@ -220,6 +222,20 @@ class App:
         self.page.wait_for_timeout(SETTLE_MS)
         with Image.open(io.BytesIO(self.page.screenshot())) as picture:
             picture.convert("RGB").quantize(COLORS).save(IMAGES / f"{name}.png", optimize=True)
+
+    def frame(self, seconds: float) -> None:
+        """Take a frame of the film, to be shown so long, where ``UPDATE_SCREENSHOTS=1`` asks for it."""
+        if os.environ.get("UPDATE_SCREENSHOTS") == "1":
+            self.page.wait_for_timeout(SETTLE_MS)
+            with Image.open(io.BytesIO(self.page.screenshot())) as picture:
+                self.film.append((picture.convert("RGB").resize(FILM), round(1000 * seconds)))
+
+    def save_film(self, name: str) -> None:
+        """Save the frames as an animated picture in docs/images."""
+        if self.film:
+            (first, *rest), durations = zip(*self.film, strict=True)
+            more = {"append_images": rest, "duration": durations, "loop": 0, "quality": 60, "method": 6}
+            first.save(IMAGES / f"{name}.webp", save_all=True, **more)
 
     def _search(self, text: str) -> Locator:
         self.page.keyboard.press("`")

@@ -65,13 +65,19 @@ def test_one_button_keeps_every_scene_of_500_pictures(app, demo):
     if TRAINED:
         call("compute_embeddings", demo, weights=TRAINED, recompute=True)
     opened = app(demo)
+    opened.page.set_viewport_size({"width": 1280, "height": 720})
+    opened.zoom(0.1)
+    opened.settle()
+    opened.frame(2)
 
     opened.button("@onlyone/dedup/find_unique_samples").click()
     opened.fill("Weights", "imagenet" if TRAINED else "untrained")
     opened.screenshot("find_unique_form")
+    opened.frame(2)
     opened.press_execute()
     text = opened.result()
     opened.screenshot("find_unique")
+    opened.frame(3)
     opened.close()
 
     demo.reload()
@@ -84,6 +90,11 @@ def test_one_button_keeps_every_scene_of_500_pictures(app, demo):
     opened.zoom(0.5)
     opened.settle()
     opened.screenshot("kept")
+    opened.frame(2)
+    panel = Panel(opened).ready().tab("Pairs")
+    assert panel.pictures
+    opened.frame(3)
+    opened.save_film("hero")
 
 
 def test_the_panel_shows_what_was_found(app, demo):

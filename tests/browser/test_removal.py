@@ -74,3 +74,9 @@ def test_the_report_is_a_page_of_its_own(app, deduplicated, tmp_path):
     expect(opened.page.locator("body")).to_contain_text("18")
     assert opened.page.locator("img").first.evaluate("image => image.complete && image.naturalWidth > 0")
     opened.screenshot("report")
+    for media, scheme, paper in (
+        ("screen", "dark", "rgb(28, 25, 23)"),
+        ("print", "dark", "rgb(255, 255, 255)"),
+    ):
+        opened.page.emulate_media(media=media, color_scheme=scheme)
+        expect(opened.page.locator("main")).to_have_css("background-color", paper)

@@ -201,7 +201,7 @@ def test_a_run_that_did_not_finish_names_its_operator(run, album, plugin, monkey
         find(run, album)
     monkeypatch.undo()
     with pytest.raises(
-        Exception, match="find_copies did not finish in the run 'copies': run find_copies first"
+        Exception, match=r"(?i)find.copies did not finish in the run 'copies': run find.copies first"
     ):
         run("export_deduplicated", album, run_key="copies", export_dir="/nowhere")
     assert find(run, album)["kept"] == 3

@@ -25,12 +25,27 @@ files = support.plugin("similarity.data.files")
     ],
 )
 def test_a_file_is_shown_by_as_much_of_its_path_as_tells_it_apart(paths, names):
-    shown = files.short_names({str(number): path for number, path in enumerate(paths)})
-    assert list(shown.values()) == names
+    shown = files.short_names(paths)
+    assert [shown[path] for path in paths] == names
 
 
-def test_a_sample_that_is_gone_is_shown_by_its_id():
-    assert files.short_names({"1": "/a/x.jpg"})["2"] == "2"
+def test_a_sample_that_is_gone_is_shown_by_its_id(vector_dataset):
+    made = vector_dataset(directions(0, 1))
+    first, second = made.values("id")
+    made.delete_samples(second)
+    assert files.file_names(made, [first, second])[second] == second
+
+
+def test_a_name_is_unique_in_the_dataset_though_it_is_alone_in_the_table(vector_dataset):
+    made = vector_dataset(directions(0, 1, 40, 80, 120))
+    paths = [f"/day/cam{n}/00036.jpg" for n in (1, 2, 3)]
+    made.set_values("filepath", [*paths, "/day/cam1/100036.jpg", "/day/cam1/00036xjpg"])
+    ids = made.values("id")
+
+    assert files.file_names(made, ids[:1]) == {ids[0]: "cam1/00036.jpg"}
+    assert files.file_names(made, ids[3:]) == {ids[3]: "100036.jpg", ids[4]: "00036xjpg"}
+    cluster(made)
+    assert keep_first(made).tables()["worst_pairs"][0]["dropped"] == "cam2/00036.jpg"
 
 
 def test_the_worst_pairs_are_listed_by_file_name_and_keep_their_ids_in_the_result(vector_dataset):
@@ -49,7 +64,7 @@ def test_the_worst_pairs_are_listed_by_file_name_and_keep_their_ids_in_the_resul
         (ids[3], ids[2]),
         (ids[1], ids[0]),
     ]
-    assert result.to_dict()["files"][ids[3]] == "/night/one.jpg"
+    assert result.to_dict()["files"][ids[3]] == "night/one.jpg"
 
 
 def test_other_tables_name_files_too(vector_dataset):
@@ -61,9 +76,9 @@ def test_other_tables_name_files_too(vector_dataset):
     def table(name, title, **options):
         return foo.get_operator(support.uri(name))(made, **options).tables()[title]
 
-    empty = [{"file": "/night/empty.jpg", "reason": "no embedding: run compute_embeddings"}]
+    empty = [{"file": "empty.jpg", "reason": "no embedding: run compute_embeddings"}]
     assert table("cluster_duplicates", "skipped", eps=0.01) == empty
-    assert table("keep_first_per_cluster", "skipped")[0]["file"] == "/night/empty.jpg"
+    assert table("keep_first_per_cluster", "skipped")[0]["file"] == "empty.jpg"
     assert table("compare_samples", "skipped") == empty
     assert [tuple(row.values())[:2] for row in table("compare_samples", "pairs")][2] == (
         "day/one.jpg",
@@ -71,7 +86,7 @@ def test_other_tables_name_files_too(vector_dataset):
     )
     assert table("build_similarity_index", "skipped") == table("sweep_thresholds", "skipped") == empty
     nearest = table("sort_by_similarity", "nearest", selected=[first], k=2)
-    assert [row["picture"] for row in nearest] == ["one.jpg", "two.jpg"]
+    assert [row["picture"] for row in nearest] == ["day/one.jpg", "two.jpg"]
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

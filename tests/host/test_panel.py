@@ -219,6 +219,16 @@ def test_a_bar_selects_its_cluster_in_the_grid_and_keeps_the_view(tab):
     assert "set_view" not in [sent["operator_uri"] for sent in tab.requests]
 
 
+def test_a_picture_has_the_name_that_is_unique_in_the_dataset(tab):
+    made = tab.dataset
+    one, other = (
+        tab.state["found"]["worst"][0]["id"],
+        made.match(fo.ViewField("dedup_cluster") == -1).first().id,
+    )
+    made.set_values("filepath", {one: "/day/cam1/36.jpg", other: "/day/cam2/36.jpg"}, key_field="id")
+    assert '"cam1/36.jpg"' in tab.send("refresh").open("Pairs").text
+
+
 def test_a_pair_that_the_view_lacks_is_shown_in_a_view_of_its_own(tab):
     pair = tab.state["found"]["worst"][0]
     tab.view = tab.dataset.load_saved_view("dedup-kept")
@@ -309,7 +319,7 @@ def step(tab):
 
     def say(*told):
         said.put(told or None)
-        wait_until(lambda: found.ended or (found._what, found._done) == told[:2])
+        wait_until(lambda: found.ended or (found.meter.activity, found.meter.done) == told[:2])
         return found
 
     yield say
@@ -318,7 +328,7 @@ def step(tab):
 
 def test_a_step_at_work_is_followed_in_every_tab_with_its_rate(tab, step, monkeypatch):
     step("1/3 Embedding", 0, 1_000)
-    monkeypatch.setattr(step("1/3 Embedding", 0, 1_000), "_since", time.monotonic() - 12)
+    monkeypatch.setattr(step("1/3 Embedding", 0, 1_000).meter, "_since", time.monotonic() - 12)
     step("1/3 Embedding", 240, 1_000)
     for each in (tab, Tab(tab.dataset).send("on_load")):
         words = each.send("follow").text
@@ -326,7 +336,7 @@ def test_a_step_at_work_is_followed_in_every_tab_with_its_rate(tab, step, monkey
             "1/3 Embedding: 240 of 1,000 pictures, (1[5-9]|20) a second, (3[89]|[45]\\d) s left", words
         )
         assert '"on_interval"' in words
-    assert re.match(r"about [56]\d s at the rate", support.plugin("operators.panel.running").estimate(1_000))
+    assert re.match(r"about [56]\d s at the rate", support.plugin("operators.rates").estimate(1_000))
 
 
 def test_a_step_stops_at_its_next_progress_when_it_is_cancelled(tab, step):

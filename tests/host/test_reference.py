@@ -107,14 +107,16 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
 
     tab = Tab(made).send("on_load")
     assert f"All numbers are of the new samples; {WORDS}." in tab.text
-    assert "12 clusters at eps" in tab.text  # done, not stale
-    assert "in the reference" in tab.text
-    assert "All samples are compared here, while the run has reference annotated" in tab.text
-    assert tab.send("cluster").asked("prompt_user_for_operation")["params"]["reference"] == "annotated"
+    steps = tab.open("Steps").text
+    assert "12 clusters at eps" in steps  # done, not stale
+    assert (
+        "All samples are compared here, while the run has reference annotated" in tab.open("Threshold").text
+    )
     planned = call("remove_duplicates", made)
     assert "30 samples of 36 would be removed" in planned.summary()
     assert (planned.removed, planned.left) == (30, {})
-    form = support.foo.get_operator(support.uri("remove_duplicates")).plan(_context(made), "dedup")
+    asked = support.plugin("similarity.handover_options").RemoveOptions()
+    form = support.foo.get_operator(support.uri("remove_duplicates")).plan(_context(made), asked)
     assert form[1].startswith("30 samples of 36 would be removed")
     removed = call("remove_duplicates", made, confirm=True)
     assert (removed.removed, removed.remain) == (30, KEPT)

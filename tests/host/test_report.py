@@ -78,8 +78,54 @@ def test_the_page_holds_all_it_needs(deduplicated, target):
     for _, attributes in page.tags:
         for name in ("src", "href", "srcset", "xlink:href"):
             assert attributes.get(name, "data:").startswith(("data:", "#"))
-    assert "url(http" not in (target / "report.html").read_text(encoding="utf-8")
-    assert page.count("img") == 3 * 3 + 2 * 3  # the clusters' pictures and the pairs'
+    assert not re.search("https?:|url\\(|@import", (target / "report.html").read_text(encoding="utf-8"))
+    assert page.count("img") == 3 * 3 + 2 * 3 + 12 + KEPT  # the clusters', the pairs', before and after
+
+
+def test_before_and_after_show_the_first_pictures_and_no_more_of_a_large_dataset(
+    deduplicated, target, monkeypatch
+):
+    monkeypatch.setattr(support.plugin("similarity.exports.report_page"), "SHEET", 4)
+    report(deduplicated(), target)
+    page = Page(target)
+    assert "Before: the first 4 of 12" in page.text
+    assert "After: the first 4 of 5" in page.text
+    assert page.count("img") == 3 * 3 + 2 * 3 + 4 + 4
+
+
+def test_labelled_pictures_that_are_left_out_are_shown_with_the_kept_one(deduplicated, target, tmp_path):
+    made = deduplicated()
+    ids = made.values("id")
+    made.set_values("truth", {i: fo.Classification(label="car") for i in ids[:3]}, key_field="id")
+    keep_first(made)
+    report(made, target)
+    told = figures(target)["labelled"]
+    assert (told["fields"], told["samples"], told["dropped"]) == (["truth"], 3, 2)
+    assert {(pair["id"], pair["kept_id"]) for pair in told["pairs"]} == {(i, ids[0]) for i in ids[1:3]}
+    assert "Of the run's 3 pictures with labels (truth), 2 are left out." in Page(target).text
+    report(made.exclude(ids[1:3]), tmp_path / "without")
+    assert "with labels" not in Page(tmp_path / "without").text
+
+
+def test_the_splits_are_counted(deduplicated, target):
+    made = deduplicated()
+    ids = made.values("id")
+    made.select(ids[:2]).tag_samples("train")
+    made.select(ids[2]).tag_samples("validation")
+    report(made, target)
+    assert [tuple(row.values()) for row in figures(target)["splits"]] == [
+        ("train", 2, 1, 1, 0),
+        ("val", 1, 0, 1, 0),
+        ("in no split", 9, 4, 4, 1),
+    ]
+
+
+def test_pairs_are_named_as_in_the_dataset(deduplicated, target):
+    made = deduplicated()
+    made.set_values("filepath", [f"/day/cam{n}/00036.jpg" for n in range(12)])
+    report(made, target)
+    pair = figures(target)["worst_pairs"][0]
+    assert f"left out {pair['filepath'].removeprefix('/day/')} " in Page(target).text.replace("/ ", "/")
 
 
 def test_the_page_says_the_figures(deduplicated, target):
@@ -137,7 +183,7 @@ def test_missing_pictures_are_told_and_cost_nothing_else(deduplicated, target):
     page = Page(target)
     assert figures(target)["disk"] == {"before": 0, "after": 0, "missing_files": 12}
     assert page.count("img") == 0
-    assert page.text.count("no picture") == 15
+    assert page.text.count("no picture") == 3 * 3 + 2 * 3 + 12 + KEPT
 
 
 def test_the_same_samples_give_the_same_report(deduplicated, tmp_path):

@@ -9,7 +9,7 @@ from tools.bench import data
 import fiftyone.brain as fob  # isort: skip
 
 index = support.plugin("similarity.steps.index")
-options = support.plugin("similarity.options")
+options = support.plugin("similarity.search_options")
 exact = support.plugin("similarity.engine.exact")
 vec = support.plugin("similarity.engine.vectors")
 
