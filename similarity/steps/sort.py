@@ -6,6 +6,7 @@ from itertools import islice
 
 import fiftyone as fo
 import numpy as np
+from fiftyone import ViewField as F
 
 from .. import load_index
 from ..data import samples as sm
@@ -90,7 +91,7 @@ def sort(
         samples = sm.flat(samples)
         _refuse_foreign(dataset, options.similarity_field)
         found_index = load_index(dataset, options.brain_key)
-        progress("Searching", 0, 2)
+        progress("Searching", 0, 1)
         query = list(selected)
         if picture is not None:
             query = embed_like(dataset, found_index.config.embeddings_field, picture)
@@ -98,8 +99,7 @@ def sort(
         nearest = found_index.nearest(query, options.k, within_ids=within)
         status = found_index.status
         neighbors = {sample_id: similarity_percent(distance) for sample_id, distance in nearest}
-        progress("Writing the similarities", 1, 2)
-        _write(dataset, options.similarity_field, neighbors)
+        _declare(dataset, options.similarity_field)
         return SortResult(
             brain_key=options.brain_key,
             similarity_field=options.similarity_field,
@@ -108,7 +108,7 @@ def sort(
             advice=status.advice(),
             neighbors=neighbors,
             files=file_names(dataset, list(neighbors)[:LISTED]),
-            view=samples.select(list(neighbors), ordered=True),
+            view=_shown(samples, options.similarity_field, neighbors),
         )
 
 
@@ -148,17 +148,15 @@ def _refuse_foreign(dataset: fo.Dataset, field: str) -> None:
         )
 
 
-def _write(dataset: fo.Dataset, field: str, neighbors: Mapping[str, float]) -> None:
-    """Write this search's percentages and clear those of the last one."""
-    if dataset.has_sample_field(field):
-        earlier = sm.everything(dataset).exists(field).values("id")
-    else:
-        sm.declare_field(
-            dataset,
-            field,
-            fo.FloatField,
-            "Similarity in percent to what was searched for last",
-            {"search": True},
-        )
-        earlier = []
-    sm.write(dataset, {field: {**dict.fromkeys(earlier), **neighbors}})
+def _declare(dataset: fo.Dataset, field: str) -> None:
+    if not dataset.has_sample_field(field):
+        words = "Similarity in percent to what was searched for, in the view that a search shows"
+        sm.declare_field(dataset, field, fo.FloatField, words, {"search": True})
+
+
+def _shown(
+    samples: fo.core.collections.SampleCollection, field: str, neighbors: Mapping[str, float]
+) -> fo.DatasetView:
+    """The neighbors, the nearest first, with their percentages in the view alone: who leaves it, leaves them."""
+    view = samples.select(list(neighbors), ordered=True)
+    return view.set_field(field, F("_id").to_string().map_values(dict(neighbors))) if neighbors else view
