@@ -64,7 +64,7 @@ def test_a_wrong_value_is_shown_in_the_form_and_blocks_it(app, embedded):
     opened.operator("Cluster duplicates")
     opened.fill("Threshold", "0")
 
-    expect(opened.form).to_contain_text("eps must be greater than 0")
+    expect(opened.form).to_contain_text("the threshold must be greater than 0")
     expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
     opened.screenshot("form_error")
 

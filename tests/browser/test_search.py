@@ -35,7 +35,7 @@ def scenes_of(shown):
 
 def wait_for_search(opened):
     """Wait until the grid shows what a search of ours found."""
-    expect(opened.page.locator(cy("view-stage-container"))).to_contain_text("Select", timeout=RUN_MS)
+    expect(opened.page.locator(cy("view-stage-container")).first).to_contain_text("Select", timeout=RUN_MS)
     expect(opened.thumbnails.first).to_contain_text(re.compile(r"\d"), timeout=OPEN_MS)
 
 
