@@ -158,7 +158,7 @@ class StepOperator(foo.Operator):
             return self._streamed(ctx, work)
         with op.terminal() as progress:
             result = work(progress)
-        list(self._finish(ctx, result))  # what an App would be asked to show
+        list(self.finish(ctx, result))  # what an App would be asked to show
         return result.to_dict()
 
     def samples(self, ctx) -> Any:
@@ -175,14 +175,15 @@ class StepOperator(foo.Operator):
             for kind, value in op.stream(work):
                 begun = True
                 if kind == "result":
-                    yield from self._finish(ctx, value)
+                    yield from self.finish(ctx, value)
                 elif not self.in_passing:  # the App closes a progress bar only for an output
                     what, done, total = value
                     yield ctx.ops.set_progress(label=what, progress=done / max(total, 1))
         except EXPECTED as error:  # raised, it would only break the stream: the App has its headers already
             yield ctx.ops.show_output(*output.failure(error, begun, self.uri, ctx.params))
 
-    def _finish(self, ctx, result: Result) -> Iterator[Any]:
+    def finish(self, ctx, result: Result) -> Iterator[Any]:
+        """Ask the App to show the result."""
         yield ctx.ops.reload_dataset()
         view = getattr(result, "view", None)
         if self.opens_view and view is not None:

@@ -212,12 +212,12 @@ class RestoreRemoved(
 ):
     """Bring removed samples back as they were: all of them, or those selected in the archive dataset."""
 
-    def _finish(self, ctx, result: Result) -> Iterator[Any]:
+    def finish(self, ctx, result: Result) -> Iterator[Any]:
         """Go back to the dataset that they were removed from, since the archive may be gone."""
         home = sm.dataset_of(result.view)
         if home.name != ctx.dataset_name:
             yield ctx.ops.open_dataset(home.name)
-        yield from super()._finish(ctx, result)
+        yield from super().finish(ctx, result)
 
 
 class DeleteRun(PlannedOperator, step=delete_run, icon="delete_sweep", risk="medium", targets=False):
