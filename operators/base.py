@@ -8,6 +8,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ..similarity.data import archive
 from ..similarity.data.locks import Busy
 from ..similarity.declare import plain, title
 from ..similarity.engine.vgg16 import WeightsUnavailable
@@ -41,6 +42,7 @@ class StepOperator(foo.Operator):
         opens_view: whether the App opens the result's view afterwards
         in_passing: whether the grid itself shows the result: then nothing is laid over it, and the words pass by
         button: title of a button over the grid, or None
+        in_archive: whether the button stands over the grid of an archive dataset, and not over others
         button_asks: whether the button opens the form. The App looks up to 2.5 seconds late what a button does, so what
             depends on the selection is decided when the operator is executed
     """
@@ -58,6 +60,7 @@ class StepOperator(foo.Operator):
     opens_view: ClassVar[bool] = False
     in_passing: ClassVar[bool] = False
     button: ClassVar[str | None] = None
+    in_archive: ClassVar[bool] = False
     button_asks: ClassVar[bool] = True
 
     def __init_subclass__(cls, step: Callable[..., Result] | None = None, **shown: Any) -> None:
@@ -91,7 +94,7 @@ class StepOperator(foo.Operator):
 
     def resolve_placement(self, ctx) -> types.Placement | None:
         """A button over the grid, for the operators that have one."""
-        if self.button is None:
+        if self.button is None or ctx.dataset is None or archive.is_one(ctx.dataset) != self.in_archive:
             return None
         button = types.Button(label=self.button, icon=self.icon, prompt=self.button_asks)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
@@ -109,7 +112,11 @@ class StepOperator(foo.Operator):
                 options = self.read(ctx)
                 self.check(ctx, options)
                 self.add_plan(inputs, ctx, options)
-            except EXPECTED as error:
+            except (
+                *EXPECTED,
+                OSError,
+                RuntimeError,
+            ) as error:  # half a path may name a home that is not there
                 form.add_problem(inputs, str(error))
         return types.Property(inputs, view=types.View(label=self.config.label))
 
@@ -151,7 +158,7 @@ class StepOperator(foo.Operator):
             return self._streamed(ctx, work)
         with op.terminal() as progress:
             result = work(progress)
-        list(self._finish(ctx, result))  # what an App would be asked to show
+        list(self.finish(ctx, result))  # what an App would be asked to show
         return result.to_dict()
 
     def samples(self, ctx) -> Any:
@@ -168,14 +175,15 @@ class StepOperator(foo.Operator):
             for kind, value in op.stream(work):
                 begun = True
                 if kind == "result":
-                    yield from self._finish(ctx, value)
+                    yield from self.finish(ctx, value)
                 elif not self.in_passing:  # the App closes a progress bar only for an output
                     what, done, total = value
                     yield ctx.ops.set_progress(label=what, progress=done / max(total, 1))
         except EXPECTED as error:  # raised, it would only break the stream: the App has its headers already
             yield ctx.ops.show_output(*output.failure(error, begun, self.uri, ctx.params))
 
-    def _finish(self, ctx, result: Result) -> Iterator[Any]:
+    def finish(self, ctx, result: Result) -> Iterator[Any]:
+        """Ask the App to show the result."""
         yield ctx.ops.reload_dataset()
         view = getattr(result, "view", None)
         if self.opens_view and view is not None:

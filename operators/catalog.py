@@ -1,21 +1,19 @@
 """Every operator: the step that it runs, and how the App shows it."""
 
 import base64
-import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any
 
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
 
 from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
-from ..similarity.data.locks import Busy
 from ..similarity.data.searches import searched
 from ..similarity.data.vectors import check_vector_field
-from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions, SplitOptions
-from ..similarity.options import Options, RunOptions, WriteRunOptions
-from ..similarity.result import count
+from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions
+from ..similarity.options import Options, RunOptions
+from ..similarity.result import Result, count
 from ..similarity.search_options import IndexOptions, SortOptions
 from ..similarity.steps.annotations import load_annotations, plan_for_form
 from ..similarity.steps.cluster import cluster
@@ -31,13 +29,13 @@ from ..similarity.steps.keep import keep
 from ..similarity.steps.remove import remove
 from ..similarity.steps.report import report
 from ..similarity.steps.restore import restore
-from ..similarity.steps.shrinking import WouldShrink, refuse_shrinking
+from ..similarity.steps.shrinking import refuse_shrinking
 from ..similarity.steps.sort import SortResult, sort
-from ..similarity.steps.split import WouldReplace, refuse_replacing, split
+from ..similarity.steps.split import refuse_replacing, split
 from ..similarity.steps.sweep import sweep
 from ..similarity.steps.unique import find_unique
 from ..similarity.workflow import CLUSTER, EMBED, KEEP
-from . import form
+from .asking import AskingOperator, PlannedOperator
 from .base import StepOperator
 from .request import in_app
 
@@ -45,31 +43,11 @@ UPLOAD = "upload"
 INDEXED_A_SECOND = 2_000  # vectors of 512 values, on two cores: docs/benchmarks.md
 
 
-class _AskingOperator(StepOperator):
-    """An operator that asks before it takes something away, and otherwise does not.
-
-    Attributes:
-        refuse: called with samples and options; raises an error with the plan's name where there is something to lose
-    """
-
-    refuse: ClassVar[Callable[..., Any]]
-
-    def add_plan(self, inputs: types.Object, ctx, options: WriteRunOptions | SplitOptions) -> None:
-        """Add what would be lost, and the box that confirms it; nothing where nothing would be."""
-        asked = dataclasses.replace(options, confirm=False, plan=None)
-        try:
-            self.refuse(ctx.target_view(), asked)
-        except (WouldShrink, WouldReplace) as loss:
-            form.add_confirmation(inputs, options, loss.plan, str(loss))
-        except ValueError as error:
-            inputs.view("plan_words", types.Warning(label=str(error)))
-
-
 class FindUniqueSamples(
-    _AskingOperator,
+    AskingOperator,
     step=find_unique,
     refuse=staticmethod(refuse_shrinking),
-    label="Find unique samples (deletes nothing)",
+    label="Find unique samples, leave out duplicates (deletes nothing)",
     icon="filter_none",
     asks=("weights", "eps"),
     opens_view=True,
@@ -161,13 +139,13 @@ class SweepThresholds(StepOperator, step=sweep, icon="show_chart", needs=EMBED):
 
 
 class ClusterDuplicates(
-    _AskingOperator, step=cluster, refuse=staticmethod(refuse_shrinking), icon="bubble_chart", needs=EMBED
+    AskingOperator, step=cluster, refuse=staticmethod(refuse_shrinking), icon="bubble_chart", needs=EMBED
 ):
     """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
 
 
 class FindCopies(
-    _AskingOperator,
+    AskingOperator,
     step=find_copies,
     refuse=staticmethod(refuse_shrinking),
     icon="file_copy",
@@ -196,31 +174,12 @@ class WriteReport(StepOperator, step=report, icon="summarize", needs=KEEP, risk=
     """Write a report to hand on: one page with numbers, clusters and the worst pairs, beside its manifest."""
 
 
-class SplitByCluster(_AskingOperator, step=split, refuse=staticmethod(refuse_replacing), icon="call_split"):
+class SplitByCluster(AskingOperator, step=split, refuse=staticmethod(refuse_replacing), icon="call_split"):
     """Tag train, val and test by whole clusters, so that no look-alikes are in two splits."""
 
 
-class _PlannedOperator(StepOperator):
-    """An operator that changes nothing before a person has seen its plan.
-
-    The form looks at records and counts alone, so it is quick; the step checks every sample.
-    """
-
-    def add_plan(self, inputs: types.Object, ctx, options: RunOptions) -> None:
-        """Add the plan and the box that confirms it; where there is none, the reason."""
-        ctx.dataset.reload()  # another process may have done the run again
-        try:
-            form.add_confirmation(inputs, options, *self.plan(ctx, options))
-        except (ValueError, Busy) as error:
-            inputs.view("plan_words", types.Warning(label=str(error)))
-
-    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
-        """The plan's name, as the step knows it, and its numbers."""
-        raise NotImplementedError
-
-
 class RemoveDuplicates(
-    _PlannedOperator,
+    PlannedOperator,
     step=remove,
     icon="layers_clear",
     needs=KEEP,
@@ -241,12 +200,27 @@ class RemoveDuplicates(
 
 
 class RestoreRemoved(
-    StepOperator, step=restore, icon="restore", risk="medium", targets=False, selects=True, opens_view=True
+    StepOperator,
+    step=restore,
+    icon="restore",
+    risk="medium",
+    targets=False,
+    selects=True,
+    opens_view=True,
+    button="Restore removed samples (OnlyOne)",
+    in_archive=True,
 ):
     """Bring removed samples back as they were: all of them, or those selected in the archive dataset."""
 
+    def finish(self, ctx, result: Result) -> Iterator[Any]:
+        """Go back to the dataset that they were removed from, since the archive may be gone."""
+        home = sm.dataset_of(result.view)
+        if home.name != ctx.dataset_name:
+            yield ctx.ops.open_dataset(home.name)
+        yield from super().finish(ctx, result)
 
-class DeleteRun(_PlannedOperator, step=delete_run, icon="delete_sweep", risk="medium", targets=False):
+
+class DeleteRun(PlannedOperator, step=delete_run, icon="delete_sweep", risk="medium", targets=False):
     """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
 
     def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
@@ -258,7 +232,7 @@ class DeleteRun(_PlannedOperator, step=delete_run, icon="delete_sweep", risk="me
 
 
 class LoadAnnotations(
-    _PlannedOperator,
+    PlannedOperator,
     step=load_annotations,
     icon="assignment_returned",
     risk="medium",

@@ -15,4 +15,5 @@ def app_words(text: str) -> str:
     """Return a message with the labels of operators and switches in the place of their names in Python."""
     text = text.replace(" (confirm=True)", "")
     text = _SWITCH.sub(lambda found: f'"{title(found[1])}" {"on" if found[2] == "True" else "off"}', text)
+    text = re.sub(r"\beps\b(?!=)", "the threshold", text)
     return _NAME.sub(lambda found: LABELS.get(found[0], found[0]), text)

@@ -67,9 +67,9 @@ class SweepOptions(VectorsOptions):
 
 
 def _distance(similar: str) -> float:
-    """Return the cosine distance of a similarity such as "97 %"."""
+    """Return the cosine distance of a similarity such as "97 %" or "97 % similar"."""
     try:
-        share = float(similar.rstrip().removesuffix("%"))
+        share = float(similar.partition("%")[0])
     except ValueError:
         share = math.nan
     if not 0 <= share < 100:
@@ -151,7 +151,7 @@ class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions
 
     def __post_init__(self) -> None:
         """Convert a threshold in percent, and refuse two thresholds at once and an incomplete gap."""
-        if isinstance(self.eps, str) and self.eps.rstrip().endswith("%"):
+        if isinstance(self.eps, str) and self.eps.strip().removesuffix("similar").rstrip().endswith("%"):
             object.__setattr__(self, "eps", _distance(self.eps))
         super().__post_init__()
         if self.eps != AUTO and self.metric == "cosine" and self.eps > 2:

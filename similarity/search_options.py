@@ -35,7 +35,10 @@ class SortOptions(Options):
     brain_key: str = option("vgg16_annoy", "Similarity index to search in", picks="brain", **NAME)
     k: int = option(25, "How many neighbors to show", minimum=1, maximum=100_000)
     similarity_field: str = option(
-        "similarity", "Field that receives each shown sample's similarity in percent", advanced=True, **NAME
+        "similarity",
+        "Field that each shown sample's similarity in percent has, in the view alone",
+        advanced=True,
+        **NAME,
     )
     picture: str | None = option(
         None,

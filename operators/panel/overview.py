@@ -9,8 +9,9 @@ from ...similarity.declare import title
 from ...similarity.result import count, percent, resemblance
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.states import MISSING, STALE
-from ...similarity.workflow import CLUSTER, EMBED, KEEP, STEPS
+from ...similarity.workflow import CLUSTER, EMBED, EXPORT, KEEP, STEPS
 from .. import rates
+from ..words import app_words
 from . import clusters, pairs, parts, running, threshold
 from . import state as ps
 from .state import State
@@ -143,32 +144,34 @@ def _numbers(panel: types.Object, events: Any, state: State) -> None:
     parts.tile(tiles, "samples", "Samples" if found.reference is None else "New samples", f"{samples:,}")
     parts.tile(tiles, "kept", "Kept" if counts else "Would keep", f"{kept:,}")
     if counts:
-        removed = f"{counts.removed:,} removed" if counts.removed else ""
+        removed = f"{counts.removed:,} in the archive" if counts.removed else ""
         parts.tile(tiles, "dropped", "Dropped", f"{counts.dropped:,}", removed)
         parts.tile(tiles, "skipped", "Skipped", f"{counts.skipped:,}")
     parts.tile(tiles, "annotate", "To annotate", percent(kept, samples))
     if state.price:
         parts.tile(tiles, "saved", "Saved", f"{(samples - kept) * state.price:,.2f}")
     for number, words in enumerate(found.warnings):
-        section.view(f"warning_{number}", types.Warning(label=words))
+        section.view(f"warning_{number}", types.Warning(label=app_words(words)))
     for number, words in enumerate(found.notes):
-        parts.text(section, f"note_{number}", words, color="text.secondary", size="0.8125rem")
+        parts.text(section, f"note_{number}", app_words(words), color="text.secondary", size="0.8125rem")
     _below(section, events, state)
 
 
 def _below(section: types.Object, events: Any, state: State) -> None:
-    line, counts = parts.row(section, "below", gap=1, align_y="bottom"), state.found.counts
+    line, counts = parts.row(section, "next"), state.found.counts
     if counts:
         parts.button(line, "review", "Review the clusters", events.review, main=True, icon="fact_check")
+        opening(line, "export", "Export", events, EXPORT.operator, icon="file_download")
     else:
         opening(line, "keep", "Keep first per cluster", events, KEEP.operator, main=True)
+    if counts and counts.removed:
+        opening(line, "restore", "Restore removed", events, "restore_removed", icon="restore")
+    line = parts.row(section, "views")
     words = (("kept", "Show kept"), ("duplicates", "Show dropped"), ("clusters", "Show clusters"))
     for word, label in words if counts else words[2:]:
         parts.button(line, word, label, events.show_saved_view, params={"word": word})
-    if state.found.archived:
-        opening(line, "restore", "Restore removed", events, "restore_removed")
     field = types.FieldView(**parts.styled(container={"width": "130px"}))
-    line.float(
+    parts.row(section, "below").float(
         "price", min=0, label="Price per picture", default=state.price, view=field, on_change=events.on_price
     )
 
@@ -178,7 +181,7 @@ def _steps(panel: types.Object, events: Any, found: Overview) -> None:
     undone = [step.operator for step in found.steps if step.state in (MISSING, STALE)]
     to_do = [operator for operator in undone if operator not in _OPTIONAL]
     for number, step in enumerate(found.steps, 1):
-        line = parts.table_row(section, step.operator, "200px 84px minmax(0, 1fr)")
+        line = parts.table_row(section, step.operator, "196px 92px minmax(0, 1fr)")
         label, is_next = f"{number}. {title(step.operator)}", step.operator in to_do[:1]
         opening(line, "open", label, events, step.operator, main=is_next)
         parts.badge(line, "state", step.state.capitalize(), _COLORS.get(step.state, "info"))

@@ -141,7 +141,11 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         state = State(ctx)
         name, counts = runs.Names(state.run_key).view(ctx.params["word"]), state.found.counts
         if ctx.params["word"] == "duplicates" and counts.removed and counts.removed == counts.dropped:
-            ctx.ops.open_dataset(archive.find(ctx.dataset, state.run_key).name)
+            name = archive.find(ctx.dataset, state.run_key).name
+            ctx.ops.open_dataset(name)
+            ctx.ops.notify(
+                f"The removed samples are in {name!r}. Restore removed, over the grid, brings them back."
+            )
         elif ctx.dataset.has_saved_view(name):
             ctx.ops.set_view(name=name)
         else:

@@ -17,6 +17,7 @@ from ...similarity.steps.sweep import sweep
 from ...similarity.steps.unique import find_unique
 from ...similarity.workflow import KEEP
 from .. import request
+from ..words import app_words
 from . import running
 from . import state as ps
 from .state import State
@@ -98,7 +99,7 @@ class Working:
             state.set(ps.MAP, False)
             _open_map(ctx, found.result.brain_key)
         elif found.result is not None:
-            ctx.ops.notify(found.result.summary(), variant="success")
+            ctx.ops.notify(app_words(found.result.summary().splitlines()[0]), variant="success")
 
     def pass_over(self, ctx: Any) -> None:
         """Take a step that has ended already as told."""

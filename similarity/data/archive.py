@@ -194,6 +194,11 @@ def find(dataset: fo.Dataset, run_key: str) -> Archive | None:
     return Archive(dataset, store, record) if record and store is not None else None
 
 
+def is_one(dataset: fo.Dataset) -> bool:
+    """Tell whether a dataset is an archive."""
+    return records.find_by_store(dataset) is not None
+
+
 def opened(dataset: fo.Dataset) -> Archive | None:
     """Return a dataset as an archive; None if it is none.
 

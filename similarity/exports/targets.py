@@ -82,7 +82,7 @@ def target(folder: str) -> Target:
         ValueError: if it is not empty, is a file, lies where FiftyOne serves files over HTTP, or cannot be written to
     """
     path = Path(os.path.realpath(Path(folder).expanduser()))
-    anchor = next(parent for parent in path.parents if os.path.lexists(parent))
+    anchor = next((parent for parent in path.parents if os.path.lexists(parent)), path)
     _refuse_occupied(path, anchor)
     _refuse_unfit(path, anchor)
     return Target(path, anchor)

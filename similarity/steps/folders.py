@@ -58,9 +58,10 @@ class FoldersResult(Result):
 
     def summary(self) -> str:
         """The result in words."""
+        skipped = f", {len(self.skipped):,} skipped, in {SKIPPED_FOLDER!r} where they have a file"
         lines = [
-            f"{count(self.pictures, 'picture')} in {count(self.clusters, 'cluster folder')}, with {self.unique:,} in "
-            f"{UNIQUE_FOLDER!r} and the {len(self.skipped):,} skipped in {SKIPPED_FOLDER!r} where they have a file.",
+            f"{count(self.clustered, 'picture')} in {count(self.clusters, 'cluster folder')}, {self.unique:,} in "
+            f"{UNIQUE_FOLDER!r}{skipped if self.skipped else ''}.",
             f"The folder is {self.export_dir}; manifest.csv lists every sample.",
         ]
         if self.kept is not None:

@@ -6,6 +6,7 @@ from itertools import islice
 
 import fiftyone as fo
 import numpy as np
+from fiftyone import ViewField as F
 
 from .. import load_index
 from ..data import samples as sm
@@ -19,6 +20,7 @@ from ..search_options import IndexOptions, SortOptions
 from .index import index as build
 
 LISTED = 25  # of the found samples, in the table
+MOST_SHOWN = 1_000  # percentages in a view: each sample is looked up among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ def sort(
         samples = sm.flat(samples)
         _refuse_foreign(dataset, options.similarity_field)
         found_index = load_index(dataset, options.brain_key)
-        progress("Searching", 0, 2)
+        progress("Searching", 0, 1)
         query = list(selected)
         if picture is not None:
             query = embed_like(dataset, found_index.config.embeddings_field, picture)
@@ -98,8 +100,7 @@ def sort(
         nearest = found_index.nearest(query, options.k, within_ids=within)
         status = found_index.status
         neighbors = {sample_id: similarity_percent(distance) for sample_id, distance in nearest}
-        progress("Writing the similarities", 1, 2)
-        _write(dataset, options.similarity_field, neighbors)
+        _declare(dataset, options.similarity_field)
         return SortResult(
             brain_key=options.brain_key,
             similarity_field=options.similarity_field,
@@ -108,7 +109,7 @@ def sort(
             advice=status.advice(),
             neighbors=neighbors,
             files=file_names(dataset, list(neighbors)[:LISTED]),
-            view=samples.select(list(neighbors), ordered=True),
+            view=_shown(samples, options.similarity_field, neighbors),
         )
 
 
@@ -148,17 +149,16 @@ def _refuse_foreign(dataset: fo.Dataset, field: str) -> None:
         )
 
 
-def _write(dataset: fo.Dataset, field: str, neighbors: Mapping[str, float]) -> None:
-    """Write this search's percentages and clear those of the last one."""
-    if dataset.has_sample_field(field):
-        earlier = sm.everything(dataset).exists(field).values("id")
-    else:
-        sm.declare_field(
-            dataset,
-            field,
-            fo.FloatField,
-            "Similarity in percent to what was searched for last",
-            {"search": True},
-        )
-        earlier = []
-    sm.write(dataset, {field: {**dict.fromkeys(earlier), **neighbors}})
+def _declare(dataset: fo.Dataset, field: str) -> None:
+    if not dataset.has_sample_field(field):
+        words = "Similarity in percent to what was searched for, in the view that a search shows"
+        sm.declare_field(dataset, field, fo.FloatField, words, {"search": True})
+
+
+def _shown(
+    samples: fo.core.collections.SampleCollection, field: str, neighbors: Mapping[str, float]
+) -> fo.DatasetView:
+    """Show the neighbors, the nearest first, with percentages that go when the view is left."""
+    view = samples.select(list(neighbors), ordered=True)
+    near = dict(islice(neighbors.items(), MOST_SHOWN))
+    return view.set_field(field, F("_id").to_string().map_values(near)) if near else view

@@ -10,6 +10,7 @@ from .. import load_index
 from ..data import runs
 from ..data import samples as sm
 from ..data.vectors import read_compared
+from ..engine.vectors import percent as similarity_percent
 from ..options import DIGEST
 from ..result import count
 from ..workflow import CLUSTER, EMBED, EXPORT, INDEX, KEEP, REMOVE
@@ -72,7 +73,7 @@ def _index(dataset: fo.Dataset, field: str) -> StepState:
         if getattr(config, "method", None) == "annoy" and config.embeddings_field == field
     ]
     if not mine:
-        return StepState(INDEX.operator, MISSING, "optional: for sort by similarity")
+        return StepState(INDEX.operator, MISSING, "optional, for searches")
     lacking = [f"{key}: {lacks}" for key in mine if (lacks := _lacking(dataset, key))]
     state, told = (STALE, lacking) if lacking else (DONE, mine)
     return StepState(INDEX.operator, state, ", ".join(told))
@@ -96,7 +97,10 @@ def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, remov
     if changed:
         return StepState(name, STALE, changed)
     by_bytes = step["options"]["metric"] == DIGEST
-    how = "of files of the same bytes" if by_bytes else f"at eps {step['eps']:.4g}"
+    near = (
+        f"{similarity_percent(step['eps']):.4g} % similar" if step["options"]["metric"] == "cosine" else None
+    )
+    how = "of files of the same bytes" if by_bytes else f"at {near or format(step['eps'], '.4g')}"
     return StepState(name, DONE, f"{count(step['clusters'], 'cluster')} {how}")
 
 
@@ -142,7 +146,7 @@ def _keeping(dataset: fo.Dataset, record: dict[str, Any], run_key: str, clustere
 def _export(kept: StepState) -> StepState:
     if kept.state != DONE:
         return StepState(EXPORT.operator, kept.state, "once it is known what is kept")
-    return StepState(EXPORT.operator, READY, "the kept samples, a manifest and a report")
+    return StepState(EXPORT.operator, READY, "with manifest and report")
 
 
 def _removal(dataset: fo.Dataset, run_key: str, kept: StepState, removed: int) -> StepState:
@@ -155,4 +159,4 @@ def _removal(dataset: fo.Dataset, run_key: str, kept: StepState, removed: int) -
     left = sm.everything(dataset).match(F(field) == False).count()  # noqa: E712
     if removed and not left:
         return StepState(name, DONE, f"{removed:,} in the archive")
-    return StepState(name, READY, f"{left:,} to remove; they can be brought back")
+    return StepState(name, READY, f"{left:,} to remove")

@@ -11,7 +11,7 @@ from tests.browser.conftest import EPS, SCENES
 pytestmark = pytest.mark.browser
 
 LISTED = {
-    "Find unique samples (deletes nothing)": "filter_none",
+    "Find unique samples, leave out duplicates (deletes nothing)": "filter_none",
     "Compute embeddings": "memory",
     "Build similarity index": "account_tree",
     "Sort by similarity": "image_search",
@@ -64,7 +64,7 @@ def test_a_wrong_value_is_shown_in_the_form_and_blocks_it(app, embedded):
     opened.operator("Cluster duplicates")
     opened.fill("Threshold", "0")
 
-    expect(opened.form).to_contain_text("eps must be greater than 0")
+    expect(opened.form).to_contain_text("the threshold must be greater than 0")
     expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
     opened.screenshot("form_error")
 

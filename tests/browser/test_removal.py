@@ -1,5 +1,7 @@
 """What a person drops, and gets back: plan, confirmation, removal and restoration through their forms, and the report."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -44,12 +46,20 @@ def test_duplicates_are_planned_removed_and_restored(app, copy, deduplicated):
     assert sorted(made.values("id")) == sorted(before)
 
 
-def test_removed_samples_are_shown_by_the_panel(app, copy, deduplicated):
+def test_removed_samples_are_shown_by_the_panel_and_restored_from_their_archive(app, copy, deduplicated):
     made = copy(deduplicated)
     call("remove_duplicates", made, confirm=True)
     opened = app(made)
-    Panel(opened).ready().press("Show dropped")
+    panel = Panel(opened).ready()
+    panel.press("Show dropped")
+    panel.says(re.compile(f"^The removed samples are in '{made.name}-dedup-removed'"))
     opened.shows("18 samples")
+    opened.button("@onlyone/dedup/restore_removed").click()
+    opened.form.wait_for()
+    opened.press_execute()
+    assert "All are back" in opened.result()
+    opened.close()
+    opened.shows("24 samples")
 
 
 def test_the_report_is_a_page_of_its_own(app, deduplicated, tmp_path):

@@ -35,7 +35,7 @@ def scenes_of(shown):
 
 def wait_for_search(opened):
     """Wait until the grid shows what a search of ours found."""
-    expect(opened.page.locator(cy("view-stage-container"))).to_contain_text("Select", timeout=RUN_MS)
+    expect(opened.page.locator(cy("view-stage-container")).first).to_contain_text("Select", timeout=RUN_MS)
     expect(opened.thumbnails.first).to_contain_text(re.compile(r"\d"), timeout=OPEN_MS)
 
 
@@ -65,6 +65,8 @@ def test_our_button_sorts_the_grid_at_once_with_percentages(app, embedded, copy)
     assert percentages(shown)[0] == 100
     assert percentages(shown) == sorted(percentages(shown), reverse=True)
     opened.screenshot("sort")
+    opened.clear_view()
+    expect(opened.thumbnails.first).not_to_contain_text(re.compile(r"\d"), timeout=OPEN_MS)
 
 
 def test_a_picture_from_outside_is_searched_for_by_its_path(app, embedded, copy, outside):

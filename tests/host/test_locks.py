@@ -283,7 +283,7 @@ STEPS = ("cluster_duplicates", "keep_first_per_cluster", "remove_duplicates", "r
 
 @pytest.mark.parametrize(
     ("operator", "at"),
-    [("sort_by_similarity", 1), ("sort_by_similarity", 2), *((step, at) for step in STEPS for at in (1, 4))],
+    [("sort_by_similarity", 1), *((step, at) for step in STEPS for at in (1, 4))],
 )
 def test_an_operator_whose_lock_was_taken_over_writes_nothing_more(
     removable, writes, monkeypatch, operator, at

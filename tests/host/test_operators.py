@@ -238,8 +238,8 @@ def test_a_delegated_run_does_the_same_and_its_record_keeps_what_is_shown(copy, 
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("cluster_duplicates", {"eps": "0"}, "eps must be greater than 0"),
-        ("cluster_duplicates", {"eps": "near"}, 'eps must be a number or "auto"'),
+        ("cluster_duplicates", {"eps": "0"}, "must be greater than 0"),
+        ("cluster_duplicates", {"eps": "near"}, 'must be a number or "auto"'),
         ("cluster_duplicates", {"run_key": "My run"}, "run_key must be a lower-case identifier"),
         ("cluster_duplicates", {"min_samples": 0}, "min_samples"),
         ("build_similarity_index", {"n_trees": 0}, "n_trees"),
@@ -418,6 +418,8 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         ("compute_embeddings", {"weights": "/nowhere.h5"}, "'/nowhere.h5'"),
         ("sort_by_similarity", {"picture": "/nowhere.png"}, "'/nowhere.png'"),
         ("export_deduplicated", {"export_dir": "(full)"}, "not empty"),
+        ("export_deduplicated", {"export_dir": "/"}, "not empty"),
+        ("export_deduplicated", {"export_dir": "~nobody-here"}, "home directory"),
         ("compare_samples", {}, "got 1"),
     ],
 )
@@ -447,7 +449,7 @@ def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
 
 
 def test_a_threshold_may_be_given_in_percent(clustered):
-    assert not problem("cluster_duplicates", clustered, eps="97 %")
+    assert not problem("cluster_duplicates", clustered, eps="97 % similar")
     assert call("cluster_duplicates", clustered, eps="97%").eps == 0.03
 
 

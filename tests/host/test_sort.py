@@ -35,6 +35,8 @@ def test_a_second_search_looks_through_what_the_first_one_did(indexed):
     third = sort(second.sort_by("filepath"), ids[4])
     assert (places(first), places(second)) == ([0, 1, 2], [3, 2, 4])
     assert places(third) == [4, 3, 5]
+    assert third.values("similarity")[0] == 100
+    assert set(indexed.values("similarity")) == {None}
 
 
 def test_a_second_search_keeps_a_persons_own_filters_before_and_after_the_first(indexed):
