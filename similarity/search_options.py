@@ -36,7 +36,7 @@ class SortOptions(Options):
     k: int = option(25, "How many neighbors to show", minimum=1, maximum=100_000)
     similarity_field: str = option(
         "similarity",
-        "Field that each shown sample's similarity in percent has, in the view alone",
+        "Field that has the similarity in percent, in the view alone, of the 1,000 nearest",
         advanced=True,
         **NAME,
     )
