@@ -47,9 +47,11 @@ def test_a_folder_that_is_not_empty_is_refused(app, deduplicated, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     opened = app(deduplicated)
 
-    text = opened.run("Export deduplicated", export_dir=tmp_path)
+    opened.operator("Export deduplicated")
+    opened.fill("Export dir", tmp_path)
 
-    assert "is not empty" in text
+    expect(opened.form).to_contain_text("is not empty")
+    expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["mine.txt"]
 
 
