@@ -111,6 +111,7 @@ class StepOperator(foo.Operator):
             try:
                 options = self.read(ctx)
                 self.check(ctx, options)
+                form.add_limits(inputs, ctx.dataset, options)
                 self.add_plan(inputs, ctx, options)
             except (
                 *EXPECTED,

@@ -44,10 +44,9 @@ def add_options(
     rest = [option for option in declared if option not in first]
     for option in first:
         _add(inputs, option, ctx)
-    limited = any(option.name in LIMITS and _known(option, ctx) is not None for option in rest)
     if rest:
-        inputs.bool(MORE, default=limited, label="More options", view=types.SwitchView())
-    if ctx.params.get(MORE, limited):
+        inputs.bool(MORE, default=False, label="More options", view=types.SwitchView())
+    if ctx.params.get(MORE):
         for option in rest:
             _add(inputs, option, ctx)
 
@@ -132,6 +131,21 @@ def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
     return all(params.get(option.name) for option in options.declared() if option.default == REQUIRED)
 
 
+def add_limits(inputs: types.Object, dataset: fo.Dataset, options: Options) -> None:
+    """Warn where the run was compared with limits that the form does not have, or has otherwise."""
+    if not set(LIMITS) <= set(options.names()):
+        return
+    earlier = runs.options(dataset, options.run_key)
+    others = [
+        f"{name.replace('_', ' ')} {earlier[name]!r}"
+        for name in LIMITS
+        if earlier.get(name) not in (None, getattr(options, name))
+    ]
+    if others:
+        words = f"The run {options.run_key!r} was compared with {', '.join(others)}: without it, the result is another one"
+        inputs.view("limits", types.Warning(label=words))
+
+
 def add_problem(inputs: types.Object, words: str) -> None:
     """Show what is wrong with the parameters, and block the form."""
     words = app_words(words)
@@ -166,9 +180,7 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
 
 
 def _known(option: Option, ctx) -> Any:
-    """The default; of an option that a field's vectors were made with, or that limits the run's comparisons, theirs."""
-    if option.name in LIMITS:
-        return runs.options(ctx.dataset, ctx.params.get("run_key") or RunOptions().run_key).get(option.name)
+    """The default: of an option that a field's vectors were made with, the field's own value."""
     key = _OF_THE_FIELD.get(option.name)
     field = ctx.params.get("embeddings_field") or "vgg16"
     made_with = sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default

@@ -1,5 +1,6 @@
 """The panel: where a dataset stands, which threshold to choose, and what a run left out, and what a person says to it."""
 
+import time
 from typing import Any
 
 import fiftyone as fo
@@ -24,6 +25,8 @@ _AT_ONCE = 2_000  # so many samples are swept while the panel opens
 _EVERYTHING = {"view_target": "DATASET"}  # the grid may show, say, only what is kept
 _WITH_FIELD = (EMBED.operator, INDEX.operator, CLUSTER.operator)
 _WITHOUT_RUN = (EMBED.operator, INDEX.operator)
+
+_PATIENCE = 50  # times 0.2 s, until a run that is being written can be read
 
 
 class DeduplicationPanel(Working, Reviewing, foo.Panel):
@@ -156,6 +159,12 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         state = State(ctx)
         if ctx.dataset is None or state.found is None:
             return page.nothing("Open a dataset of pictures to look for near-duplicates in it.")
+        for _ in range(_PATIENCE):
+            try:
+                return page.draw(self, state, ctx.dataset)
+            except ValueError:  # another request is writing the run's fields at this moment
+                time.sleep(0.2)
+                ctx.dataset.reload()
         return page.draw(self, state, ctx.dataset)
 
 

@@ -34,7 +34,7 @@ class Names(dict[str, str]):
 
 def file_names(dataset: fo.Dataset, ids: Sequence[str]) -> Names:
     """Return sample id -> its file, with as much of its path as makes it unique in the dataset."""
-    paths = files(dataset, ids)
+    paths = {sample_id: path for sample_id, path in files(dataset, ids).items() if path}
     shown = unique_names(dataset, paths.values())
     return Names({sample_id: shown[path] for sample_id, path in paths.items()})
 

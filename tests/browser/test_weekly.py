@@ -108,7 +108,7 @@ def test_every_week_new_pictures_are_found_exported_labelled_and_split(app, arri
         opened = app(made)
         opened.filter_tag(f"week {week + 1}")
         opened.shows("12 samples")
-        opened.operator("Find unique samples (deletes nothing)")
+        opened.operator("Find unique samples, leave out duplicates (deletes nothing)")
         if week == 0:  # from then on the form knows them
             opened.fill("Weights", WEIGHTS)
         opened.check("More options")

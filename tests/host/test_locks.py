@@ -258,7 +258,6 @@ def test_every_operator_that_writes_does_so_under_a_lock(dataset, pictures, writ
     for operator, given in (
         ("compute_embeddings", {"weights": "untrained"}),
         ("build_similarity_index", {}),
-        ("sort_by_similarity", {"selected": selected}),
         ("cluster_duplicates", {"eps": 0.05}),
         ("split_by_cluster", {}),
         ("keep_first_per_cluster", {}),
