@@ -247,8 +247,12 @@ class App:
             first.save(IMAGES / f"{name}.webp", save_all=True, **more)
 
     def _search(self, text: str) -> Locator:
-        self.page.keyboard.press("`")
         browser = self.page.locator(cy("operators-browser"))
+        self.page.keyboard.press("`")
+        try:
+            browser.wait_for(timeout=BEGUN_MS)
+        except TimeoutError:  # the App lets a key go by while it closes an output
+            self.page.keyboard.press("`")
         browser.locator(cy("operators-browser-search")).fill(text)
         return browser
 

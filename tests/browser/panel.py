@@ -1,6 +1,7 @@
 """The panel "Deduplication" as a person sees it: what the browser tests read, move and click in it."""
 
 import re
+import time
 
 from playwright.sync_api import Locator, expect
 
@@ -52,6 +53,13 @@ class Panel:
         framed = "(image) => getComputedStyle(image).borderTopColor === 'rgb(255, 109, 4)'"
         shown = self.page.locator(PICTURES).all()
         return [image.get_attribute("alt") for image in shown if image.evaluate(framed)]
+
+    def keeps(self, names: list[str]) -> None:
+        """Wait until exactly these are framed."""
+        deadline = time.monotonic() + OPEN_MS / 1000
+        while self.kept != names:
+            assert time.monotonic() < deadline, (self.kept, names)
+            self.page.wait_for_timeout(200)
 
     def picture(self, name: str) -> Locator:
         """A picture by its name."""
