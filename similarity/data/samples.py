@@ -14,6 +14,9 @@ from pymongo import UpdateMany, UpdateOne
 from . import locks, sidebar
 from .pictures import flat as flat
 
+Samples = fo.core.collections.SampleCollection
+"""A dataset, or a view of one."""
+
 CHUNK = 10_000  # ids in one database operation: far below MongoDB's 16 MB even with 40 bytes an id
 
 _ORDERING = (

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fiftyone as fo
 import fiftyone.core.labels as fol
 
 from ..data import labels
@@ -37,8 +36,6 @@ _HOLDS = {
     PICTURES: (),
 }
 
-Samples = fo.core.collections.SampleCollection
-
 
 @dataclass(frozen=True)
 class Content:
@@ -55,7 +52,7 @@ class Content:
         masks_lost: how many masks are left out, since the format holds only the boxes around them
     """
 
-    kept: Samples
+    kept: sm.Samples
     pictures: dict[str, str]
     masks: dict[str, str]
     read: list[str]
@@ -69,7 +66,7 @@ def picture_folder(options: ExportOptions) -> str:
     return {YOLO: YOLO_DATA, TREE: _UNLABELLED}.get(options.dataset_type, "data")
 
 
-def content(kept: Samples, rows: Sequence[Row], options: ExportOptions) -> Content:
+def content(kept: sm.Samples, rows: Sequence[Row], options: ExportOptions) -> Content:
     """Find what an export holds.
 
     Args:
@@ -97,7 +94,7 @@ def content(kept: Samples, rows: Sequence[Row], options: ExportOptions) -> Conte
     )
 
 
-def _check_field(samples: Samples, options: ExportOptions) -> None:
+def _check_field(samples: sm.Samples, options: ExportOptions) -> None:
     """Refuse a label field that is missing, or that the format cannot hold.
 
     Raises:
@@ -119,7 +116,7 @@ def _check_field(samples: Samples, options: ExportOptions) -> None:
         )
 
 
-def _class_list(kept: Samples, options: ExportOptions) -> list[str]:
+def _class_list(kept: sm.Samples, options: ExportOptions) -> list[str]:
     """The classes of a format that numbers them, in the order of their numbers; empty for other formats.
 
     Raises:
@@ -144,7 +141,7 @@ def _class_list(kept: Samples, options: ExportOptions) -> list[str]:
     return names
 
 
-def _check_classes_given(kept: Samples, name: str, wanted: str) -> None:
+def _check_classes_given(kept: sm.Samples, name: str, wanted: str) -> None:
     if issubclass(labels.label_type(kept, name), fol.Regression):
         return
     found = labels.without_class(kept, name)
@@ -177,7 +174,7 @@ def _can_name(path: str, name: str, options: ExportOptions) -> bool:
     return options.dataset_type != YOLO or options.label_field is None or Path(path).name == name
 
 
-def _classes_of(kept: Samples, field: str) -> dict[str, str]:
+def _classes_of(kept: sm.Samples, field: str) -> dict[str, str]:
     """The class of each sample that has one."""
     ids, found = sm.read(kept, f"{field}.label")
     return {sample_id: label for sample_id, label in zip(ids, found, strict=True) if label}
@@ -194,7 +191,7 @@ def _folder_name(label: str) -> str:
     return f"_{plain}" if plain.startswith(".") else plain
 
 
-def _mask_names(kept: Samples, files: Sequence[str], field: str) -> dict[str, str]:
+def _mask_names(kept: sm.Samples, files: Sequence[str], field: str) -> dict[str, str]:
     """Where masks go: into the folder that FiftyOne's importer reads for the field."""
     folder, names = f"fields/{labels.labels_path(kept, field)}", UniqueNames()
     return {file: f"{folder}/{names.name(Path(file).name)}" for file in files}

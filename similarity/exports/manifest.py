@@ -63,7 +63,7 @@ class ClusterRow:
         return [row for row in self.members if row.status == KEPT]
 
 
-def read(samples: fo.core.collections.SampleCollection, run_key: str, decided: bool = True) -> list[Row]:
+def read(samples: sm.Samples, run_key: str, decided: bool = True) -> list[Row]:
     """A row for each sample that is not of the run's reference, in the order that decides who is first.
 
     Args:
@@ -155,7 +155,7 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
     return {"samples": len(rows)} | {status: found[status] for status in (KEPT, DROPPED, SKIPPED, UNDECIDED)}
 
 
-def skipped(samples: fo.core.collections.SampleCollection, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
+def skipped(samples: sm.Samples, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
     """Of the skipped samples, by id, the reasons as ``skipped`` and the first ones' names as ``files``."""
     reasons = {row.id: row.reason for row in rows if row.status == SKIPPED}
     return {"skipped": reasons, "files": file_names(sm.dataset_of(samples), listed(reasons))}
@@ -197,7 +197,7 @@ def _cell(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def write_frames(samples: fo.core.collections.SampleCollection, rows: Iterable[Row], path: Path) -> None:
+def write_frames(samples: sm.Samples, rows: Iterable[Row], path: Path) -> None:
     """Write ``frames.csv``: one line a kept frame, in the order of the videos and of their time.
 
     Args:

@@ -28,11 +28,9 @@ LARGEST, WORST = 8, 12  # clusters, and pairs of a kind, that the page shows as 
 _EXAMPLES = 5
 _NO_SPLIT = "in no split"
 
-Samples = fo.core.collections.SampleCollection
-
 
 def write_report(
-    samples: Samples, rows: Sequence[Row], options: ReportOptions, folder: Path, progress: Progress
+    samples: sm.Samples, rows: Sequence[Row], options: ReportOptions, folder: Path, progress: Progress
 ) -> None:
     """Write ``report.html``, ``report.json``, ``manifest.csv``, ``clusters.csv`` and ``clusters.json`` into a folder.
 
@@ -56,7 +54,7 @@ def write_report(
 
 
 def _figures(
-    samples: Samples, rows: Sequence[Row], clusters: Sequence[ClusterRow], options: ReportOptions
+    samples: sm.Samples, rows: Sequence[Row], clusters: Sequence[ClusterRow], options: ReportOptions
 ) -> dict[str, Any]:
     """Everything that the report says, as plain JSON values; time stamps apart, the same for the same samples."""
     dataset, record = sm.dataset_of(samples), runs.load(sm.dataset_of(samples), options.run_key)
@@ -176,7 +174,7 @@ def _labelled(dataset: fo.Dataset, rows: Sequence[Row], keeping: Mapping[str, An
     }
 
 
-def _splits(samples: Samples, rows: Sequence[Row], field: str | None) -> list[dict[str, Any]]:
+def _splits(samples: sm.Samples, rows: Sequence[Row], field: str | None) -> list[dict[str, Any]]:
     """How many samples of each split are kept and left out; empty where no sample is in a split."""
     of_each = read_splits(samples, field)
     if not of_each:

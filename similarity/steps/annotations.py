@@ -22,14 +22,14 @@ from ..handover_options import AnnotationsOptions
 from ..progress import Progress, silent
 from ..result import Skipped, listed
 from ..workflow import KEEP
-from .annotations_result import COPIED_FROM, AnnotationsResult, Samples
+from .annotations_result import COPIED_FROM, AnnotationsResult
 
 _GONE = "its sample is not in the dataset any more: it was deleted, or is in an archive"
 _CLASSES = (fol.Classification, fol.Classifications)
 
 
 def load_annotations(
-    samples: Samples, options: AnnotationsOptions, progress: Progress = silent
+    samples: sm.Samples, options: AnnotationsOptions, progress: Progress = silent
 ) -> AnnotationsResult:
     """Plan to write the labels of an annotated export onto its samples or, if confirmed, write them.
 

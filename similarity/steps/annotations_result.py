@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-import fiftyone as fo
-
+from ..data import samples as sm
 from ..result import Result, Skipped, count, skipped_lines, skipped_table, view_field
 
 COPIED_FROM = "copied_from"
 """The attribute of a copied label that names the sample that it was copied from."""
-
-Samples = fo.core.collections.SampleCollection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +51,7 @@ class AnnotationsResult(Result):
     not_annotated: Skipped
     files: dict[str, str]
     left_out: dict[str, int]
-    view: Samples | None = view_field()
+    view: sm.Samples | None = view_field()
 
     def summary(self) -> str:
         """The result in words."""

@@ -34,7 +34,7 @@ LEAST = 50_000  # samples from which a cluster's start takes less time than it s
 
 
 def cluster(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     options: ClusterOptions,
     progress: Progress = silent,
     *,
@@ -135,7 +135,7 @@ def write_clusters(
 
 
 def _choose_eps(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     vectors: Vectors,
     options: ClusterOptions,
     progress: Progress,

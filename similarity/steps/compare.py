@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import fiftyone as fo
 import numpy as np
 
 from ..data import samples as sm
@@ -69,7 +68,7 @@ class CompareResult(Result):
 
 
 def compare(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     options: CompareOptions,
     progress: Progress = silent,
     selected: Sequence[str] = (),

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import fiftyone as fo
 import numpy as np
 
 from ..data import runs
@@ -50,9 +49,7 @@ class CopiesResult(KeepResult):
         return "\n".join(lines)
 
 
-def find_copies(
-    samples: fo.core.collections.SampleCollection, options: CopiesOptions, progress: Progress = silent
-) -> CopiesResult:
+def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress = silent) -> CopiesResult:
     """Find files of the same bytes, and decide which sample is kept for which.
 
     Raises:
@@ -67,9 +64,7 @@ def find_copies(
     return CopiesResult(**vars(kept), bytes=_bytes(samples, options.run_key))
 
 
-def _cluster(
-    samples: fo.core.collections.SampleCollection, options: CopiesOptions, progress: Progress
-) -> None:
+def _cluster(samples: sm.Samples, options: CopiesOptions, progress: Progress) -> None:
     """Write which files have the same bytes, as the clusters of the run."""
     dataset, names = sm.dataset_of(samples), runs.Names(options.run_key)
     with lock(dataset, f"run-{options.run_key}"):
@@ -109,7 +104,7 @@ def _labels(digests: list[str | None]) -> np.ndarray:
     return np.array([numbers.get(digest, NOISE) for digest in digests], dtype=np.int64)
 
 
-def _bytes(samples: fo.core.collections.SampleCollection, run_key: str) -> int:
+def _bytes(samples: sm.Samples, run_key: str) -> int:
     """The size of the files that only dropped samples name; those that are gone by now count nothing."""
     _, paths, kept = sm.read(samples, "filepath", runs.Names(run_key).kept)
     verdicts = list(zip(paths, kept, strict=True))

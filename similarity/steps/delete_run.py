@@ -74,7 +74,7 @@ class DeleteRunResult(Result):
 
 
 def delete_run(
-    samples: fo.core.collections.SampleCollection, options: DeleteRunOptions, progress: Progress = silent
+    samples: sm.Samples, options: DeleteRunOptions, progress: Progress = silent
 ) -> DeleteRunResult:
     """Plan the deletion of a run or, if confirmed, carry it out.
 

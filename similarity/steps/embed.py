@@ -79,9 +79,7 @@ class EmbedResult(Result):
         return skipped_table(self.skipped, self.files)
 
 
-def embed(
-    samples: fo.core.collections.SampleCollection, options: EmbedOptions, progress: Progress = silent
-) -> EmbedResult:
+def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silent) -> EmbedResult:
     """Embed what is missing or has changed, and write it as it goes.
 
     Raises:
@@ -162,7 +160,7 @@ class _Item:
 
 
 def _look(
-    samples: fo.core.collections.SampleCollection, names: FieldNames, paths: Mapping[str, str], again: bool
+    samples: sm.Samples, names: FieldNames, paths: Mapping[str, str], again: bool
 ) -> tuple[dict[str, str], list[str]]:
     """Tell which samples need their file read.
 

@@ -18,8 +18,6 @@ from ..progress import Progress, silent
 from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
 from ..workflow import KEEP
 
-Samples = fo.core.collections.SampleCollection
-
 
 @dataclass(frozen=True, kw_only=True)
 class ExportResult(Result):
@@ -77,7 +75,7 @@ class ExportResult(Result):
         return "\n".join(lines)
 
 
-def export(samples: Samples, options: ExportOptions, progress: Progress = silent) -> ExportResult:
+def export(samples: sm.Samples, options: ExportOptions, progress: Progress = silent) -> ExportResult:
     """Write the kept ones of the samples, a manifest of all of them, the clusters, the report, and of frames their times.
 
     The folder appears when everything is in it. The samples are not changed.
@@ -107,7 +105,7 @@ def export(samples: Samples, options: ExportOptions, progress: Progress = silent
         return _result(samples, rows, content, options, target.path)
 
 
-def _content(samples: Samples, rows: list[Row], options: ExportOptions) -> formats.Content:
+def _content(samples: sm.Samples, rows: list[Row], options: ExportOptions) -> formats.Content:
     """What is exported: of the samples that are kept."""
     kept = [row for row in rows if row.status == manifest.KEPT]
     if not kept:
@@ -124,7 +122,7 @@ def _pairs(rows: list[Row]) -> list[tuple[str, str]]:
 
 
 def _result(
-    samples: Samples, rows: list[Row], content: formats.Content, options: ExportOptions, folder: Path
+    samples: sm.Samples, rows: list[Row], content: formats.Content, options: ExportOptions, folder: Path
 ) -> ExportResult:
     counts, exported = manifest.counts(rows), [folder / new for _, new in _pairs(rows)]
     return ExportResult(

@@ -4,8 +4,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import fiftyone as fo
-
 from ..data import runs
 from ..data import samples as sm
 from ..data.locks import lock
@@ -16,8 +14,6 @@ from ..handover_options import FoldersOptions
 from ..progress import Progress, silent
 from ..result import Result, Skipped, count, skipped_lines, skipped_table
 from ..workflow import CLUSTER, KEEP
-
-Samples = fo.core.collections.SampleCollection
 
 UNIQUE_FOLDER, SKIPPED_FOLDER = "unique", "skipped"
 KEPT_PREFIX = "KEPT-"  # upper case: most file browsers then show the kept picture first
@@ -71,7 +67,7 @@ class FoldersResult(Result):
         return "\n".join(lines)
 
 
-def folders(samples: Samples, options: FoldersOptions, progress: Progress = silent) -> FoldersResult:
+def folders(samples: sm.Samples, options: FoldersOptions, progress: Progress = silent) -> FoldersResult:
     """Write a folder for each cluster, one for the samples in none, one for the skipped ones, and a manifest.
 
     The folder appears when everything is in it. The samples are not changed.
@@ -116,7 +112,7 @@ def _folder(row: Row) -> str:
 
 
 def _result(
-    samples: Samples, rows: list[Row], options: FoldersOptions, folder: str, decided: bool
+    samples: sm.Samples, rows: list[Row], options: FoldersOptions, folder: str, decided: bool
 ) -> FoldersResult:
     found, counts = manifest.clusters(rows), manifest.counts(rows)
     clustered = sum(len(c.members) for c in found)

@@ -60,9 +60,7 @@ class FramesResult(Result):
         return skipped_table(self.skipped, self.files)
 
 
-def frames(
-    samples: fo.core.collections.SampleCollection, options: FramesOptions, progress: Progress = silent
-) -> FramesResult:
+def frames(samples: sm.Samples, options: FramesOptions, progress: Progress = silent) -> FramesResult:
     """Take frames of the videos whose frames are not in the dataset of frames yet; the videos' dataset stays as it is.
 
     Killed or cancelled, the videos that were done are there, and the next call does the others.

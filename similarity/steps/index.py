@@ -67,9 +67,7 @@ class IndexResult(Result):
         return skipped_table(self.skipped, self.files)
 
 
-def index(
-    samples: fo.core.collections.SampleCollection, options: IndexOptions, progress: Progress = silent
-) -> IndexResult:
+def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silent) -> IndexResult:
     """Build the index over the vectors of the samples' dataset; an earlier one of ours with the key is replaced.
 
     The index covers the whole dataset, since a search can be restricted to any view of it later.

@@ -78,7 +78,7 @@ class RemoveResult(Result):
     trashed: int = 0
     trashed_bytes: int = 0
     files_left: dict[str, str] = field(default_factory=dict)
-    view: fo.core.collections.SampleCollection | None = view_field()
+    view: sm.Samples | None = view_field()
 
     def summary(self) -> str:
         """The result in words."""
@@ -137,9 +137,7 @@ class RemoveResult(Result):
         return {title: rows for title, rows in found.items() if rows}
 
 
-def remove(
-    samples: fo.core.collections.SampleCollection, options: RemoveOptions, progress: Progress = silent
-) -> RemoveResult:
+def remove(samples: sm.Samples, options: RemoveOptions, progress: Progress = silent) -> RemoveResult:
     """Plan the removal of what a run left out or, if confirmed, carry it out.
 
     Every sample is checked again at the moment it is removed; what fails a check stays. Files go to the trash last, when
@@ -215,7 +213,7 @@ def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, 
 
 
 def _each_batch(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     checks: Checks,
     strangers: set[str],
     options: RemoveOptions,
@@ -286,9 +284,7 @@ def _trash(
     return {"trashed": len(going), "trashed_bytes": sum(going), "files_left": left}
 
 
-def _view(
-    dataset: fo.Dataset, options: RemoveOptions, gone: Iterable[str]
-) -> fo.core.collections.SampleCollection | None:
+def _view(dataset: fo.Dataset, options: RemoveOptions, gone: Iterable[str]) -> sm.Samples | None:
     if not options.confirm:
         return sm.everything(dataset).select(list(gone))
     kept = runs.Names(options.run_key).view("kept")

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import fiftyone as fo
-
 from ..data import runs
 from ..data import samples as sm
 from ..data.locks import lock
@@ -42,9 +40,7 @@ class ReportResult(Result):
         )
 
 
-def report(
-    samples: fo.core.collections.SampleCollection, options: ReportOptions, progress: Progress = silent
-) -> ReportResult:
+def report(samples: sm.Samples, options: ReportOptions, progress: Progress = silent) -> ReportResult:
     """Write ``report.html``, one file that needs nothing beside itself, and its figures, manifest and clusters.
 
     The folder appears when everything is in it. The samples are not changed.

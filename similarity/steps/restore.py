@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fiftyone as fo
-
 from ..data import archive as ar
 from ..data import archive_fields, runs, seals
 from ..data import samples as sm
@@ -44,7 +42,7 @@ class RestoreResult(Result):
     archived: int
     archive: str | None
     notes: list[str]
-    view: fo.core.collections.SampleCollection | None = view_field()
+    view: sm.Samples | None = view_field()
 
     def summary(self) -> str:
         """The result in words."""
@@ -101,7 +99,7 @@ class _Stale:
 
 
 def restore(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     options: RestoreOptions,
     progress: Progress = silent,
     *,

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import fiftyone as fo
-
 from ..data import samples as sm
 from ..data.embeddings import FieldNames, declare_sharpness, refuse_foreign_field
 from ..data.locks import lock
@@ -15,7 +13,7 @@ _FLUSH = 1_000  # pictures between two writes
 
 
 def sharpness(
-    samples: fo.core.collections.SampleCollection, field: str, run_key: str, progress: Progress
+    samples: sm.Samples, field: str, run_key: str, progress: Progress
 ) -> tuple[list[str], list[float | None]]:
     """Return ids and sharpness, None where a picture cannot be read.
 

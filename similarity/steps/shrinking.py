@@ -1,7 +1,5 @@
 """A run that is begun anew on other samples loses those that are not among them: only where somebody confirmed it."""
 
-import fiftyone as fo
-
 from ..data import runs
 from ..data import samples as sm
 from ..data.batch import reference_of
@@ -25,7 +23,7 @@ class WouldShrink(ValueError):
         self.lost = lost
 
 
-def refuse_shrinking(samples: fo.core.collections.SampleCollection, options: WriteRunOptions) -> None:
+def refuse_shrinking(samples: sm.Samples, options: WriteRunOptions) -> None:
     """Refuse to take samples out of a run that nobody confirmed to be lost.
 
     Raises:

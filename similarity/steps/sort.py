@@ -65,7 +65,7 @@ class SortResult(Result):
 
 
 def sort(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     options: SortOptions,
     progress: Progress = silent,
     selected: Sequence[str] = (),
@@ -155,9 +155,7 @@ def _declare(dataset: fo.Dataset, field: str) -> None:
         sm.declare_field(dataset, field, fo.FloatField, words, {"search": True})
 
 
-def _shown(
-    samples: fo.core.collections.SampleCollection, field: str, neighbors: Mapping[str, float]
-) -> fo.DatasetView:
+def _shown(samples: sm.Samples, field: str, neighbors: Mapping[str, float]) -> fo.DatasetView:
     """Show the neighbors, the nearest first, with percentages that go when the view is left."""
     view = samples.select(list(neighbors), ordered=True)
     near = dict(islice(neighbors.items(), MOST_SHOWN))

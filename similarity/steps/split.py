@@ -104,9 +104,7 @@ class SplitResult(Result):
         return tables | skipped_table(self.skipped, self.files)
 
 
-def split(
-    samples: fo.core.collections.SampleCollection, options: SplitOptions, progress: Progress = silent
-) -> SplitResult:
+def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silent) -> SplitResult:
     """Deal whole clusters out to the splits, and tag the samples.
 
     A reference keeps its tags, counts in the shares, and draws its clusters along.
@@ -193,7 +191,7 @@ def _there(classes: np.ndarray, found: np.ndarray, of_each: Mapping[str, str]) -
     return there
 
 
-def refuse_replacing(samples: fo.core.collections.SampleCollection, options: SplitOptions) -> int:
+def refuse_replacing(samples: sm.Samples, options: SplitOptions) -> int:
     """Count the samples of the run with a split tag, and refuse to replace what nobody confirmed.
 
     Raises:
@@ -221,9 +219,7 @@ def refuse_replacing(samples: fo.core.collections.SampleCollection, options: Spl
     return len(tagged)
 
 
-def _classes(
-    samples: fo.core.collections.SampleCollection, ids: Sequence[str], field: str | None
-) -> np.ndarray:
+def _classes(samples: sm.Samples, ids: Sequence[str], field: str | None) -> np.ndarray:
     """The class of each sample, empty where it has none; the same for all without a field."""
     if field is None:
         return np.zeros(len(ids), dtype=np.int64)

@@ -124,7 +124,7 @@ def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: i
     return None
 
 
-def _digest(members: fo.core.collections.SampleCollection, field: str, metric: str) -> str | None:
+def _digest(members: sm.Samples, field: str, metric: str) -> str | None:
     try:
         return read_compared(members, field, metric).digest
     except ValueError:  # no vector is left

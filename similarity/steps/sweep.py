@@ -162,9 +162,7 @@ class SweepResult(Result):
         return {"thresholds": rows} | skipped_table(self.skipped, self.files)
 
 
-def sweep(
-    samples: fo.core.collections.SampleCollection, options: SweepOptions, progress: Progress = silent
-) -> SweepResult:
+def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silent) -> SweepResult:
     """Find what every eps would give, from one pass over the vectors; nothing is written to the dataset.
 
     A second pass counts what ``cover`` would keep, at some forty eps: it takes about as long as the first.
@@ -191,9 +189,7 @@ def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult 
     return result_of(found, options, _eps(dataset, options)) if found is not None else None
 
 
-def find(
-    samples: fo.core.collections.SampleCollection, options: SweepOptions, trust_over: int
-) -> SweepResult | None:
+def find(samples: sm.Samples, options: SweepOptions, trust_over: int) -> SweepResult | None:
     """The result for the samples as they are now, if they were swept before.
 
     Args:
@@ -211,9 +207,7 @@ def find(
     return recall(sm.dataset_of(samples), options, sweeps.row_digest(vectors))
 
 
-def _is_of(
-    found: sweeps.StoredSweep, samples: fo.core.collections.SampleCollection, options: SweepOptions
-) -> bool:
+def _is_of(found: sweeps.StoredSweep, samples: sm.Samples, options: SweepOptions) -> bool:
     """Whether the samples that have vectors are the ones that were swept."""
     now, then = set(samples.exists(options.embeddings_field).values("id")), set(found.ids)
     return then <= now and now - then <= found.skipped.keys()

@@ -83,9 +83,7 @@ class UniqueResult(Result):
         return {**self.clustering.tables(), **self.keeping.tables(), **unread}
 
 
-def find_unique(
-    samples: fo.core.collections.SampleCollection, options: UniqueOptions, progress: Progress = silent
-) -> UniqueResult:
+def find_unique(samples: sm.Samples, options: UniqueOptions, progress: Progress = silent) -> UniqueResult:
     """Embed, cluster and keep; each step as on its own, and resumed like it. The reference is embedded too.
 
     A field with vectors that OnlyOne did not make is used as it is.
