@@ -4,7 +4,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 Skipped = dict[str, str]  # sample id -> reason
 _LISTED = 20
@@ -58,6 +58,33 @@ class Result:
         return self.summary()
 
 
+@dataclass(frozen=True, kw_only=True)
+class SkippingResult(Result):
+    """Base of the results of steps that skip samples which they cannot use.
+
+    Attributes:
+        skipped: sample id -> reason
+        files: sample id -> its file's name, of the first of these
+    """
+
+    thing: ClassVar[str] = "sample"
+
+    skipped: Skipped
+    files: dict[str, str]
+
+    def lines(self) -> list[str]:
+        """Return the result in words, without the skipped samples."""
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """Return the result in words."""
+        return "\n".join([*self.lines(), *reasons("Skipped:", self.skipped, self.thing)])
+
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """Return the table of the skipped samples."""
+        return skipped_table(self.skipped, self.files)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Result):
         return value.to_dict()
@@ -90,10 +117,17 @@ def listed(skipped: Skipped) -> list[str]:
     return list(skipped)[:_LISTED]
 
 
-def skipped_table(skipped: Skipped, files: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
+def skipped_table(
+    skipped: Skipped, files: Mapping[str, str], title: str = "skipped"
+) -> dict[str, list[dict[str, str]]]:
     """Return the table of the skipped samples by file, or by id where a sample is gone; empty without skipped samples."""
     rows = [{"file": files.get(i, i), "reason": skipped[i]} for i in listed(skipped)]
-    return {"skipped": rows} if rows else {}
+    return {title: rows} if rows else {}
+
+
+def reasons(title: str, skipped: Skipped, thing: str = "sample") -> list[str]:
+    """Return a paragraph of the reasons why samples, or other things, were skipped; empty without skipped ones."""
+    return ["", title, *skipped_lines(skipped, thing=thing)] if skipped else []
 
 
 def skipped_lines(skipped: Skipped, most: int = 5, thing: str = "sample") -> list[str]:

@@ -113,7 +113,7 @@ def with_cover(result: Any) -> str:
     """Say how many the operator keeps by default, and why."""
     return (
         f"This is the literal recipe, the first of each cluster (cover=False). With cover, the default, "
-        f"{result.keeping.kept_with_cover} are kept: then every dropped picture is within the threshold of a kept one."
+        f"{result.kept_with_cover} are kept: then every dropped picture is within the threshold of a kept one."
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fiftyone as fo
 
+from ..result import Skipped, listed
 from . import samples as sm
 from .home import share
 
@@ -37,6 +38,11 @@ def file_names(dataset: fo.Dataset, ids: Sequence[str]) -> Names:
     paths = {sample_id: path for sample_id, path in files(dataset, ids).items() if path}
     shown = unique_names(dataset, paths.values())
     return Names({sample_id: shown[path] for sample_id, path in paths.items()})
+
+
+def with_names(dataset: fo.Dataset, skipped: Skipped) -> dict[str, dict[str, str]]:
+    """Return skipped samples, and the names of the first ones' files, as a ``SkippingResult`` takes them."""
+    return {"skipped": skipped, "files": file_names(dataset, listed(skipped))}
 
 
 def unique_names(dataset: fo.Dataset, paths: Iterable[str]) -> dict[str, str]:

@@ -14,10 +14,9 @@ from bson.errors import InvalidId
 
 from ..data import decisions, runs
 from ..data import samples as sm
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.frames import FRAME, SECONDS, VIDEO
 from ..engine.clusters import NOISE
-from ..result import listed
 from ..workflow import CLUSTER, KEEP
 
 NAME = "manifest.csv"
@@ -157,8 +156,7 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
 
 def skipped(samples: sm.Samples, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
     """Of the skipped samples, by id, the reasons as ``skipped`` and the first ones' names as ``files``."""
-    reasons = {row.id: row.reason for row in rows if row.status == SKIPPED}
-    return {"skipped": reasons, "files": file_names(sm.dataset_of(samples), listed(reasons))}
+    return with_names(sm.dataset_of(samples), {row.id: row.reason for row in rows if row.status == SKIPPED})
 
 
 def write(rows: Iterable[Row], path: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..data import samples as sm
-from ..result import Result, Skipped, count, skipped_lines, skipped_table, view_field
+from ..result import Result, Skipped, count, reasons, skipped_table, view_field
 
 COPIED_FROM = "copied_from"
 """The attribute of a copied label that names the sample that it was copied from."""
@@ -80,22 +80,16 @@ class AnnotationsResult(Result):
             ("of the annotations without a sample", self.without_sample),
             ("of the export without labels", self.not_annotated),
         ):
-            if found:
-                lines += [
-                    "",
-                    f"{count(len(found), 'picture')} {whose}:",
-                    *skipped_lines(found, thing="picture"),
-                ]
+            lines += reasons(f"{count(len(found), 'picture')} {whose}:", found, "picture")
         if not self.confirmed and self.samples + self.copied:
             lines += ["", "Nothing has been changed. Confirm to write them (confirm=True)."]
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The names without a sample, the pictures without an annotation, and the samples with other labels."""
-        reason = "replaced" if self.overwrite else "kept"
-        found = {
-            "without_sample": skipped_table(self.without_sample, {}).get("skipped"),
-            "not_annotated": skipped_table(self.not_annotated, self.files).get("skipped"),
-            "other_labels": skipped_table(dict.fromkeys(self.changed, reason), self.files).get("skipped"),
-        }
-        return {title: rows for title, rows in found.items() if rows}
+        changed = dict.fromkeys(self.changed, "replaced" if self.overwrite else "kept")
+        return (
+            skipped_table(self.without_sample, {}, "without_sample")
+            | skipped_table(self.not_annotated, self.files, "not_annotated")
+            | skipped_table(changed, self.files, "other_labels")
+        )

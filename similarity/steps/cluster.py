@@ -13,7 +13,7 @@ from ..data import batch as bt
 from ..data import runs, splits, sweeps, thresholds, views
 from ..data import samples as sm
 from ..data.batch import Batch
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.locks import lock
 from ..data.vectors import Vectors
 from ..engine import bins, tiles
@@ -25,7 +25,6 @@ from ..engine.pieces import picked
 from ..engine.sweep import check_min_samples, eps_for_target
 from ..options import AUTO, ClusterOptions, WriteRunOptions
 from ..progress import Progress, about, silent
-from ..result import listed
 from ..workflow import CLUSTER, Step
 from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
 from .shrinking import refuse_shrinking
@@ -166,8 +165,7 @@ def _result(
     return ClusterResult(
         run_key=options.run_key,
         samples=new + len(vectors.skipped),
-        skipped=vectors.skipped,
-        files=file_names(dataset, listed(vectors.skipped)),
+        **with_names(dataset, vectors.skipped),
         eps=eps[0],
         eps_reason=eps[1],
         metric=options.metric,

@@ -7,20 +7,11 @@ import fiftyone as fo
 from ..data import runs
 from ..data.splits import Leaks
 from ..engine.vectors import percent as similarity_percent
-from ..result import (
-    Result,
-    Skipped,
-    count,
-    percent,
-    resemblance,
-    skipped_lines,
-    skipped_table,
-    view_field,
-)
+from ..result import SkippingResult, count, percent, resemblance, view_field
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterResult(Result):
+class ClusterResult(SkippingResult):
     """What ``cluster_duplicates`` found.
 
     Attributes:
@@ -33,8 +24,6 @@ class ClusterResult(Result):
         reference_skipped: how many others of it have no usable vector
         resembling: how many samples are within eps of one of the reference in their cluster
         without_value: how many samples lack a value of ``within`` or ``order_field``; they are among the noise
-        skipped: sample id -> why it has no usable vector
-        files: sample id -> its file's name, of the first of them
         eps: the distance used, and ``eps_reason`` why
         metric, min_samples: as in the options
         unique: how many samples remain if one of each cluster, and none that resembles the reference, is kept
@@ -50,8 +39,6 @@ class ClusterResult(Result):
     clusters: int
     sizes: list[tuple[int, int]]
     noise: int
-    skipped: Skipped
-    files: dict[str, str]
     eps: float
     eps_reason: str
     metric: str
@@ -67,7 +54,7 @@ class ClusterResult(Result):
     engine: str | None = None
     view: fo.DatasetView | None = view_field()
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         clustered = self.samples - len(self.skipped)
         known = "" if self.reference is None else f"; {resemblance(self.resembling, self.reference)}"
@@ -89,9 +76,7 @@ class ClusterResult(Result):
             lines.append(
                 f"{count(self.without_value, 'sample')} without a value of within or order_field: compared with nothing."
             )
-        if self.skipped:
-            lines += ["", f"{count(len(self.skipped), 'sample')} skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
+        return lines
 
     def eps_sentence(self) -> str:
         """The distance used, as similarity, and the reason."""
@@ -106,7 +91,7 @@ class ClusterResult(Result):
             for number, size in self.sizes[:20]
         ]
         leaks = {"leaks": self.leaks.rows()} if self.leaks and self.leaks.pairs else {}
-        return {"largest_clusters": rows} | leaks | skipped_table(self.skipped, self.files)
+        return {"largest_clusters": rows} | leaks | super().tables()
 
 
 def alike_warning(usual: float, metric: str) -> str:

@@ -12,7 +12,7 @@ from ..data.vectors import read_vectors
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, skipped_lines, skipped_table
+from ..result import SkippingResult, count
 from ..search_options import CompareOptions
 
 MOST = 50  # samples: 1,225 pairs, more than anybody reads
@@ -28,31 +28,26 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareResult(Result):
+class CompareResult(SkippingResult):
     """What ``compare_samples`` found.
 
     Attributes:
         samples: number of samples compared
         pairs: every pair, in the samples' order
-        skipped: sample id -> why it has no usable vector
-        files: sample id -> its file's name, of all of them
+        files: of all samples
     """
 
     samples: int
     pairs: list[Pair]
-    skipped: Skipped
-    files: dict[str, str]
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         lines = [f"{count(len(self.pairs), 'pair')} of {count(self.samples, 'sample')}."]
         if self.pairs:
             least = min(self.pairs, key=lambda pair: pair.similarity)
             most = max(self.pairs, key=lambda pair: pair.similarity)
             lines.append(f"Similarities lie between {least.similarity:.2f} % and {most.similarity:.2f} %.")
-        if self.skipped:
-            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
+        return lines
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The pairs."""
@@ -64,7 +59,7 @@ class CompareResult(Result):
             }
             for pair in self.pairs[:100]
         ]
-        return {"pairs": rows} | skipped_table(self.skipped, self.files)
+        return {"pairs": rows} | super().tables()
 
 
 def compare(

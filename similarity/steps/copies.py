@@ -11,14 +11,14 @@ from ..data import samples as sm
 from ..data.batch import Batch
 from ..data.copies import read_digests
 from ..data.embeddings import FieldNames
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.locks import lock
 from ..data.vectors import all_equal
 from ..engine.clusters import NOISE
 from ..exports.targets import size
 from ..options import DIGEST, CopiesOptions, KeepOptions
 from ..progress import Progress, silent
-from ..result import count, listed, percent, skipped_lines
+from ..result import count, percent, reasons
 from ..workflow import COPIES
 from .cluster import counted, write_clusters
 from .cluster_result import ClusterResult
@@ -39,14 +39,12 @@ class CopiesResult(KeepResult):
 
     def summary(self) -> str:
         """The result in words."""
-        lines = [
+        words = (
             f"{count(self.samples, 'sample')}: {count(self.clusters, 'file is', 'files are')} there more than once. "
             f"{self.kept:,} kept ({percent(self.kept, self.samples)}); {self.dropped:,} dropped, byte by byte equal to a "
             f"kept one ({size(self.bytes)}); {len(self.skipped):,} skipped."
-        ]
-        if self.skipped:
-            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
+        )
+        return "\n".join([words, *reasons("Skipped:", self.skipped)])
 
 
 def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress = silent) -> CopiesResult:
@@ -81,8 +79,7 @@ def _cluster(samples: sm.Samples, options: CopiesOptions, progress: Progress) ->
         result = ClusterResult(
             run_key=options.run_key,
             samples=len(found.digests) + len(found.skipped),
-            skipped=found.skipped,
-            files=file_names(dataset, listed(found.skipped)),
+            **with_names(dataset, found.skipped),
             eps=0.0,
             eps_reason="",
             metric=DIGEST,

@@ -13,20 +13,20 @@ from .. import ray
 from ..data import embeddings
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.locks import lock
 from ..data.readings import Read, readings
 from ..embed_options import EmbedOptions
 from ..engine import images, vgg16
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table
+from ..result import Skipped, SkippingResult, count
 from .distant import DistantReader, check_nodes
 
 FLUSH = 256  # samples between two writes: about ten seconds of work that a killed worker can lose
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedResult(Result):
+class EmbedResult(SkippingResult):
     """What ``compute_embeddings`` did.
 
     Attributes:
@@ -35,8 +35,6 @@ class EmbedResult(Result):
         embedded: how many got a new vector
         copies: how many of these are byte-identical to another one and cost no forward pass of their own
         up_to_date: how many had theirs already
-        skipped: sample id -> reason, for each one that could not be read
-        files: sample id -> its file's name, of the first of them
         provenance: what decides a vector: model, layer, weights, precision ...
         seconds: how long it took
         engine: the Ray cluster that embedded; None where this machine did
@@ -47,13 +45,11 @@ class EmbedResult(Result):
     embedded: int
     copies: int
     up_to_date: int
-    skipped: Skipped
-    files: dict[str, str]
     provenance: dict[str, Any]
     seconds: float
     engine: str | None = None
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         timed = self.embedded and self.seconds
         rate = f" at {self.embedded / self.seconds:.1f} pictures a second" if timed else ""
@@ -71,12 +67,8 @@ class EmbedResult(Result):
             lines.append("The weights are untrained: good for a trial, not for a decision.")
         if self.skipped:
             reasons = FieldNames(self.embeddings_field).error
-            lines += ["", f"Skipped, with the reason in the field {reasons!r}:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
-
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The skipped samples."""
-        return skipped_table(self.skipped, self.files)
+            lines.append(f"The reasons of the skipped ones are in the field {reasons!r}.")
+        return lines
 
 
 def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silent) -> EmbedResult:
@@ -118,8 +110,7 @@ def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silen
             embedded=tally.embedded,
             copies=tally.embedded - len(tally.distinct),
             up_to_date=len(paths) - len(stale) + tally.unchanged,
-            skipped=tally.skipped,
-            files=file_names(dataset, listed(tally.skipped)),
+            **with_names(dataset, tally.skipped),
             provenance=agreed,
             seconds=round(time.monotonic() - started, 3),
             engine=engine,

@@ -15,12 +15,12 @@ from ..exports.manifest import Row
 from ..exports.report import write_report
 from ..handover_options import ExportOptions
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, percent, skipped_lines, skipped_table
+from ..result import SkippingResult, count, percent
 from ..workflow import KEEP
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportResult(Result):
+class ExportResult(SkippingResult):
     """What ``export_deduplicated`` wrote.
 
     Attributes:
@@ -29,8 +29,6 @@ class ExportResult(Result):
         dataset_type, media: as in the options
         samples: number of samples asked for: kept + dropped + skipped
         kept, dropped: how many; the kept ones are exported
-        skipped: sample id -> why it is neither kept nor dropped
-        files: sample id -> its file's name, of the first of them
         masks_lost: how many masks are not exported, since the format holds only the boxes around them
         pictures: number of picture files in the export
         bytes: their size together; 0 where they are linked or left out
@@ -43,17 +41,11 @@ class ExportResult(Result):
     samples: int
     kept: int
     dropped: int
-    skipped: Skipped
-    files: dict[str, str]
     masks_lost: int
     pictures: int
     bytes: int
 
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The skipped samples."""
-        return skipped_table(self.skipped, self.files)
-
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         done = {
             media.COPY: f"copied ({targets.size(self.bytes)})",
@@ -70,9 +62,7 @@ class ExportResult(Result):
             lines.append(
                 f"{count(self.masks_lost, 'mask')} left out: {self.dataset_type} holds only the boxes around them."
             )
-        if self.skipped:
-            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
+        return lines
 
 
 def export(samples: sm.Samples, options: ExportOptions, progress: Progress = silent) -> ExportResult:

@@ -12,7 +12,7 @@ from ..exports import manifest, media, targets
 from ..exports.manifest import KEPT, SKIPPED, Row
 from ..handover_options import FoldersOptions
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, skipped_lines, skipped_table
+from ..result import SkippingResult, count
 from ..workflow import CLUSTER, KEEP
 
 UNIQUE_FOLDER, SKIPPED_FOLDER = "unique", "skipped"
@@ -20,7 +20,7 @@ KEPT_PREFIX = "KEPT-"  # upper case: most file browsers then show the kept pictu
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoldersResult(Result):
+class FoldersResult(SkippingResult):
     """What ``group_into_folders`` wrote.
 
     Attributes:
@@ -31,8 +31,6 @@ class FoldersResult(Result):
         clusters: number of cluster folders
         clustered, unique: how many samples are in a cluster, and in none
         kept: how many are kept; None before the keep step
-        skipped: sample id -> why it is in no cluster folder
-        files: sample id -> its file's name, of the first of them
         pictures: number of picture files written
     """
 
@@ -44,15 +42,9 @@ class FoldersResult(Result):
     clustered: int
     unique: int
     kept: int | None
-    skipped: Skipped
-    files: dict[str, str]
     pictures: int
 
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The skipped samples."""
-        return skipped_table(self.skipped, self.files)
-
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         skipped = f", {len(self.skipped):,} skipped, in {SKIPPED_FOLDER!r} where they have a file"
         lines = [
@@ -62,9 +54,7 @@ class FoldersResult(Result):
         ]
         if self.kept is not None:
             lines.append(f"The kept picture of each cluster has a name that begins with {KEPT_PREFIX}")
-        if self.skipped:
-            lines += ["", "Skipped:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
+        return lines
 
 
 def folders(samples: sm.Samples, options: FoldersOptions, progress: Progress = silent) -> FoldersResult:

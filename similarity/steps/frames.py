@@ -3,23 +3,24 @@
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import fiftyone as fo
 
 from ..data import samples as sm
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.frames import FramesDataset, check_videos
 from ..data.locks import lock
 from ..data.videos import UnreadableVideo, read_clock, require_ffmpeg, write_frames
 from ..exports import targets
 from ..exports.media import UniqueNames
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table, view_field
+from ..result import SkippingResult, count, view_field
 from ..search_options import FramesOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class FramesResult(Result):
+class FramesResult(SkippingResult):
     """What ``frames_from_videos`` made.
 
     Attributes:
@@ -29,10 +30,10 @@ class FramesResult(Result):
         added: how many of them had their frames taken
         up_to_date: of how many the frames were there already
         frames: number of frames that were added
-        skipped: sample id -> why no frames could be taken of the video
-        files: sample id -> its file's name, of the first of these
         view: the dataset of the frames
     """
+
+    thing: ClassVar[str] = "video"
 
     dataset: str
     output_dir: str
@@ -40,24 +41,15 @@ class FramesResult(Result):
     added: int
     up_to_date: int
     frames: int
-    skipped: Skipped
-    files: dict[str, str]
     view: fo.Dataset | None = view_field()
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
-        lines = [
+        return [
             f"{count(self.frames, 'frame')} of {count(self.added, 'video')} added to the dataset {self.dataset!r}. Of "
             f"{count(self.videos, 'video')}, {self.up_to_date:,} had theirs already; {len(self.skipped):,} skipped. The "
             f"pictures are in {self.output_dir}."
         ]
-        if self.skipped:
-            lines += ["", "Skipped:", *skipped_lines(self.skipped, thing="video")]
-        return "\n".join(lines)
-
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The skipped videos."""
-        return skipped_table(self.skipped, self.files)
 
 
 def frames(samples: sm.Samples, options: FramesOptions, progress: Progress = silent) -> FramesResult:
@@ -94,8 +86,7 @@ def frames(samples: sm.Samples, options: FramesOptions, progress: Progress = sil
             added=len(new) - len(skipped),
             up_to_date=len(wanted) - len(new),
             frames=added,
-            skipped=skipped,
-            files=file_names(videos, listed(skipped)),
+            **with_names(videos, skipped),
             view=target.dataset,
         )
 

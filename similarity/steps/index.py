@@ -9,11 +9,11 @@ import fiftyone.brain as fob
 from .. import load_index, register_backend
 from ..data import locks
 from ..data import samples as sm
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.locks import lock
 from ..data.vectors import check_vector_field, read_vectors
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, skipped_lines, skipped_table
+from ..result import SkippingResult, count
 from ..search_options import IndexOptions
 
 BACKEND = "annoy"
@@ -21,7 +21,7 @@ LARGE = 1_000_000  # samples from which a vector database serves better than one
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexResult(Result):
+class IndexResult(SkippingResult):
     """What ``build_similarity_index`` built.
 
     Attributes:
@@ -29,8 +29,6 @@ class IndexResult(Result):
         embeddings_field: the field whose vectors it holds
         samples: number of the dataset's samples
         indexed: how many of them the index holds: those with a usable vector
-        skipped: sample id -> why it has no usable vector
-        files: sample id -> its file's name, of the first of them
         exact: whether searches are exact because Annoy does not work here
         seconds: how long it took
     """
@@ -39,12 +37,10 @@ class IndexResult(Result):
     embeddings_field: str
     samples: int
     indexed: int
-    skipped: Skipped
-    files: dict[str, str]
     exact: bool
     seconds: float
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         lines = [
             f"The similarity index {self.brain_key!r} holds {count(self.indexed, 'sample')} "
@@ -58,13 +54,7 @@ class IndexResult(Result):
                 f"compute_similarity(dataset, embeddings={self.embeddings_field!r}, brain_key=..., backend='lancedb', "
                 "metric='cosine'), or 'qdrant', 'milvus' ..."
             )
-        if self.skipped:
-            lines += ["", f"{count(len(self.skipped), 'sample')} left out:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
-
-    def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The skipped samples."""
-        return skipped_table(self.skipped, self.files)
+        return lines
 
 
 def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silent) -> IndexResult:
@@ -88,8 +78,7 @@ def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silen
             embeddings_field=options.embeddings_field,
             samples=status.built + len(status.skipped),
             indexed=status.built,
-            skipped=status.skipped,
-            files=file_names(dataset, listed(status.skipped)),
+            **with_names(dataset, status.skipped),
             exact=status.exact,
             seconds=round(time.monotonic() - started, 3),
         )

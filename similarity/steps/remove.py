@@ -21,16 +21,7 @@ from ..exports.targets import size
 from ..handover_options import TRASH, RemoveOptions
 from ..options import DIGEST
 from ..progress import Progress, silent
-from ..result import (
-    Result,
-    Skipped,
-    count,
-    listed,
-    percent,
-    skipped_lines,
-    skipped_table,
-    view_field,
-)
+from ..result import Result, Skipped, count, listed, percent, reasons, skipped_table, view_field
 from ..workflow import CLUSTER, KEEP
 
 _BY_HAND = "another version of it is in the archive already; it was brought back by hand"
@@ -87,8 +78,7 @@ class RemoveResult(Result):
             lines.append(
                 "Nothing has been changed. Confirm to remove them (confirm=True); restore_removed then brings them back."
             )
-        if self.left:
-            lines += ["", f"{count(len(self.left), 'sample')} left in place:", *skipped_lines(self.left)]
+        lines += reasons(f"{count(len(self.left), 'sample')} left in place:", self.left)
         if not self.files_compared and self.removed:
             lines += [
                 "",
@@ -117,24 +107,16 @@ class RemoveResult(Result):
         if not self.trashed and not self.files_left:
             return [f"Their files ({size(self.bytes)}) stay where they are."] if self.removed else []
         verb = "were moved" if self.confirmed else "would be moved"
-        lines = [
+        trashed = (
             f"{count(self.trashed, 'file')} ({size(self.trashed_bytes)}) of the run's removed samples, earlier ones too,"
             f" {verb} to the system's trash; the disk is free when that is emptied."
-        ]
-        if self.files_left:
-            lines += [
-                f"{count(len(self.files_left), 'file')} stay:",
-                *skipped_lines(self.files_left, thing="file"),
-            ]
-        return lines
+        )
+        return [trashed, *reasons(f"{count(len(self.files_left), 'file')} stay:", self.files_left, "file")]
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The samples that stay although the run leaves them out, and the files that do not go to the trash."""
-        found = {
-            "left_in_place": skipped_table(self.left, self.files).get("skipped"),
-            "files_left": skipped_table(self.files_left, {}).get("skipped"),
-        }
-        return {title: rows for title, rows in found.items() if rows}
+        left = skipped_table(self.left, self.files, "left_in_place")
+        return left | skipped_table(self.files_left, {}, "files_left")
 
 
 def remove(samples: sm.Samples, options: RemoveOptions, progress: Progress = silent) -> RemoveResult:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data import runs, splits
 from ..data import samples as sm
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.labels import label_type
 from ..data.locks import lock
 from ..data.seals import json_digest
@@ -19,7 +19,7 @@ from ..engine import splits as engine_splits
 from ..engine.clusters import NOISE
 from ..handover_options import SplitOptions
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, percent, skipped_lines, skipped_table
+from ..result import SkippingResult, count, percent
 from ..workflow import CLUSTER, KEEP
 
 SPLITS = ("train", "val", "test")
@@ -39,7 +39,7 @@ class WouldReplace(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitResult(Result):
+class SplitResult(SkippingResult):
     """What ``split_by_cluster`` tagged.
 
     Attributes:
@@ -49,8 +49,6 @@ class SplitResult(Result):
         replaced: how many had a split tag before
         wanted, sizes, shares: of each split: its share in the options, its number of samples, and its share of them
         classes: class -> number of samples in each split; empty without ``stratify``
-        skipped: sample id -> why it is in no split
-        files: sample id -> its file's name, of the first of them
         leaks: the clusters of the run that straddle the splits all the same, through samples that were not asked for
     """
 
@@ -62,12 +60,10 @@ class SplitResult(Result):
     sizes: dict[str, int]
     shares: dict[str, float]
     classes: dict[str, dict[str, int]]
-    skipped: Skipped
-    files: dict[str, str]
     leaks: Leaks | None
     decided: bool
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         total = sum(self.sizes.values())
         parts = [f"{size:,} {name} ({percent(size, total)})" for name, size in self.sizes.items()]
@@ -80,9 +76,7 @@ class SplitResult(Result):
             lines.append(self.leaks.sentence())
         if self.decided:
             lines.append(f"Run {KEEP.operator} again before remove_duplicates: tags of samples have changed.")
-        if self.skipped:
-            lines += ["", "In no split:", *skipped_lines(self.skipped)]
-        return "\n".join(lines)
+        return lines
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The splits, wanted and achieved, and the classes in them."""
@@ -101,7 +95,7 @@ class SplitResult(Result):
             for name, found in self.classes.items()
         ]
         tables = {"splits": rows} | ({"classes": classes[:20]} if classes else {})
-        return tables | skipped_table(self.skipped, self.files)
+        return tables | super().tables()
 
 
 def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silent) -> SplitResult:
@@ -161,8 +155,7 @@ def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silen
                 for k, name in enumerate(found.tolist())
                 if options.stratify
             },
-            skipped=skipped,
-            files=file_names(dataset, listed(skipped)),
+            **with_names(dataset, skipped),
             leaks=leaks if leaks and leaks.clusters else None,
             decided=runs.is_finished(runs.load(dataset, run_key), KEEP),
         )

@@ -8,14 +8,14 @@ import numpy as np
 
 from ..data import samples as sm
 from ..data import sweeps, thresholds
-from ..data.files import file_names
+from ..data.files import with_names
 from ..data.vectors import read_vectors
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
 from ..engine.sweep import eps_for_target
 from ..options import SweepOptions
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, percent, skipped_table
+from ..result import SkippingResult, count, percent
 
 CURVE = 400  # points of the curve that people see
 _LEAST = 1e-300  # eps must be above 0, where equal vectors are at 0
@@ -50,14 +50,13 @@ class Merge:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepResult(Result):
+class SweepResult(SkippingResult):
     """What ``sweep_thresholds`` found.
 
     Attributes:
         embeddings_field, metric, min_samples: as in the options
         samples: number of samples with a vector
-        skipped: sample id -> why it has none
-        files: sample id -> its file's name, of the first of them; empty where the sweep was recalled
+        files: empty where the sweep was recalled
         stored: the exact counts at every eps, and what decides them
         eps: the threshold that was measured for these vectors, and ``kept`` the number kept there; None where none is known
     """
@@ -66,8 +65,6 @@ class SweepResult(Result):
     metric: str
     min_samples: int
     samples: int
-    skipped: Skipped
-    files: dict[str, str]
     stored: sweeps.StoredSweep
     eps: float | None
     kept: int | None
@@ -136,7 +133,7 @@ class SweepResult(Result):
         curves = {"curve": self.curve(), "covered": self.covered()}
         return short | {name: [vars(threshold) for threshold in curve] for name, curve in curves.items()}
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
         told = "No threshold was measured for these vectors: look at the pairs that each one joins."
         if self.eps is not None and self.kept is not None:
@@ -144,7 +141,7 @@ class SweepResult(Result):
                 f"The threshold measured for these vectors is eps {self.eps:.6g}: it keeps {self.kept:,} "
                 f"({percent(self.kept, self.samples)})."
             )
-        return f"{count(self.samples, 'sample')}. {told}"
+        return [f"{count(self.samples, 'sample')}. {told}"]
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """A few thresholds."""
@@ -159,7 +156,7 @@ class SweepResult(Result):
             }
             for t in self.few()
         ]
-        return {"thresholds": rows} | skipped_table(self.skipped, self.files)
+        return {"thresholds": rows} | super().tables()
 
 
 def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silent) -> SweepResult:
@@ -180,7 +177,7 @@ def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silen
     found = sweeps.stored(dataset, vectors, options, progress)
     known = _eps(dataset, options)
     found = sweeps.with_cover(dataset, options, found, vectors, _grid(found.sweep, known), progress)
-    return replace(result_of(found, options, known), files=file_names(dataset, listed(found.skipped)))
+    return replace(result_of(found, options, known), **with_names(dataset, found.skipped))
 
 
 def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:

@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
-
 from ..data import samples as sm
 from ..data.batch import check, reference_of
 from ..data.vectors import holds_others_vectors
 from ..embed_options import EmbedOptions
 from ..options import ClusterOptions, KeepOptions, UniqueOptions
 from ..progress import Progress, silent
-from ..result import Result, Skipped, view_field
 from .cluster import cluster
 from .cluster_result import ClusterResult
 from .embed import EmbedResult, embed
@@ -20,67 +17,32 @@ from .shrinking import refuse_shrinking
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniqueResult(Result):
-    """What ``find_unique_samples`` found: the results of its three steps.
+class UniqueResult(KeepResult):
+    """What ``find_unique_samples`` found: which sample is kept for which, and the results of the steps before.
 
     Attributes:
-        embedding: what ``compute_embeddings`` did; None where the field holds vectors of another origin
-        clustering, keeping: what the other steps did
-        view: the kept samples
+        embedding: the result of ``compute_embeddings``; None where the field holds vectors of another origin
+        clustering: the result of ``cluster_duplicates``
     """
 
     embedding: EmbedResult | None
     clustering: ClusterResult
-    keeping: KeepResult
-    view: fo.DatasetView | None = view_field()
-
-    @property
-    def samples(self) -> int:
-        """Number of new samples asked for: kept + dropped + skipped."""
-        return self.keeping.samples
-
-    @property
-    def clusters(self) -> int:
-        """Number of clusters."""
-        return self.clustering.clusters
-
-    @property
-    def noise(self) -> int:
-        """Number of samples in no cluster; they are kept."""
-        return self.clustering.noise
-
-    @property
-    def kept(self) -> int:
-        """Number of samples to annotate."""
-        return self.keeping.kept
-
-    @property
-    def dropped(self) -> int:
-        """Number of samples that are left out."""
-        return self.keeping.dropped
-
-    @property
-    def skipped(self) -> Skipped:
-        """Sample id -> why it is neither kept nor dropped."""
-        return self.keeping.skipped
 
     def summary(self) -> str:
         """The result in words."""
-        warnings = [words for words in self.clustering.warnings if words not in self.keeping.warnings]
+        warnings = [words for words in self.clustering.warnings if words not in self.warnings]
         leaks = [self.clustering.leaks.sentence()] if self.clustering.leaks else []
         embedded = ["", self.embedding.summary()] if self.embedding else []
-        return "\n".join(
-            [self.keeping.summary(), *warnings, self.clustering.eps_sentence(), *leaks, *embedded]
-        )
+        return "\n".join([super().summary(), *warnings, self.clustering.eps_sentence(), *leaks, *embedded])
 
     def numbers(self) -> dict[str, Any]:
         """The single values of clustering and keeping."""
-        return {**self.clustering.numbers(), **self.keeping.numbers()}
+        return self.clustering.numbers() | super().numbers()
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The tables of clustering and keeping, and the files that could not be read."""
         unread = self.embedding.tables() if self.embedding else {}
-        return {**self.clustering.tables(), **self.keeping.tables(), **unread}
+        return self.clustering.tables() | super().tables() | unread
 
 
 def find_unique(samples: sm.Samples, options: UniqueOptions, progress: Progress = silent) -> UniqueResult:
@@ -112,4 +74,4 @@ def find_unique(samples: sm.Samples, options: UniqueOptions, progress: Progress 
                 embed(known, options.pick(EmbedOptions), numbered(1))
     clustering = cluster(samples, options.pick(ClusterOptions), numbered(2))
     keeping = keep(samples, options.pick(KeepOptions), numbered(3))
-    return UniqueResult(embedding=embedding, clustering=clustering, keeping=keeping, view=keeping.view)
+    return UniqueResult(**vars(keeping), embedding=embedding, clustering=clustering)

@@ -255,9 +255,9 @@ def test_embedding_clustering_and_keeping_in_one_go(dataset, pictures, tmp_path)
     result = unique.find_unique(made, given)
     assert (result.samples, result.kept, result.dropped, len(result.skipped)) == (10, 3, 6, 1)
     assert (result.clusters, result.noise, result.embedding.embedded) == (3, 0, 9)
-    assert isinstance(result.to_dict()["keeping"], dict)
-    assert "view" not in result.to_dict()["keeping"]
-    assert result.view.values("id") == result.keeping.view.values("id")
+    assert isinstance(result.to_dict()["clustering"], dict)
+    assert "view" not in result.to_dict()["clustering"]
+    assert result.view.values("id") == made.load_saved_view("dedup-kept").values("id")
     assert np.array_equal(made.values("dedup_kept").count(True), 3)
     made.add_sample(fo.Sample(filepath=str(pictures(scenes=1, each=1, seed=7)[0])))
     before = documents(made)

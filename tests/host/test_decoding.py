@@ -80,7 +80,7 @@ def test_only_equal_bytes_make_a_copy_and_what_the_model_takes_for_equal_is_list
     three_files_of_a_picture,
 ):
     made = three_files_of_a_picture
-    result = find_unique(made).keeping
+    result = find_unique(made)
     assert (result.kept, result.dropped, result.copies, result.identical) == (2, 2, 1, 1)
     assert [pair.id for pair in result.identical_pairs] == [made.values("id")[2]]
     assert [(row["dropped"], row["kept"]) for row in result.tables()["identical_pairs"]] == [

@@ -244,7 +244,7 @@ def test_find_unique_embeds_the_reference_too(dataset, pictures):
             call("find_unique_samples", made.skip(1), **{**asked, **wrong})
     assert not made.has_sample_field("vgg16")
     result = call("find_unique_samples", made.skip(1), **asked)
-    assert (result.samples, result.keeping.resembling) == (4, 1)
+    assert (result.samples, result.resembling) == (4, 1)
     assert made.exists("vgg16").count() == 5
     assert support.plugin("similarity.data.runs").reference_ids(made, "dedup") == {made.first().id}
 

@@ -133,7 +133,7 @@ def test_four_weeks(traffic, tmp_path):
         assert frames(found.view) == expected
         assert anytime.unique == len(expected) - (week > 0)
         assert (found.samples, found.kept, found.dropped) == (12, len(expected), 12 - len(expected))
-        assert (found.keeping.reference, found.keeping.resembling) == ((annotated, 1) if week else (None, 0))
+        assert (found.reference, found.resembling) == ((annotated, 1) if week else (None, 0))
 
         # The annotators get these; their labels come back to the pictures that they were drawn in.
         kept, export = traffic.select(found.view.values("id")), tmp_path / f"export-{week}"
