@@ -9,8 +9,7 @@ import fiftyone.operators.types as types
 from ..similarity.data.locks import Busy
 from ..similarity.handover_options import SplitOptions
 from ..similarity.options import RunOptions, WriteRunOptions
-from ..similarity.steps.shrinking import WouldShrink
-from ..similarity.steps.split import WouldReplace
+from ..similarity.steps.plans import Unconfirmed
 from . import form
 from .base import StepOperator
 
@@ -29,7 +28,7 @@ class AskingOperator(StepOperator):
         asked = dataclasses.replace(options, confirm=False, plan=None)
         try:
             self.refuse(ctx.target_view(), asked)
-        except (WouldShrink, WouldReplace) as loss:
+        except Unconfirmed as loss:
             form.add_confirmation(inputs, options, loss.plan, str(loss))
         except ValueError as error:
             inputs.view("plan_words", types.Warning(label=str(error)))

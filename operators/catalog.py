@@ -26,10 +26,10 @@ from ..similarity.steps.folders import folders
 from ..similarity.steps.frames import frames
 from ..similarity.steps.index import index
 from ..similarity.steps.keep import keep
+from ..similarity.steps.plans import refuse_shrinking
 from ..similarity.steps.remove import remove
 from ..similarity.steps.report import report
 from ..similarity.steps.restore import restore
-from ..similarity.steps.shrinking import refuse_shrinking
 from ..similarity.steps.sort import SortResult, sort
 from ..similarity.steps.split import refuse_replacing, split
 from ..similarity.steps.sweep import sweep

@@ -23,6 +23,7 @@ from ..progress import Progress, silent
 from ..result import Skipped, listed
 from ..workflow import KEEP
 from .annotations_result import COPIED_FROM, AnnotationsResult
+from .plans import require_same
 
 _GONE = "its sample is not in the dataset any more: it was deleted, or is in an archive"
 _CLASSES = (fol.Classification, fol.Classifications)
@@ -53,11 +54,9 @@ def load_annotations(
         kind = _kind(read, kind)
         progress("Finding the samples", 1, 3)
         load = _plan(dataset, options, read, kind, rows)
-        if options.plan not in (None, load.name):
-            raise ValueError(
-                f"The annotations, or the labels in {name!r}, have changed since the plan {options.plan} was shown, so "
-                "nothing was written: look at the new plan first"
-            )
+        require_same(
+            options.plan, load.name, f"The annotations, or the labels in {name!r}, have changed", "written"
+        )
         if options.confirm:
             progress("Writing the labels", 2, 3)
             labels.declare(dataset, name, kind)

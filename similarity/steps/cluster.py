@@ -27,7 +27,7 @@ from ..options import AUTO, ClusterOptions, WriteRunOptions
 from ..progress import Progress, about, silent
 from ..workflow import CLUSTER, Step
 from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
-from .shrinking import refuse_shrinking
+from .plans import refuse_shrinking
 
 LEAST = 50_000  # samples from which a cluster's start takes less time than it saves
 
@@ -48,7 +48,7 @@ def cluster(
 
     Raises:
         ValueError: if the samples, the field or a name does not do, or there is a target and ``min_samples`` is above 2
-        WouldShrink: if the run would lose samples, and it was not confirmed
+        Unconfirmed: if the run would lose samples, and it was not confirmed
         Busy: if another operator is at work on the run
     """
     dataset = sm.dataset_of(samples)

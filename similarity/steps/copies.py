@@ -24,7 +24,7 @@ from .cluster import counted, write_clusters
 from .cluster_result import ClusterResult
 from .keep import keep
 from .keep_result import KeepResult
-from .shrinking import refuse_shrinking
+from .plans import refuse_shrinking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress 
 
     Raises:
         ValueError: if the samples or a name does not do
-        WouldShrink: if the run would lose samples, and it was not confirmed
+        Unconfirmed: if the run would lose samples, and it was not confirmed
         Busy: if another operator is at work on the run
     """
     # The grid may show, say, an earlier run's kept samples, whose tags and fields are about to change.

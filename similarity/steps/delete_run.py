@@ -14,6 +14,7 @@ from ..data.seals import json_digest
 from ..handover_options import DeleteRunOptions
 from ..progress import Progress, silent
 from ..result import Result, count
+from .plans import require_same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +94,7 @@ def delete_run(
         if written_as != run_key:
             held.enter_context(lock(dataset, f"run-{written_as}"))
         result = _find(dataset, options, written_as)
-        if options.plan not in (None, result.plan):
-            raise ValueError(
-                f"The run {run_key!r} has changed since the plan {options.plan} was shown, so nothing was deleted: look at "
-                "the new plan first"
-            )
+        require_same(options.plan, result.plan, f"The run {run_key!r} has changed", "deleted")
         if options.confirm:
             progress("Deleting the run", 1, 2)
             _delete(dataset, result)

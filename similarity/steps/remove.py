@@ -23,6 +23,7 @@ from ..options import DIGEST
 from ..progress import Progress, silent
 from ..result import Result, Skipped, count, listed, percent, reasons, skipped_table, view_field
 from ..workflow import CLUSTER, KEEP
+from .plans import require_same
 
 _BY_HAND = "another version of it is in the archive already; it was brought back by hand"
 
@@ -181,11 +182,7 @@ def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, 
     runs.require(dataset, run_key, KEEP)
     record = runs.load(dataset, run_key)
     plan = seals.run_state(record)
-    if wanted is not None and wanted != plan:
-        raise ValueError(
-            f"The run {run_key!r} was done again since the plan {wanted} was shown, so nothing was removed: look at the "
-            "new plan first"
-        )
+    require_same(wanted, plan, f"The run {run_key!r} was done again", "removed")
     sealed = runs.step_results(dataset, run_key, KEEP)["seals"]
     compared = record["steps"][CLUSTER.name]["options"]
     field = compared["embeddings_field"]

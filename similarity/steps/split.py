@@ -21,21 +21,9 @@ from ..handover_options import SplitOptions
 from ..progress import Progress, silent
 from ..result import SkippingResult, count, percent
 from ..workflow import CLUSTER, KEEP
+from .plans import require_confirmed
 
 SPLITS = ("train", "val", "test")
-
-
-class WouldReplace(ValueError):
-    """Samples have split tags already, and nobody confirmed that they are replaced; nothing was written.
-
-    Args:
-        message: how many, and the remedy
-        plan: name of the tags that would be replaced
-    """
-
-    def __init__(self, message: str, plan: str):
-        super().__init__(message)
-        self.plan = plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +93,7 @@ def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silen
 
     Raises:
         ValueError: if the run has no clusters, none of the samples is in it, or ``stratify`` is no field of classifications
-        WouldReplace: if samples have split tags already, and it was not confirmed
+        Unconfirmed: if samples have split tags already, and it was not confirmed
         Busy: if another operator is at work on the run
     """
     dataset, run_key, names = sm.dataset_of(samples), options.run_key, runs.Names(options.run_key)
@@ -188,7 +176,7 @@ def refuse_replacing(samples: sm.Samples, options: SplitOptions) -> int:
     """Count the samples of the run with a split tag, and refuse to replace what nobody confirmed.
 
     Raises:
-        WouldReplace: if there are any, and ``confirm`` is off
+        Unconfirmed: if there are any, and ``confirm`` is off
         ValueError: if it is on, and the ``plan`` that was looked at is another one
     """
     dataset = sm.dataset_of(samples)
@@ -196,19 +184,13 @@ def refuse_replacing(samples: sm.Samples, options: SplitOptions) -> int:
     reference = runs.reference_ids(dataset, options.run_key)
     members = members.exclude(reference) if reference else members
     tagged = splits.read(members, None)
+    found = ", ".join(f"{name} {n:,}" for name, n in sorted(Counter(tagged.values()).items()))
+    loss = (
+        f"{count(len(tagged), 'sample')} of {dataset.name!r} have split tags already ({found}), which would be replaced: "
+        "confirm it"
+    )
     plan = json_digest({"run_key": options.run_key, "tagged": tagged})
-    if tagged and not options.confirm:
-        found = ", ".join(f"{name} {n:,}" for name, n in sorted(Counter(tagged.values()).items()))
-        raise WouldReplace(
-            f"{count(len(tagged), 'sample')} of {dataset.name!r} have split tags already ({found}), which would be "
-            "replaced: confirm it (confirm=True)",
-            plan,
-        )
-    if tagged and options.plan not in (None, plan):
-        raise ValueError(
-            f"The split tags are other ones than in the plan {options.plan!r} that was shown, so nothing was changed: "
-            "look at the new plan first"
-        )
+    require_confirmed(options, list(tagged), plan, loss, "The split tags have changed")
     return len(tagged)
 
 

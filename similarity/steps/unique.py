@@ -13,7 +13,7 @@ from .cluster import cluster
 from .cluster_result import ClusterResult
 from .embed import EmbedResult, embed
 from .keep import KeepResult, keep
-from .shrinking import refuse_shrinking
+from .plans import refuse_shrinking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def find_unique(samples: sm.Samples, options: UniqueOptions, progress: Progress 
 
     Raises:
         ValueError, Busy, WeightsUnavailable: as the steps do
-        WouldShrink: before anything is embedded, if the run would lose samples, and it was not confirmed
+        Unconfirmed: before anything is embedded, if the run would lose samples, and it was not confirmed
     """
 
     def numbered(number: int) -> Progress:

@@ -12,7 +12,7 @@ from tests.vectors import NEAR, column, declare_as_ours, directions, documents, 
 import fiftyone as fo  # isort: skip
 
 step = support.plugin("similarity.steps.cluster")
-shrinking = support.plugin("similarity.steps.shrinking")
+plans = support.plugin("similarity.steps.plans")
 keep_step = support.plugin("similarity.steps.keep")
 options = support.plugin("similarity.options")
 runs = support.plugin("similarity.data.runs")
@@ -118,7 +118,7 @@ def test_a_run_that_would_shrink_stays_whole_until_that_loss_is_confirmed(vector
     keep(made)
     before = documents(made), runs.load(made, "dedup"), runs.load_results(made, "dedup")
     with pytest.raises(
-        shrinking.WouldShrink, match=r"2 samples of the run 'dedup' \(6 in all\).*confirm=True"
+        plans.Unconfirmed, match=r"2 samples of the run 'dedup' \(6 in all\).*confirm=True"
     ) as asked:
         cluster(made.select(ids[2:]))
     assert asked.value.lost == ids[:2]

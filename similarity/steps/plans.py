@@ -1,0 +1,83 @@
+"""Plans: what a step would take away, and the refusal of what nobody confirmed."""
+
+from typing import Any
+
+from ..data import runs
+from ..data import samples as sm
+from ..data.batch import reference_of
+from ..data.seals import json_digest
+from ..options import WriteRunOptions
+from ..result import count
+
+
+class Unconfirmed(ValueError):
+    """The step would take something away, and nobody confirmed it; nothing was written.
+
+    Args:
+        message: how much, and the remedy
+        plan: name of the loss
+        lost: ids of the samples that it is about
+    """
+
+    def __init__(self, message: str, plan: str, lost: list[str]):
+        super().__init__(message)
+        self.plan = plan
+        self.lost = lost
+
+
+def require_same(shown: str | None, plan: str, changed: str, undone: str = "changed") -> None:
+    """Refuse another plan than the one that was shown; None where none was.
+
+    Raises:
+        ValueError: with ``changed``, the reason as a clause, and ``undone``, the deed as a participle
+    """
+    if shown not in (None, plan):
+        raise ValueError(
+            f"{changed} since the plan {shown} was shown, so nothing was {undone}: look at the new plan first"
+        )
+
+
+def require_confirmed(options: Any, lost: list[str], plan: str, loss: str, changed: str) -> None:
+    """Refuse a loss that was not confirmed, or is not the one that was shown.
+
+    Args:
+        options: with ``confirm`` and ``plan``
+        lost: ids of the samples that lose something; nothing is refused without any
+        plan: name of the loss
+        loss: the loss as a sentence
+        changed: as for :func:`require_same`
+
+    Raises:
+        Unconfirmed: if it was not confirmed
+        ValueError: if another plan was shown
+    """
+    if lost and not options.confirm:
+        raise Unconfirmed(f"{loss} (confirm=True)", plan, lost)
+    if lost:
+        require_same(options.plan, plan, changed)
+
+
+def refuse_shrinking(samples: sm.Samples, options: WriteRunOptions) -> None:
+    """Refuse to take samples out of a run that nobody confirmed to be lost.
+
+    Raises:
+        Unconfirmed: if samples of the run are not among ``samples``, and ``confirm`` is off
+        ValueError: if it is on, and the ``plan`` that was looked at is another one; or if the reference does not do
+    """
+    dataset, run_key, field = sm.dataset_of(samples), options.run_key, runs.Names(options.run_key).cluster
+    if not runs.owns_field(dataset, run_key, field):
+        return
+    members = sm.everything(dataset).exists(field).values("id")
+    stay, reference = set(sm.flat(samples).values("id")), getattr(options, "reference", None)
+    if reference is not None:
+        stay.update(reference_of(dataset, reference, run_key).values("id"))
+    lost = sorted(set(members) - stay)
+    where = "in this view" if reference is None else "in this view, nor in the reference,"
+    loss = (
+        f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not {where} and would lose "
+        "their clusters and decisions. Take the whole dataset, choose another run_key, or confirm it"
+    )
+    plan = json_digest({"run_key": run_key, "lost": lost})
+    require_confirmed(
+        options, lost, plan, loss, f"The samples that the run {run_key!r} would lose have changed"
+    )
