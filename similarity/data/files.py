@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+import stat
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,17 @@ def files(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, str]:
     if not ids:
         return {}
     return dict(zip(*sm.everything(dataset).select(ids).values(["id", "filepath"]), strict=True))
+
+
+def sizes(paths: Iterable[str]) -> dict[str, int]:
+    """Return file -> its size in bytes, without those that are not there."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = Path(path).stat()
+            if stat.S_ISREG(status.st_mode):
+                found[path] = status.st_size
+    return found
 
 
 class Names(dict[str, str]):

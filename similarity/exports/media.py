@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..data.files import sizes
 from ..progress import Progress
 from ..result import count
 from .targets import Target
@@ -70,13 +71,9 @@ def check(paths: Iterable[str], target: Target, media: str) -> None:
     Raises:
         ValueError: if files are missing, or there is no room for the copies
     """
-    size, missing = 0, []
-    for path in paths:
-        file = Path(path)
-        if file.is_file():
-            size += file.stat().st_size
-        else:
-            missing.append(path)
+    wanted = list(paths)
+    found = sizes(wanted)
+    missing = [path for path in wanted if path not in found]
     if missing:
         shown = "".join(f"\n- {path}" for path in missing[:_SHOWN])
         rest = f"\n- and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
@@ -85,7 +82,7 @@ def check(paths: Iterable[str], target: Target, media: str) -> None:
             f"samples out of the view:{shown}{rest}"
         )
     if media == COPY:
-        target.check_space(size)
+        target.check_space(sum(found[path] for path in wanted))
 
 
 def place(files: Sequence[tuple[str, Path]], media: str, progress: Progress) -> None:

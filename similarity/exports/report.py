@@ -1,6 +1,5 @@
 """The report of a run: its figures as plain values, and the files that hold them."""
 
-import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ import fiftyone as fo
 
 from ..data import runs
 from ..data import samples as sm
-from ..data.files import files
+from ..data.files import files, sizes
 from ..data.splits import find_leaks
 from ..data.splits import read as read_splits
 from ..engine.clusters import NOISE
@@ -116,14 +115,13 @@ def _cost(counts: Mapping[str, Any], options: ReportOptions) -> dict[str, Any] |
 
 def _disk(rows: Sequence[Row]) -> dict[str, int]:
     """Bytes of the picture files, of all samples and of the kept ones, each file counted once."""
-    sizes = {}
-    for path in {row.filepath for row in rows}:
-        with contextlib.suppress(OSError):
-            sizes[path] = Path(path).stat().st_size
+    every = {row.filepath for row in rows}
+    kept = {row.filepath for row in rows if row.status == KEPT}
+    found = sizes(every)
     return {
-        "before": sum(sizes.values()),
-        "after": sum(sizes.get(path, 0) for path in {row.filepath for row in rows if row.status == KEPT}),
-        "missing_files": len({row.filepath for row in rows} - set(sizes)),
+        "before": sum(found.values()),
+        "after": sum(sizes(kept).values()),
+        "missing_files": len(every) - len(found),
     }
 
 

@@ -81,10 +81,16 @@ def target(folder: str) -> Target:
     Raises:
         ValueError: if it is not empty, is a file, lies where FiftyOne serves files over HTTP, or cannot be written to
     """
-    path = Path(os.path.realpath(Path(folder).expanduser()))
+    path = _resolved(folder)
     anchor = next((parent for parent in path.parents if os.path.lexists(parent)), path)
-    _refuse_occupied(path, anchor)
     _refuse_unfit(path, anchor)
+    if os.path.lexists(path):
+        if not path.is_dir():
+            raise ValueError(f"{path} is a file: name a folder that is new or empty")
+        if any(path.iterdir()):
+            raise ValueError(f"The folder {path} is not empty: name one that is new or empty")
+        if path.is_mount():
+            raise ValueError(f"{path} is the root of a file system: name a new folder in it")
     return Target(path, anchor)
 
 
@@ -94,15 +100,18 @@ def folder(named: str) -> Path:
     Raises:
         ValueError: as :func:`target` does
     """
-    path = Path(os.path.realpath(Path(named).expanduser()))
-    anchor = next(place for place in (path, *path.parents) if os.path.lexists(place))
-    if not anchor.is_dir():
-        raise ValueError(f"{anchor} is a file, so there can be no folder {path}: choose another one")
-    _refuse_unfit(path, anchor)
+    path = _resolved(named)
+    _refuse_unfit(path, next(place for place in (path, *path.parents) if os.path.lexists(place)))
     return path
 
 
+def _resolved(named: str) -> Path:
+    return Path(os.path.realpath(Path(named).expanduser()))
+
+
 def _refuse_unfit(path: Path, anchor: Path) -> None:
+    if not anchor.is_dir():
+        raise ValueError(f"{anchor} is a file, so there can be no folder {path}: choose another one")
     served = served_folder(path)
     if served:
         raise ValueError(
@@ -112,19 +121,6 @@ def _refuse_unfit(path: Path, anchor: Path) -> None:
         raise ValueError(
             f"Nothing can be written in {anchor}: choose another folder, or change its permissions"
         )
-
-
-def _refuse_occupied(path: Path, anchor: Path) -> None:
-    if not anchor.is_dir():
-        raise ValueError(f"{anchor} is a file, so there can be no folder {path}: choose another one")
-    if not os.path.lexists(path):
-        return
-    if not path.is_dir():
-        raise ValueError(f"{path} is a file: name a folder that is new or empty")
-    if any(path.iterdir()):
-        raise ValueError(f"The folder {path} is not empty: name one that is new or empty")
-    if path.is_mount():
-        raise ValueError(f"{path} is the root of a file system: name a new folder in it")
 
 
 def _remove_abandoned(anchor: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from ..data import samples as sm
 from ..data.batch import Batch
 from ..data.copies import read_digests
 from ..data.embeddings import FieldNames
-from ..data.files import with_names
+from ..data.files import sizes, with_names
 from ..data.locks import lock
 from ..data.vectors import all_equal
 from ..engine.clusters import NOISE
@@ -107,4 +106,4 @@ def _bytes(samples: sm.Samples, run_key: str) -> int:
     verdicts = list(zip(paths, kept, strict=True))
     dropped = {path for path, is_kept in verdicts if is_kept is False}
     dropped -= {path for path, is_kept in verdicts if is_kept}
-    return sum(Path(path).stat().st_size for path in dropped if Path(path).is_file())
+    return sum(sizes(dropped).values())

@@ -7,6 +7,7 @@ import fiftyone as fo
 
 from ..data import runs
 from ..data import samples as sm
+from ..data.files import sizes
 from ..data.frames import hold_frames
 from ..data.locks import lock
 from ..exports import formats, manifest, media, targets
@@ -114,7 +115,7 @@ def _pairs(rows: list[Row]) -> list[tuple[str, str]]:
 def _result(
     samples: sm.Samples, rows: list[Row], content: formats.Content, options: ExportOptions, folder: Path
 ) -> ExportResult:
-    counts, exported = manifest.counts(rows), [folder / new for _, new in _pairs(rows)]
+    counts, exported = manifest.counts(rows), [str(folder / new) for _, new in _pairs(rows)]
     return ExportResult(
         run_key=options.run_key,
         export_dir=str(folder),
@@ -126,5 +127,5 @@ def _result(
         **manifest.skipped(samples, rows),
         masks_lost=content.masks_lost,
         pictures=len(exported),
-        bytes=sum(file.stat().st_size for file in exported) if options.media == media.COPY else 0,
+        bytes=sum(sizes(exported).values()) if options.media == media.COPY else 0,
     )

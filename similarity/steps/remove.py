@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -13,7 +12,7 @@ from ..data import runs, seals, trash
 from ..data import samples as sm
 from ..data.checks import EDITED, Checks
 from ..data.embeddings import file_mark
-from ..data.files import file_names
+from ..data.files import file_names, sizes
 from ..data.labels import labels_path
 from ..data.locks import lock
 from ..data.vectors import check_vector_field
@@ -139,7 +138,7 @@ def remove(samples: sm.Samples, options: RemoveOptions, progress: Progress = sil
         archive = ar.find(dataset, run_key)
         strangers = archive.settle() if archive else set()
         gone, left = _each_batch(samples, checks, strangers, options, progress)
-        size_of_files = sum(map(_bytes, set(gone.values())))
+        size_of_files = sum(sizes(gone.values()).values())
         archive = ar.find(dataset, run_key)
         labels = _labels(archive.store if archive and options.confirm else dataset, gone)
         trashing = options.files == TRASH
@@ -234,13 +233,6 @@ def _labels(dataset: fo.Dataset, ids: Iterable[str]) -> int:
     return sum(samples.count(labels_path(samples, name)) for name in fields)
 
 
-def _bytes(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
-
-
 def _trash(
     dataset: fo.Dataset,
     archive: ar.Archive | None,
@@ -256,11 +248,11 @@ def _trash(
         archived = set(archive.ids()) - strangers
         marks |= {note["path"]: note["file"] for i, note in archive.notes().items() if i in archived}
         leaving.append((archive.store, archived))
-    sizes, left = trash.plan(marks, leaving, progress)
+    going, left = trash.plan(marks, leaving, progress)
     if options.confirm:
-        left |= trash.send(sizes, progress)
-    going = [number for path, number in sizes.items() if path not in left]
-    return {"trashed": len(going), "trashed_bytes": sum(going), "files_left": left}
+        left |= trash.send(going, progress)
+    sent = [number for path, number in going.items() if path not in left]
+    return {"trashed": len(sent), "trashed_bytes": sum(sent), "files_left": left}
 
 
 def _view(dataset: fo.Dataset, options: RemoveOptions, gone: Iterable[str]) -> sm.Samples | None:
