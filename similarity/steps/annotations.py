@@ -1,8 +1,8 @@
 """Labels of an annotated export back onto the samples that its pictures are of."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ..exports.annotated import Annotations, Picture, Wanted
 from ..exports.manifest import KEPT, Row
 from ..handover_options import AnnotationsOptions
 from ..progress import Progress, silent
-from ..result import Skipped, listed
+from ..result import listed
 from ..workflow import KEEP
 from .annotations_result import COPIED_FROM, AnnotationsResult
 from .plans import require_same
@@ -53,15 +53,14 @@ def load_annotations(
         read = readers.read(wanted, options.labels_path, options.dataset_type)
         kind = _kind(read, kind)
         progress("Finding the samples", 1, 3)
-        load = _plan(dataset, options, read, kind, rows)
-        require_same(
-            options.plan, load.name, f"The annotations, or the labels in {name!r}, have changed", "written"
-        )
+        written, result = _plan(dataset, options, export, read, kind, rows)
+        changed = f"The annotations, or the labels in {name!r}, have changed"
+        require_same(options.plan, result.plan, changed, "written")
         if options.confirm:
             progress("Writing the labels", 2, 3)
             labels.declare(dataset, name, kind)
-            sm.write(dataset, {name: load.written | load.copies})
-        return _result(dataset, options, export, read, load)
+            sm.write(dataset, {name: written})
+        return result
 
 
 def plan_for_form(dataset: fo.Dataset, options: AnnotationsOptions) -> tuple[str, str]:
@@ -114,116 +113,124 @@ def _kind(read: Annotations, asked: type[fol.Label] | None) -> type[fol.Label]:
     return asked or read.kind or next(iter(found), fol.Detections)
 
 
-@dataclass
-class _Plan:
-    """What a load writes and what it does not, found before anything is written.
-
-    Attributes:
-        kind: the type of the field
-        found: sample id -> label, of all samples that the annotations give one
-        written: of these, those that are written
-        changed: ids of the samples that have other labels
-        copies: sample id -> label copied from the kept sample
-        left_out, without_sample, not_annotated: as in the result
-        name: tells this plan from others
-    """
-
-    kind: type[fol.Label]
-    found: dict[str, Document] = field(default_factory=dict)
-    written: dict[str, Document] = field(default_factory=dict)
-    changed: list[str] = field(default_factory=list)
-    copies: dict[str, Document] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
-    without_sample: dict[str, str] = field(default_factory=dict)
-    not_annotated: Skipped = field(default_factory=dict)
-    name: str = ""
-
-
 def _plan(
     dataset: fo.Dataset,
     options: AnnotationsOptions,
+    export: Path,
     read: Annotations,
     kind: type[fol.Label],
     rows: Sequence[Row],
-) -> _Plan:
-    load = _Plan(kind, left_out=Counter(read.left_out))
-    matched, load.without_sample = matching.match(rows, read.pictures)
-    for sample_id, picture in matched.items():
-        _take(load, sample_id, picture)
-    load.not_annotated |= {
-        row.id: "it is not in the annotations, or not for certain" for row in rows if row.id not in matched
-    }
+) -> tuple[dict[str, Document], AnnotationsResult]:
+    """The labels to write, ``{sample id: label}``, with the account of them and of all others."""
+    matched, without_sample = matching.match(rows, read.pictures)
     stored = labels.stored(dataset, options.label_field, matched)
     if matched and not stored:
         raise ValueError(
             f"None of the {len(matched):,} samples of this export is in {dataset.name!r}: open the dataset that was exported"
         )
-    for sample_id in matched.keys() - stored.keys():
-        load.without_sample[matched[sample_id].name] = _GONE
-        load.found.pop(sample_id, None)
-    state = [_compare(load, i, stored[i], options.overwrite) for i in sorted(load.found)]
-    if options.copy_labels:
-        load.copies = _copies(dataset, options, load)
-    copied = sorted((i, labels.digest(label)) for i, label in load.copies.items())
-    load.name = json_digest([kind.__name__, options.overwrite, state, copied])
-    return load
+    without_sample |= {matched[i].name: _GONE for i in matched.keys() - stored.keys()}
+    not_annotated = {
+        row.id: "it is not in the annotations, or not for certain" for row in rows if row.id not in matched
+    }
+    found, left_out = {}, Counter(read.left_out)
+    for sample_id in sorted(stored):
+        picture = matched[sample_id]
+        try:
+            found[sample_id] = _label(picture, kind, left_out)
+        except _NotAnnotated as error:
+            not_annotated[sample_id] = str(error)
+        except ValueError as error:
+            without_sample[picture.name] = str(error)
+    digests = {
+        i: (stored[i] and labels.digest(stored[i]), labels.digest(label)) for i, label in found.items()
+    }
+    other = [i for i, (before, after) in digests.items() if before != after]
+    changed = [i for i in other if labels.count_stored(stored[i])]
+    written = {i: found[i] for i in other if options.overwrite or not labels.count_stored(stored[i])}
+    agreed = found.keys() - (set(changed) - written.keys())
+    copies = _copies(dataset, options, kind, found, agreed) if options.copy_labels else {}
+    copied = sorted((i, labels.digest(label)) for i, label in copies.items())
+    state = [[i, *both] for i, both in digests.items()]
+    numbers = [labels.count_stored(label) for label in written.values()]
+    shown = [*listed(not_annotated), *listed(dict.fromkeys(changed, ""))]
+    return written | copies, AnnotationsResult(
+        plan=json_digest([kind.__name__, options.overwrite, state, copied]),
+        confirmed=options.confirm,
+        export_dir=str(export),
+        source=str(read.source),
+        dataset_type=read.dataset_type,
+        label_field=options.label_field,
+        label_type=kind.__name__,
+        labels=sum(numbers),
+        samples=len(numbers),
+        empty=numbers.count(0),
+        unchanged=len(found) - len(other),
+        changed=changed,
+        overwrite=options.overwrite,
+        copied=len(copies),
+        without_sample=without_sample,
+        not_annotated=not_annotated,
+        files=file_names(dataset, shown),
+        left_out=dict(+left_out),
+        view=sm.everything(dataset).select([*found, *copies]) if found or copies else None,
+    )
 
 
-def _take(load: _Plan, sample_id: str, picture: Picture) -> None:
-    """Make one label of what the annotations say about a sample."""
+class _NotAnnotated(ValueError):
+    """The annotations say nothing about a picture that the field could hold."""
+
+
+def _label(picture: Picture, kind: type[fol.Label], left_out: Counter[str]) -> Document:
+    """Make one label of a picture's; those of other types are counted in ``left_out``.
+
+    Raises:
+        _NotAnnotated: if there is none
+        ValueError: if there are several, and the type is no list
+    """
     if picture.labels is None:
-        load.not_annotated[sample_id] = "it has no labels in the annotations"
-        return
-    single = labels.single_type(load.kind)
-    found = [label for label in picture.labels if type(label) is single]
+        raise _NotAnnotated("it has no labels in the annotations")
+    single = labels.single_type(kind)
     for label in picture.labels:
         if type(label) is not single:
             kinds = labels.list_type(type(label)).__name__
-            load.left_out[f"{kinds}, since the field holds {load.kind.__name__}"] += 1
-    try:
-        label = labels.document(load.kind, found)
-    except ValueError as error:
-        load.without_sample[picture.name] = str(error)
-        return
-    if label is None:
-        load.not_annotated[sample_id] = f"it shows nothing, which a {load.kind.__name__} cannot say"
-    else:
-        load.found[sample_id] = label
+            left_out[f"{kinds}, since the field holds {kind.__name__}"] += 1
+    found = labels.document(kind, [label for label in picture.labels if type(label) is single])
+    if found is None:
+        raise _NotAnnotated(f"it shows nothing, which a {kind.__name__} cannot say")
+    return found
 
 
-def _compare(load: _Plan, sample_id: str, old: Document | None, overwrite: bool) -> list[str | None]:
-    """Decide on one sample; return what the decision rests on."""
-    new = load.found[sample_id]
-    before, after = old and labels.digest(old), labels.digest(new)
-    if before != after:
-        if labels.count_stored(old):
-            load.changed.append(sample_id)
-        if overwrite or not labels.count_stored(old):
-            load.written[sample_id] = new
-    return [sample_id, before, after]
-
-
-def _copies(dataset: fo.Dataset, options: AnnotationsOptions, load: _Plan) -> dict[str, Document]:
+def _copies(
+    dataset: fo.Dataset,
+    options: AnnotationsOptions,
+    kind: type[fol.Label],
+    found: Mapping[str, Document],
+    agreed: Collection[str],
+) -> dict[str, Document]:
     """The labels of kept samples, for the samples without labels that they stand for; with overwrite, for older copies too.
+
+    Args:
+        kind: the type of the field
+        found: sample id -> label, of all samples that the annotations give one
+        agreed: those of them that have this label afterwards
 
     Raises:
         ValueError: if they are no classes, or the run does not say which samples are kept
     """
-    if load.kind not in _CLASSES:
+    if kind not in _CLASSES:
         raise ValueError(
-            f"copy_labels copies classes, and {options.label_field!r} holds {load.kind.__name__}: boxes and shapes of one "
+            f"copy_labels copies classes, and {options.label_field!r} holds {kind.__name__}: boxes and shapes of one "
             "picture do not fit another, in which cars have moved. Load them without it"
         )
     runs.require(dataset, options.run_key, KEEP)
     names = runs.Names(options.run_key)
     left_out = sm.everything(dataset).match(fo.ViewField(names.kept) == False)  # noqa: E712
     kept_ids = dict(zip(*sm.read(left_out, names.kept_id), strict=True))
-    theirs = load.found.keys() - (set(load.changed) - load.written.keys())
-    targets = [i for i, kept_id in kept_ids.items() if kept_id in theirs and i not in load.found]
+    targets = [i for i, kept_id in kept_ids.items() if kept_id in agreed and i not in found]
     copies = {}
     for sample_id, old in labels.stored(dataset, options.label_field, targets).items():
         kept_id = kept_ids[sample_id]
-        new = labels.copied(load.found[kept_id], **{COPIED_FROM: kept_id})
+        new = labels.copied(found[kept_id], **{COPIED_FROM: kept_id})
         older = options.overwrite and _is_copy(old) and labels.digest(old) != labels.digest(new)
         if labels.count_stored(new) and (older or not labels.count_stored(old)):
             copies[sample_id] = new
@@ -232,32 +239,3 @@ def _copies(dataset: fo.Dataset, options: AnnotationsOptions, load: _Plan) -> di
 
 def _is_copy(label: Document | None) -> bool:
     return bool(label) and all(COPIED_FROM in one for one in label.get("classifications", [label]))
-
-
-def _result(
-    dataset: fo.Dataset, options: AnnotationsOptions, export: Path, read: Annotations, load: _Plan
-) -> AnnotationsResult:
-    theirs = [*load.found, *load.copies]
-    shown = [*listed(load.not_annotated), *listed(dict.fromkeys(load.changed, ""))]
-    numbers = [labels.count_stored(label) for label in load.written.values()]
-    return AnnotationsResult(
-        plan=load.name,
-        confirmed=options.confirm,
-        export_dir=str(export),
-        source=str(read.source),
-        dataset_type=read.dataset_type,
-        label_field=options.label_field,
-        label_type=load.kind.__name__,
-        labels=sum(numbers),
-        samples=len(numbers),
-        empty=numbers.count(0),
-        unchanged=len(load.found.keys() - load.written.keys() - set(load.changed)),
-        changed=load.changed,
-        overwrite=options.overwrite,
-        copied=len(load.copies),
-        without_sample=load.without_sample,
-        not_annotated=load.not_annotated,
-        files=file_names(dataset, shown),
-        left_out=dict(+load.left_out),
-        view=sm.everything(dataset).select(theirs) if theirs else None,
-    )
