@@ -112,15 +112,10 @@ def write_clusters(
     _write(dataset, options, batch, labels, result, beside, progress)
     view = views.save_clusters(dataset, runs.Names(options.run_key))
     leaks = splits.save_leaks(dataset, options.run_key, options.recorded())
-    result = dataclasses.replace(result, leaks=leaks)
-    facts = {
-        "eps": result.eps,
-        "samples": result.samples,
-        "clusters": result.clusters,
-        "noise": result.noise,
+    result = dataclasses.replace(result, leaks=leaks, view=view)
+    facts = {name: getattr(result, name) for name in ("eps", "samples", "clusters", "noise", "engine")} | {
         "skipped": len(result.skipped),
         "vectors_digest": vectors.digest,
-        "engine": result.engine,
         "whole_dataset": result.samples + len(batch.reference) == sm.exact_count(sm.everything(dataset)),
     }
     results = result.to_dict() | {"ids": vectors.ids[: batch.new]}
@@ -130,7 +125,7 @@ def write_clusters(
     if batch.values is not None:
         facts["values_digest"] = batch.values.digest
     runs.finish(dataset, options.run_key, step, facts, results)
-    return dataclasses.replace(result, view=view)
+    return result
 
 
 def _choose_eps(

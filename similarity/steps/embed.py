@@ -127,26 +127,19 @@ class _Tally:
     skipped: Skipped = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Item:
-    """A stale sample on its way through the model.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Item(images.Picture):
+    """The picture of a stale sample on its way through the model, with pixels only where it takes a forward pass.
 
     Attributes:
         mark: of its file, before it was read
-        pixels: only where the picture takes a forward pass
-        vector: that of an equal file, where there is one
-        computed: its own, where it was made where the file was read
+        twin: the vector of an equal file, where there is one
         unchanged: whether the file's content is the one that was embedded
     """
 
     id: str
     mark: str | None
-    digest: str | None
-    error: str | None
-    sharpness: float | None
-    pixels: images.Pixels | None = None
-    vector: np.ndarray | None = None
-    computed: np.ndarray | None = None
+    twin: np.ndarray | None = None
     unchanged: bool = False
 
 
@@ -203,13 +196,13 @@ def _item(
     twins: Mapping[str, str],
 ) -> _Item:
     """Tell how a picture gets its vector; only one whose content has none yet keeps its pixels."""
-    told = _Item(sample_id, mark, picture.digest, picture.error, picture.sharpness)
+    item = _Item(**vars(picture), id=sample_id, mark=mark)
     if picture.digest is not None and picture.digest == embedded:
-        return replace(told, unchanged=True)
+        return replace(item, pixels=None, vector=None, unchanged=True)
     if picture.digest in twins:
         twin = sm.everything(dataset).select(twins[picture.digest])
-        return replace(told, vector=twin.values(names.vectors)[0])
-    return replace(told, pixels=picture.pixels, computed=picture.vector)
+        return replace(item, pixels=None, vector=None, twin=twin.values(names.vectors)[0])
+    return item
 
 
 def _write_each(
@@ -220,16 +213,19 @@ def _write_each(
     total: int,
     progress: Progress,
 ) -> None:
-    """Write what comes out of the model, 256 samples at a time."""
+    """Write the vectors as the model makes them, 256 samples at a time."""
     pending: dict[str, dict[str, Any]] = {}
     try:
         for item, computed in stream:
-            pending[item.id] = _values(names, item, item.computed if computed is None else computed, tally)
-            if len(pending) >= FLUSH:
-                _write(dataset, pending)
+            values = _values(names, item, item.vector if computed is None else computed, tally)
+            for name, value in values.items():
+                pending.setdefault(name, {})[item.id] = value
+            if len(pending[names.file]) >= FLUSH:
+                sm.write(dataset, pending)
+                pending.clear()
             progress("Embedding", tally.embedded + tally.unchanged + len(tally.skipped), total)
     finally:
-        _write(dataset, pending)  # also when cancelled: what was computed stays
+        sm.write(dataset, pending)  # also when cancelled: what was computed stays
 
 
 def _values(names: FieldNames, item: _Item, computed: np.ndarray | None, tally: _Tally) -> dict[str, Any]:
@@ -237,7 +233,7 @@ def _values(names: FieldNames, item: _Item, computed: np.ndarray | None, tally: 
     if item.unchanged:
         tally.unchanged += 1
         return {names.file: item.mark, names.sharpness: item.sharpness}
-    vector = item.vector if computed is None else computed
+    vector = item.twin if computed is None else computed
     values = {names.digest: item.digest, names.file: item.mark, names.sharpness: item.sharpness}
     if vector is None:
         error = tally.skipped[item.id] = item.error or "unreadable"
@@ -246,13 +242,3 @@ def _values(names: FieldNames, item: _Item, computed: np.ndarray | None, tally: 
     if computed is not None:
         tally.distinct.add(item.digest)
     return {names.vectors: vector} | values | {names.error: None}
-
-
-def _write(dataset: fo.Dataset, pending: dict[str, dict[str, Any]]) -> None:
-    """Write what waits, and forget it."""
-    values: dict[str, dict[str, Any]] = {}
-    for sample_id, row in pending.items():
-        for name, value in row.items():
-            values.setdefault(name, {})[sample_id] = value
-    sm.write(dataset, values)
-    pending.clear()

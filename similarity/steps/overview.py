@@ -1,13 +1,12 @@
 """What the panel shows of a dataset and a run: one payload, from the run's record and from the samples themselves."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import fiftyone as fo
 
 from ..data import archive, runs
 from ..data import samples as sm
-from ..data.embeddings import FieldNames
 from ..data.files import files
 from ..data.vectors import holds_others_vectors, vector_fields
 from ..options import DIGEST, LIMITS, SweepOptions
@@ -16,6 +15,7 @@ from . import states as steps_done
 from .states import StepState
 
 BARS, WORST = 200, 12  # clusters in the chart, pairs as pictures
+_OF_CLUSTERING = ("eps", "unique", "reference", "resembling", "clusters", "noise", "warnings")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Counts:
     removed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Overview:
     """All that is known about one run of a dataset.
 
@@ -77,21 +77,21 @@ class Overview:
     to_embed: int
     metric: str
     min_samples: int
-    eps: float | None
-    run_field: str | None
-    clustered: int | None
-    unique: int | None
-    reference: int | None
-    resembling: int
+    eps: float | None = None
+    run_field: str | None = None
+    clustered: int | None = None
+    unique: int | None = None
+    reference: int | None = None
+    resembling: int = 0
     limits: dict[str, Any]
-    clusters: int | None
-    noise: int | None
-    counts: Counts | None
+    clusters: int | None = None
+    noise: int | None = None
+    counts: Counts | None = None
     archived: int
-    sizes: list[tuple[int, int]]
-    worst: list[PairRow]
-    warnings: list[str]
-    notes: list[str]
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    worst: list[PairRow] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     steps: list[StepState]
 
     @property
@@ -131,35 +131,31 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
     keeping = results.get(KEEP.name) if clustering and done(KEEP) else None
     options = record["steps"][CLUSTER.name]["options"] if clustering else {}
     compared = SweepOptions().to_dict() if options.get("metric") in (None, DIGEST) else options
-    archived = set(found.ids()) if (found := archive.find(dataset, run_key)) else set()
+    archived = set(its.ids()) if (its := archive.find(dataset, run_key)) else set()
     removed = len(archived.intersection(clustering["ids"])) if clustering else 0
-    with_vector = _with_vector(dataset, embeddings_field)
+    found: dict[str, Any] = {}
+    if clustering:
+        found = {name: clustering[name] for name in _OF_CLUSTERING}
+        found |= {"run_field": options["embeddings_field"], "clustered": clustering["samples"]}
+        found["sizes"] = [(number, size) for number, size in clustering["sizes"][:BARS]]
+    if keeping:
+        found |= {name: keeping[name] for name in ("resembling", "warnings", "notes")}
+        found |= {"counts": _counts(dataset, run_key, removed), "worst": _worst(dataset, keeping)}
+    embedded = steps_done.embedded(dataset, embeddings_field)
     return Overview(
         problem=_problem(dataset),
         run_key=run_key,
         run_keys=run_keys,
         embeddings_field=embeddings_field,
         fields=vector_fields(dataset),
-        vectors=with_vector,
-        to_embed=_to_embed(dataset, embeddings_field, with_vector),
+        vectors=embedded.vectors,
+        to_embed=0 if holds_others_vectors(dataset, embeddings_field) else embedded.missing,
         metric=compared["metric"],
         min_samples=compared["min_samples"],
-        eps=clustering["eps"] if clustering else None,
-        run_field=options["embeddings_field"] if clustering else None,
-        clustered=clustering["samples"] if clustering else None,
-        unique=clustering["unique"] if clustering else None,
-        reference=clustering["reference"] if clustering else None,
-        resembling=(keeping or clustering)["resembling"] if clustering else 0,
         limits={name: options[name] for name in LIMITS if options.get(name) is not None},
-        clusters=clustering["clusters"] if clustering else None,
-        noise=clustering["noise"] if clustering else None,
-        counts=_counts(dataset, run_key, removed) if keeping else None,
         archived=len(archived),
-        sizes=[(number, size) for number, size in clustering["sizes"][:BARS]] if clustering else [],
-        worst=_worst(dataset, keeping) if keeping else [],
-        warnings=list((keeping or clustering or {"warnings": []})["warnings"]),
-        notes=list(keeping["notes"]) if keeping else [],
-        steps=steps_done.steps(dataset, record, run_key, embeddings_field, with_vector, removed),
+        **found,
+        steps=steps_done.steps(dataset, record, run_key, embeddings_field, embedded, removed),
     )
 
 
@@ -169,19 +165,6 @@ def _problem(dataset: fo.Dataset) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def _with_vector(dataset: fo.Dataset, field: str) -> int:
-    return sm.everything(dataset).exists(field).count() if dataset.has_sample_field(field) else 0
-
-
-def _to_embed(dataset: fo.Dataset, field: str, with_vector: int) -> int:
-    samples = sm.everything(dataset)
-    if holds_others_vectors(dataset, field):
-        return 0
-    error = FieldNames(field).error
-    failed = samples.exists(error).count() if dataset.has_sample_field(error) else 0
-    return sm.exact_count(samples) - with_vector - failed
 
 
 def _counts(dataset: fo.Dataset, run_key: str, removed: int) -> Counts:

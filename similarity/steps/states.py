@@ -9,6 +9,7 @@ from fiftyone import ViewField as F
 from .. import load_index
 from ..data import runs
 from ..data import samples as sm
+from ..data.embeddings import FieldNames
 from ..data.vectors import read_compared
 from ..engine.vectors import percent as similarity_percent
 from ..options import DIGEST
@@ -34,20 +35,36 @@ class StepState:
     text: str
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """How many samples of a dataset have a vector in a field, were found to be unreadable, or have none yet."""
+
+    vectors: int
+    unreadable: int
+    missing: int
+
+
+def embedded(dataset: fo.Dataset, field: str) -> Embedded:
+    """Count the samples of a dataset that are embedded."""
+    samples, fields = sm.everything(dataset), (field, FieldNames(field).error)
+    vectors, unreadable = (samples.exists(f).count() if dataset.has_sample_field(f) else 0 for f in fields)
+    return Embedded(vectors, unreadable, max(0, sm.exact_count(samples) - vectors - unreadable))
+
+
 def steps(
-    dataset: fo.Dataset, record: dict[str, Any], run_key: str, field: str, vectors: int, removed: int
+    dataset: fo.Dataset, record: dict[str, Any], run_key: str, field: str, samples: Embedded, removed: int
 ) -> list[StepState]:
     """The operators in their order.
 
     Args:
         record: of the run, with no steps where there is none
-        vectors: how many samples have a vector in ``field``
+        samples: of ``field``
         removed: how many of the run's samples are in its archive
     """
     clustered = _clustering(dataset, record, run_key, removed)
     kept = _keeping(dataset, record, run_key, clustered)
     return [
-        _embedding(dataset, field, vectors),
+        _embedding(samples),
         _index(dataset, field),
         clustered,
         kept,
@@ -56,12 +73,11 @@ def steps(
     ]
 
 
-def _embedding(dataset: fo.Dataset, field: str, vectors: int) -> StepState:
-    samples = sm.everything(dataset)
-    total, errors = sm.exact_count(samples), f"{field}_error"
-    failed = samples.exists(errors).count() if dataset.has_sample_field(errors) else 0
-    text = f"{vectors:,} of {count(total, 'sample')}" + (f", {failed:,} unreadable" if failed else "")
-    state = MISSING if vectors == 0 else DONE if vectors + failed >= total else STALE
+def _embedding(samples: Embedded) -> StepState:
+    total = samples.vectors + samples.unreadable + samples.missing
+    text = f"{samples.vectors:,} of {count(total, 'sample')}"
+    text += f", {samples.unreadable:,} unreadable" if samples.unreadable else ""
+    state = MISSING if samples.vectors == 0 else STALE if samples.missing else DONE
     return StepState(EMBED.operator, state, text)
 
 
