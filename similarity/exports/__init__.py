@@ -1,1 +1,1 @@
-"""What is written outside of the dataset, and read there again: folders, formats, manifest, report, annotations."""
+"""Files outside of the dataset, written and read again: folders, formats, manifest, report, annotations."""

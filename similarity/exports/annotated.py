@@ -1,4 +1,4 @@
-"""What annotations say about pictures, however a file says it."""
+"""Annotations of pictures, in whichever format a file has them."""
 
 import contextlib
 import math
@@ -11,12 +11,12 @@ import fiftyone.core.labels as fol
 
 
 class Unreadable(ValueError):
-    """A file that is not what it should be; the message names it."""
+    """A file that cannot be read in its format; the message names it."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What annotations say about one picture.
+    """The annotations of one picture.
 
     Attributes:
         name: as they name it
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What was read.
+    """The annotations that were read.
 
     Attributes:
         source: the file or folder
@@ -60,7 +60,7 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be read.
+    """The annotations that are to be read.
 
     Attributes:
         export: the folder of the export

@@ -1,4 +1,4 @@
-"""The formats of an export: what each can hold, and the names of its files."""
+"""The formats of an export: the labels that each can hold, and the names of its files."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +39,7 @@ _HOLDS = {
 
 @dataclass(frozen=True)
 class Content:
-    """What an export holds, as it is known before anything is written.
+    """The content of an export, known before anything is written.
 
     Attributes:
         kept: the samples that are exported, and perhaps others; not modified
@@ -67,7 +67,7 @@ def picture_folder(options: ExportOptions) -> str:
 
 
 def content(kept: sm.Samples, rows: Sequence[Row], options: ExportOptions) -> Content:
-    """Find what an export holds.
+    """Find the content of an export.
 
     Args:
         kept: the samples that are exported, and perhaps others

@@ -27,7 +27,7 @@ RESEMBLES = "near-duplicate of a reference sample"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one sample.
+    """The fate of one sample.
 
     Attributes:
         id, filepath: of the sample
@@ -212,7 +212,7 @@ def write_clusters(rows: Sequence[Row], facts: Mapping[str, Any], folder: Path) 
     """Write ``clusters.csv`` and ``clusters.json``: number, size and members of each cluster.
 
     Args:
-        facts: what the JSON file says beside: eps, options, versions ...
+        facts: further entries of the JSON file: eps, options, versions ...
     """
     table = [
         {

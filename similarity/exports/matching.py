@@ -12,7 +12,7 @@ from .manifest import Row
 from .media import name_key
 
 _PREFIX = re.compile(r"[0-9a-f]{6,8}(?:-|__)(?=.)")  # Label Studio's
-_CLEANED = re.compile(r"[^-\w.]")  # what Label Studio takes out of the names of uploads
+_CLEANED = re.compile(r"[^-\w.]")  # Label Studio takes these out of the names of uploads
 
 UNKNOWN = "no picture of the export has this name"
 

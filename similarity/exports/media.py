@@ -57,7 +57,7 @@ def _shortened(stem: str, ending: str) -> str:
 
 
 def name_key(stem: str) -> str:
-    """What a case-insensitive file system, or one that normalises Unicode, tells names by."""
+    """The form by which file systems that ignore case, or normalise Unicode, tell names apart."""
     return unicodedata.normalize("NFC", stem).casefold()
 
 

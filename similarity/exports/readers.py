@@ -23,7 +23,7 @@ def read(wanted: Wanted, labels_path: str | None = None, dataset_type: str | Non
     """Read annotations.
 
     Args:
-        wanted: what to read
+        wanted: the annotations to read
         labels_path (None): the annotation tool's file or folder; by default the export itself
         dataset_type (None): its format; by default as recognised
 

@@ -35,7 +35,7 @@ def write_report(
 
     Args:
         samples: the flat collection that the rows are of; its run's keep step is done
-        rows: what became of each sample
+        rows: the fate of each sample
     """
     progress("Writing the report", 0, 1)
     clusters = manifest.clusters(rows)
@@ -100,7 +100,7 @@ def _figures(
 
 
 def _cost(counts: Mapping[str, Any], options: ReportOptions) -> dict[str, Any] | None:
-    """What annotation costs without and with the run; None without a price."""
+    """The cost of annotation without and with the run; None without a price."""
     if options.price is None:
         return None
     before, after = (round(options.price * counts[name], 2) for name in ("samples", KEPT))
@@ -189,7 +189,7 @@ def _splits(samples: sm.Samples, rows: Sequence[Row], field: str | None) -> list
 
 
 def _leaks(dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The clusters that straddle the splits, by what the samples say now; None where they have none."""
+    """The clusters that straddle the splits, by the samples' present values; None where they have none."""
     leaks = find_leaks(dataset, run_key, clustering)
     return leaks and dataclasses.asdict(leaks) | {"words": leaks.sentence(), "rows": leaks.rows()}
 

@@ -78,7 +78,7 @@ def _cvat_mask(mask: dict[str, Any], width: int, height: int) -> fol.Detection:
 
 
 def _listed(value: Any) -> list[Any]:
-    """What XML has several times, once or never, as a list."""
+    """The elements of a name, which XML has several times, once or never, as a list."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

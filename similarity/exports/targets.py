@@ -31,13 +31,13 @@ class Target:
     anchor: Path
 
     def check_space(self, needed: int) -> None:
-        """Refuse what the disk has no room for.
+        """Refuse more bytes than the disk has room for.
 
         Args:
             needed: bytes to be written
 
         Raises:
-            ValueError: naming what is needed and what is free
+            ValueError: naming the needed and the free bytes
         """
         free = shutil.disk_usage(self.anchor).free
         if needed + _SPARE > free:

@@ -9,15 +9,15 @@ from PIL import Image
 
 from ..engine import images
 
-LONG_SIDE = 180  # pixels; twice what the page shows on paper, and at most images.SIDE
+LONG_SIDE = 180  # pixels; twice the size on paper, and at most images.SIDE
 _QUALITY = 80
 _TURNED = range(5, 9)  # EXIF orientations that exchange width and height
 
 
 def thumbnails(paths: Iterable[str], long_side: int = LONG_SIDE) -> dict[str, str]:
-    """A ``data:`` URL for each picture; what cannot be read is left out.
+    """A ``data:`` URL for each picture that can be read.
 
-    The pictures are decoded by the engine's one rule, so that a page shows what the model saw, upright and with their own
+    The pictures are decoded by the engine's one rule, so that a page shows them as the model saw them, but with their own
     aspect ratio.
 
     Args:

@@ -11,7 +11,7 @@ COPIED_FROM = "copied_from"
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotationsResult(Result):
-    """What ``load_annotations`` wrote, or would write.
+    """The labels that ``load_annotations`` wrote, or would write.
 
     Attributes:
         plan: name of the plan: the same as long as neither the annotations nor the labels of the dataset change
@@ -68,8 +68,8 @@ class AnnotationsResult(Result):
         if self.unchanged:
             lines.append(f"{count(self.unchanged, 'sample')} had these labels already.")
         if self.changed:
-            what = f"{verb} replaced" if self.overwrite else "stay as they are (overwrite=True replaces them)"
-            lines.append(f"The other labels of {count(len(self.changed), 'sample')} {what}.")
+            fate = f"{verb} replaced" if self.overwrite else "stay as they are (overwrite=True replaces them)"
+            lines.append(f"The other labels of {count(len(self.changed), 'sample')} {fate}.")
         if self.copied:
             lines.append(
                 f"Classes {verb} copied onto {count(self.copied, 'sample')}, marked with {COPIED_FROM}."

@@ -98,7 +98,7 @@ def write_clusters(
 
     Args:
         step: whose record it is
-        batch: the samples, and what was compared
+        batch: the samples, with the vectors that were compared
         labels: ``(n,)`` of these samples
         result: without its view
         beside (None): fields of the run beside its clusters: ``{field: {sample id: text}}``

@@ -1,4 +1,4 @@
-"""The result of ``cluster_duplicates``: the clusters, and what a person should look at first."""
+"""The result of ``cluster_duplicates``: the clusters, and the warnings about them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from ..result import SkippingResult, count, percent, resemblance, view_field
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterResult(SkippingResult):
-    """What ``cluster_duplicates`` found.
+    """The clusters that ``cluster_duplicates`` found.
 
     Attributes:
         run_key: the run
@@ -28,7 +28,7 @@ class ClusterResult(SkippingResult):
         metric, min_samples: as in the options
         unique: how many samples remain if one of each cluster, and none that resembles the reference, is kept
         largest_share: share of the samples in the largest cluster, in [0, 1]
-        warnings: what a person should look at first
+        warnings: findings that a person should look at first
         engine: where the vectors were compared, if a Ray cluster was asked for
         leaks: the clusters that straddle the splits; None where the samples have none
         view: the clusters, one group each
@@ -104,7 +104,7 @@ def alike_warning(usual: float, metric: str) -> str:
 
 
 def large_cluster_warning(share: float) -> str:
-    """What to say where one cluster swallows much of the collection."""
+    """Return the warning that one cluster holds a large share of the samples."""
     return (
         f"WARNING: one cluster holds {100 * share:.0f} % of the samples. Look at it before anything is left out; a smaller "
         "eps splits it, and cover=True keeps more of it."

@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class CompareResult(SkippingResult):
-    """What ``compare_samples`` found.
+    """The pairs that ``compare_samples`` compared.
 
     Attributes:
         samples: number of samples compared

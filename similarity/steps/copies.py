@@ -28,7 +28,7 @@ from .plans import refuse_shrinking
 
 @dataclass(frozen=True, kw_only=True)
 class CopiesResult(KeepResult):
-    """What ``find_copies`` found: which sample is kept for which.
+    """The copies that ``find_copies`` found, and which sample is kept for which.
 
     Attributes:
         bytes: size of the files that only samples name that are left out

@@ -19,7 +19,7 @@ from .plans import require_same
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteRunResult(Result):
-    """What ``delete_run`` took off, or would take off.
+    """The names that ``delete_run`` took off, or would take off.
 
     Attributes:
         run_key: the run
@@ -105,10 +105,10 @@ def _find(dataset: fo.Dataset, options: DeleteRunOptions, written_as: str) -> De
     """Find everything in a dataset that a run wrote."""
     run_key = options.run_key
     records = [run_key] if dataset.has_run(run_key) else runs.renamed(dataset, run_key)
-    done_anew = written_as != run_key and dataset.has_run(written_as)  # what is named so is the new one's
+    done_anew = written_as != run_key and dataset.has_run(written_as)  # the names are the new one's
     parts = _parts(dataset, written_as) if not done_anew else {"fields": [], "views": [], "tags": {}}
     if not records and not any(parts.values()):
-        runs.load(dataset, run_key)  # says what is missing
+        runs.load(dataset, run_key)  # raises, and names the remedy
     found = archive.find(dataset, written_as)
     return DeleteRunResult(
         run_key=run_key,

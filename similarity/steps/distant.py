@@ -14,7 +14,7 @@ from ..engine.images import Picture
 from ..engine.tiles import Job
 from ..ray import Cluster, WorkerLost
 
-CHUNK = 64  # files of a task: what a lost worker costs
+CHUNK = 64  # files of a task, which a lost worker costs
 SENT = 16  # of those whose bytes are sent with it
 LOOKED_AT = 32  # files, before it begins
 
@@ -88,7 +88,7 @@ class DistantReader:
             return {"digest": None, "error": str(error), "postponed": postponed}
 
     def _check(self, answer: Answer, paths: Sequence[str]) -> None:
-        """Refuse what this machine would have seen otherwise."""
+        """Refuse an answer that this machine would not have given."""
         if answer.probe != self._model.probe:
             raise ValueError(
                 f"The machine {answer.machine} gives other vectors than this one (another CPU or TensorFlow): take it off "

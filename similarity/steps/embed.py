@@ -1,4 +1,4 @@
-"""VGG16 embeddings into a field, for what is missing or has changed, saved as it goes."""
+"""VGG16 embeddings into a field, of new and changed files, saved batch by batch."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ FLUSH = 256  # samples between two writes: about ten seconds of work that a kill
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedResult(SkippingResult):
-    """What ``compute_embeddings`` did.
+    """The account of ``compute_embeddings``.
 
     Attributes:
         embeddings_field: the field with the vectors
@@ -35,7 +35,7 @@ class EmbedResult(SkippingResult):
         embedded: how many got a new vector
         copies: how many of these are byte-identical to another one and cost no forward pass of their own
         up_to_date: how many had theirs already
-        provenance: what decides a vector: model, layer, weights, precision ...
+        provenance: the facts that decide a vector: model, layer, weights, precision ...
         seconds: how long it took
         engine: the Ray cluster that embedded; None where this machine did
     """
@@ -72,7 +72,7 @@ class EmbedResult(SkippingResult):
 
 
 def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silent) -> EmbedResult:
-    """Embed what is missing or has changed, and write it as it goes.
+    """Embed new and changed files, and write the vectors batch by batch.
 
     Raises:
         ValueError: if the samples do not do, the field is somebody else's, or it holds vectors of another model
@@ -119,7 +119,7 @@ def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silen
 
 @dataclass
 class _Tally:
-    """What became of the stale samples; ``distinct`` holds the digests of the files that took a forward pass."""
+    """Numbers of the stale samples by outcome; ``distinct`` holds the digests of the files that took a forward pass."""
 
     embedded: int = 0
     unchanged: int = 0
@@ -174,7 +174,7 @@ def _readings(
     read: Read,
 ) -> Iterator[Iterator[_Item]]:
     """Read the stale files, ``{sample id: path}``: the small ones in one go, each large one in a go of its own."""
-    # Before any file is read: what changes from now on shows next time.
+    # Before any file is read: later changes show next time.
     marks = {sample_id: embeddings.file_mark(path) for sample_id, path in stale.items()}
     twins = {digest: sample_id for sample_id, digest in digests.items() if sample_id not in stale}
     for reading in readings(dataset, names, stale, marks, read=read, again=options.recompute):
@@ -225,7 +225,7 @@ def _write_each(
                 pending.clear()
             progress("Embedding", tally.embedded + tally.unchanged + len(tally.skipped), total)
     finally:
-        sm.write(dataset, pending)  # also when cancelled: what was computed stays
+        sm.write(dataset, pending)  # also when cancelled: the computed vectors stay
 
 
 def _values(names: FieldNames, item: _Item, computed: np.ndarray | None, tally: _Tally) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ..workflow import KEEP
 
 @dataclass(frozen=True, kw_only=True)
 class ExportResult(SkippingResult):
-    """What ``export_deduplicated`` wrote.
+    """The folder that ``export_deduplicated`` wrote.
 
     Attributes:
         run_key: the run
@@ -97,7 +97,7 @@ def export(samples: sm.Samples, options: ExportOptions, progress: Progress = sil
 
 
 def _content(samples: sm.Samples, rows: list[Row], options: ExportOptions) -> formats.Content:
-    """What is exported: of the samples that are kept."""
+    """The content of the export, which is of the kept samples."""
     kept = [row for row in rows if row.status == manifest.KEPT]
     if not kept:
         raise ValueError(

@@ -21,7 +21,7 @@ KEPT_PREFIX = "KEPT-"  # upper case: most file browsers then show the kept pictu
 
 @dataclass(frozen=True, kw_only=True)
 class FoldersResult(SkippingResult):
-    """What ``group_into_folders`` wrote.
+    """The folders that ``group_into_folders`` wrote.
 
     Attributes:
         run_key: the run

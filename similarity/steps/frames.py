@@ -21,7 +21,7 @@ from ..search_options import FramesOptions
 
 @dataclass(frozen=True, kw_only=True)
 class FramesResult(SkippingResult):
-    """What ``frames_from_videos`` made.
+    """The frames that ``frames_from_videos`` took.
 
     Attributes:
         dataset: name of the dataset of the frames

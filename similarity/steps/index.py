@@ -22,7 +22,7 @@ LARGE = 1_000_000  # samples from which a vector database serves better than one
 
 @dataclass(frozen=True, kw_only=True)
 class IndexResult(SkippingResult):
-    """What ``build_similarity_index`` built.
+    """The index that ``build_similarity_index`` built.
 
     Attributes:
         brain_key: name of the index

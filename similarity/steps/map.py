@@ -15,7 +15,7 @@ from ..result import Result, count
 
 @dataclass(frozen=True, kw_only=True)
 class MapResult(Result):
-    """What :func:`draw_map` made.
+    """The map that :func:`draw_map` made.
 
     Attributes:
         brain_key: the name of the visualization

@@ -1,4 +1,4 @@
-"""What the panel shows of a dataset and a run: one payload, from the run's record and from the samples themselves."""
+"""The payload of the panel about a dataset and a run, from the run's record and from the samples themselves."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -31,7 +31,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the samples of a run; kept + dropped + skipped = samples.
+    """Numbers of the samples of a run by their fate; kept + dropped + skipped = samples.
 
     Attributes:
         dropped: also those that are removed
@@ -50,8 +50,8 @@ class Overview:
     """All that is known about one run of a dataset.
 
     Attributes:
-        problem: why there is nothing to compare in this dataset, and what to do; None if there is
-        run_key, embeddings_field: what was asked for; ``run_keys`` and ``fields`` what there is
+        problem: why there is nothing to compare in this dataset, and the remedy; None if there is
+        run_key, embeddings_field: as asked for; ``run_keys`` and ``fields`` list those that there are
         vectors: samples with a vector
         to_embed: samples that have none yet, and were not found to be unreadable
         metric, min_samples: of the run, or else the defaults
@@ -96,7 +96,7 @@ class Overview:
 
     @property
     def sweep_options(self) -> SweepOptions:
-        """What the numbers at an eps depend on, beside eps."""
+        """The options that decide the numbers at an eps, beside eps."""
         return SweepOptions(
             embeddings_field=self.embeddings_field, metric=self.metric, min_samples=self.min_samples
         )
@@ -168,7 +168,7 @@ def _problem(dataset: fo.Dataset) -> str | None:
 
 
 def _counts(dataset: fo.Dataset, run_key: str, removed: int) -> Counts:
-    """What became of the samples, from the samples and their archive alone."""
+    """Count the samples by their fate, from the samples and their archive alone."""
     names, samples = runs.Names(run_key), sm.everything(dataset)
     values = samples.count_values(names.kept)
     kept, dropped = values.get(True, 0), values.get(False, 0) + removed

@@ -1,4 +1,4 @@
-"""Plans: what a step would take away, and the refusal of what nobody confirmed."""
+"""Plans: names for a loss, and the refusal of one that was not confirmed or not shown."""
 
 from typing import Any
 

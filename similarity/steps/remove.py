@@ -29,7 +29,7 @@ _BY_HAND = "another version of it is in the archive already; it was brought back
 
 @dataclass(frozen=True, kw_only=True)
 class RemoveResult(Result):
-    """What ``remove_duplicates`` removed, or would remove.
+    """The samples that ``remove_duplicates`` removed, or would remove.
 
     Attributes:
         run_key: the run
@@ -45,7 +45,7 @@ class RemoveResult(Result):
         bytes: size of their files
         archived: how many samples are in the archive now
         archive: name of the archive dataset; None if there is none
-        files_compared: whether files were compared with what was embedded; else with what they were when the run was done
+        files_compared: whether files were compared with the embedded ones; else with their size and time at the run
         trashed: how many files of removed samples were moved to the system's trash, or would be
         trashed_bytes: size of these
         files_left: path -> why the file stays although it was to go to the trash
@@ -82,8 +82,8 @@ class RemoveResult(Result):
         if not self.files_compared and self.removed:
             lines += [
                 "",
-                "The vectors are not OnlyOne's, so nobody knows which bytes were embedded: files were compared, by size and "
-                "time, with what they were when the run was done.",
+                "The vectors are not OnlyOne's, so nobody knows which bytes were embedded: files were compared by the size "
+                "and time that they had when the run was done.",
             ]
         return "\n".join(lines)
 
@@ -120,10 +120,10 @@ class RemoveResult(Result):
 
 
 def remove(samples: sm.Samples, options: RemoveOptions, progress: Progress = silent) -> RemoveResult:
-    """Plan the removal of what a run left out or, if confirmed, carry it out.
+    """Plan the removal of the samples that a run left out or, if confirmed, carry it out.
 
-    Every sample is checked again at the moment it is removed; what fails a check stays. Files go to the trash last, when
-    all samples are in the archive. Killed or cancelled, what was removed until then is in the archive, and the next call
+    Every sample is checked again at the moment it is removed, and stays if it fails. Files go to the trash last, when all
+    samples are in the archive. Killed or cancelled, the samples removed until then are in the archive, and the next call
     goes on, with the files too.
 
     Raises:

@@ -15,7 +15,7 @@ from ..workflow import KEEP
 
 @dataclass(frozen=True, kw_only=True)
 class ReportResult(Result):
-    """What ``write_report`` wrote.
+    """The report that ``write_report`` wrote.
 
     Attributes:
         run_key: the run

@@ -20,7 +20,7 @@ _CHANGED = "it changed while it was copied; run restore_removed again"
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreResult(Result):
-    """What ``restore_removed`` brought back.
+    """The samples that ``restore_removed`` brought back.
 
     Attributes:
         run_key: the run that had left the samples out
@@ -30,7 +30,7 @@ class RestoreResult(Result):
         missing_files: files of restored samples that are not at their place
         archived: how many samples are in the archive still
         archive: name of the archive dataset; None if it is not needed any more and was deleted
-        notes: what a person should know
+        notes: steps that must be run again, in words
         view: the samples that came back
     """
 
@@ -103,7 +103,7 @@ def restore(
 ) -> RestoreResult:
     """Bring back the samples that ``remove_duplicates`` took out.
 
-    Killed or cancelled, what was brought back until then is in the dataset, and the next call goes on.
+    Killed or cancelled, the samples brought back until then are in the dataset, and the next call goes on.
 
     Args:
         samples: the dataset that they were removed from; or its archive dataset, or a view of it, to bring back these

@@ -25,14 +25,14 @@ MOST_SHOWN = 1_000  # percentages in a view: each sample is looked up among them
 
 @dataclass(frozen=True, kw_only=True)
 class SortResult(Result):
-    """What ``sort_by_similarity`` found.
+    """The samples that ``sort_by_similarity`` found.
 
     Attributes:
         brain_key: the index that was searched
         similarity_field: the field with the percentages
         newer: number of samples that have got a vector since the index was built, and are not found
         changed: number of samples whose vector has changed since, and which are not found
-        advice: what to do about these; ``""`` where there are none
+        advice: the remedy for these; ``""`` where there are none
         neighbors: sample id -> similarity in percent, of the found samples, the most similar first
         files: sample id -> its file's name, of the first of them
         view: the same as a view, in that order
@@ -135,8 +135,8 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
     for key, now in vgg16.provenance(**how).items():
         if info.get(key) != now:
             raise ValueError(
-                f"The vectors in {field!r} were made with {key} {info.get(key)!r}, and what there is now has {now!r}: run "
-                "compute_embeddings with recompute=True, then search again"
+                f"The vectors in {field!r} were made with {key} {info.get(key)!r}, and those of this machine have {now!r}: "
+                "run compute_embeddings with recompute=True, then search again"
             )
     model = vgg16.load(**how)
     return model.embed(pixels[None])[0]

@@ -28,7 +28,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class SplitResult(SkippingResult):
-    """What ``split_by_cluster`` tagged.
+    """The splits that ``split_by_cluster`` made.
 
     Attributes:
         run_key: the run
@@ -173,7 +173,7 @@ def _there(classes: np.ndarray, found: np.ndarray, of_each: Mapping[str, str]) -
 
 
 def refuse_replacing(samples: sm.Samples, options: SplitOptions) -> int:
-    """Count the samples of the run with a split tag, and refuse to replace what nobody confirmed.
+    """Count the samples of the run with a split tag, and refuse to replace tags without confirmation.
 
     Raises:
         Unconfirmed: if there are any, and ``confirm`` is off

@@ -121,7 +121,7 @@ def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, remov
 
 
 def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: int) -> str | None:
-    """What has changed since clustering: samples added or deleted, or their vectors; None if nothing."""
+    """The change since clustering: samples added or deleted, or their vectors; None if there is none."""
     field, metric = (step["options"][name] for name in ("embeddings_field", "metric"))
     cluster, by_bytes = runs.Names(run_key).cluster, metric == DIGEST
     if not by_bytes and not dataset.has_sample_field(field):

@@ -1,4 +1,4 @@
-"""What every threshold would give: the sweep, the measured threshold, and the pairs that a threshold decides about."""
+"""The sweep over all thresholds, the measured threshold, and the pairs that a threshold decides about."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,12 +20,14 @@ from ..result import SkippingResult, count, percent
 CURVE = 400  # points of the curve that people see
 _LEAST = 1e-300  # eps must be above 0, where equal vectors are at 0
 _ROWS = 20  # of the table
-_SPACED = 20  # thresholds evenly spaced along the curve's axis, at which is counted what cover keeps
+_SPACED = (
+    20  # thresholds evenly spaced along the curve's axis, at which the samples kept with cover are counted
+)
 
 
 @dataclass(frozen=True)
 class Threshold(engine_sweep.Row):
-    """What clustering gives at one eps, and from there on up to the next one.
+    """The numbers of a clustering at one eps, and from there on up to the next one.
 
     Attributes:
         kept_with_cover: the number kept at this very eps with ``cover``, in the view's order; None where it was not counted
@@ -51,13 +53,13 @@ class Merge:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult(SkippingResult):
-    """What ``sweep_thresholds`` found.
+    """The numbers at every threshold that ``sweep_thresholds`` found.
 
     Attributes:
         embeddings_field, metric, min_samples: as in the options
         samples: number of samples with a vector
         files: empty where the sweep was recalled
-        stored: the exact counts at every eps, and what decides them
+        stored: the exact counts at every eps, and the merges that decide them
         eps: the threshold that was measured for these vectors, and ``kept`` the number kept there; None where none is known
     """
 
@@ -75,7 +77,7 @@ class SweepResult(SkippingResult):
         return self.stored.key
 
     def at(self, eps: float) -> Threshold:
-        """What clustering gives at ``eps``."""
+        """The numbers of a clustering at ``eps``."""
         check_eps(eps)
         return self._at(eps)
 
@@ -103,7 +105,7 @@ class SweepResult(SkippingResult):
         return [self._at(eps) for eps in np.union1d(_few(self.stored.sweep), _known(self.eps)).tolist()]
 
     def covered(self) -> list[Threshold]:
-        """The thresholds at which it was counted what is kept with ``cover``.
+        """The thresholds at which the samples kept with ``cover`` were counted.
 
         Those of :meth:`few`, and some evenly spaced along a logarithmic axis; none where the sweep was made by another step.
         """
@@ -160,9 +162,9 @@ class SweepResult(SkippingResult):
 
 
 def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silent) -> SweepResult:
-    """Find what every eps would give, from one pass over the vectors; nothing is written to the dataset.
+    """Count clusters and kept samples at every eps, in one pass over the vectors; nothing is written to the dataset.
 
-    A second pass counts what ``cover`` would keep, at some forty eps: it takes about as long as the first.
+    A second pass counts the samples that ``cover`` would keep, at some forty eps. It takes about as long as the first.
 
     The sweep is kept in a file under ``$ONLYONE_HOME`` and found again as long as the vectors are the same.
 
@@ -234,7 +236,7 @@ def _known(eps: float | None) -> list[float]:
 
 
 def _grid(swept: engine_sweep.Sweep, eps: float | None) -> np.ndarray:
-    """The eps at which is counted what cover keeps."""
+    """The eps at which the samples kept with cover are counted."""
     merges = _curve(swept)[1:]
     spaced = np.geomspace(merges[0], merges[-1], _SPACED) if len(merges) else merges
     return np.unique(np.concatenate([_few(swept), spaced, _known(eps)]))

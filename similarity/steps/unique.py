@@ -18,7 +18,7 @@ from .plans import refuse_shrinking
 
 @dataclass(frozen=True, kw_only=True)
 class UniqueResult(KeepResult):
-    """What ``find_unique_samples`` found: which sample is kept for which, and the results of the steps before.
+    """The unique samples that ``find_unique_samples`` found, with the results of the steps before keeping.
 
     Attributes:
         embedding: the result of ``compute_embeddings``; None where the field holds vectors of another origin
@@ -56,7 +56,7 @@ def find_unique(samples: sm.Samples, options: UniqueOptions, progress: Progress 
     """
 
     def numbered(number: int) -> Progress:
-        return lambda what, done, total: progress(f"{number}/3 {what}", done, total)
+        return lambda activity, done, total: progress(f"{number}/3 {activity}", done, total)
 
     # The grid may show, say, an earlier run's kept samples: a view that the first steps would change under the last.
     samples = sm.settled(
