@@ -20,9 +20,7 @@ from ..result import SkippingResult, count, percent
 CURVE = 400  # points of the curve that people see
 _LEAST = 1e-300  # eps must be above 0, where equal vectors are at 0
 _ROWS = 20  # of the table
-_SPACED = (
-    20  # thresholds evenly spaced along the curve's axis, at which the samples kept with cover are counted
-)
+_SPACED = 20  # thresholds evenly spaced along the axis, where the samples kept with cover are counted
 
 
 @dataclass(frozen=True)
