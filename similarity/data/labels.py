@@ -154,6 +154,12 @@ def singles(label: fol.Label) -> list[fol.Label]:
     return label[label._LABEL_LIST_FIELD] if isinstance(label, LISTS) else [label]
 
 
+def as_list(label: fol.Label) -> fol.Label:
+    """Return a label as its list type: Detections with one Detection; types without a list as they are."""
+    kind = list_type(type(label))
+    return label if kind is type(label) else kind(**{kind._LABEL_LIST_FIELD: [label]})
+
+
 def document(kind: type[fol.Label], found: Iterable[fol.Label]) -> Document | None:
     """Return a label of a type, as the database stores it, of single labels; None for a single type without one.
 

@@ -89,13 +89,7 @@ def _as_list(label: fol.Label | None) -> fol.Label:
         label = fol.Detection(
             label=label.label, bounding_box=[0, 0, 1, 1], confidence=label.confidence, **others
         )
-    if isinstance(label, fol.Polyline):
-        return fol.Polylines(polylines=[label])
-    if isinstance(label, fol.Keypoint):
-        return fol.Keypoints(keypoints=[label])
-    if isinstance(label, fol.Detection):
-        return fol.Detections(detections=[label])
-    return fol.Detections() if label is None else label
+    return fol.Detections() if label is None else labels.as_list(label)
 
 
 def _write_yaml(folder: Path, classes: Sequence[str]) -> None:

@@ -220,17 +220,10 @@ def _write(
     progress("Writing the labels", 0, 2)
     sm.write(dataset, {names.cluster: dict(zip(ids, labels.tolist(), strict=True)), **beside})
     progress("Writing the tags", 1, 2)
-    ids, labels = ids[: batch.new], labels[: batch.new]
-    tagged = {
-        names.tag("noise"): [i for i, label in zip(ids, labels, strict=True) if label == NOISE],
-        names.tag("skipped"): list(result.skipped),
-    }
+    new, labels = np.array(ids[: batch.new]), labels[: batch.new]
+    tagged = {names.tag("noise"): new[labels == NOISE].tolist(), names.tag("skipped"): list(result.skipped)}
     largest = [number for number, size in result.sizes[: options.tag_clusters] if size > 1]
-    members: dict[int, list[str]] = {number: [] for number in largest}
-    for sample_id, label in zip(ids, labels.tolist(), strict=True):
-        if label in members:
-            members[label].append(sample_id)
-    tagged |= {names.cluster_tag(number): mine for number, mine in members.items()}
+    tagged |= {names.cluster_tag(number): new[labels == number].tolist() for number in largest}
     sm.retag(dataset, None, {tag: mine for tag, mine in tagged.items() if mine})
 
 

@@ -97,8 +97,8 @@ def _existing(dataset: fo.Dataset, options: IndexOptions):
     """The index of these very options; None if there is none, or it was never finished, or is damaged."""
     if not dataset.has_brain_run(options.brain_key):
         return None
-    config, names = dataset.get_brain_info(options.brain_key).config, set(options.names()) - {"brain_key"}
-    if any(getattr(config, name, None) != getattr(options, name) for name in names):
+    config, asked = dataset.get_brain_info(options.brain_key).config, options.to_dict()
+    if any(getattr(config, name, None) != asked[name] for name in asked.keys() - {"brain_key"}):
         return None
     try:
         return load_index(dataset, options.brain_key)

@@ -175,15 +175,15 @@ def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silen
     vectors = read_vectors(samples, options.embeddings_field)
     dataset = sm.dataset_of(samples)
     found = sweeps.stored(dataset, vectors, options, progress)
-    known = _eps(dataset, options)
-    found = sweeps.with_cover(dataset, options, found, vectors, _grid(found.sweep, known), progress)
-    return replace(result_of(found, options, known), **with_names(dataset, found.skipped))
+    grid = _grid(found.sweep, _eps(dataset, options))
+    found = sweeps.with_cover(dataset, options, found, vectors, grid, progress)
+    return replace(_result(dataset, options, found), **with_names(dataset, found.skipped))
 
 
 def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:
     """The result with a key, without reading the vectors; None if its file is gone."""
     found = sweeps.load(dataset, options, key)
-    return result_of(found, options, _eps(dataset, options)) if found is not None else None
+    return _result(dataset, options, found) if found is not None else None
 
 
 def find(samples: sm.Samples, options: SweepOptions, trust_over: int) -> SweepResult | None:
@@ -195,13 +195,11 @@ def find(samples: sm.Samples, options: SweepOptions, trust_over: int) -> SweepRe
     Raises:
         ValueError: if the samples or the field do not do
     """
-    samples = sm.flat(samples)
+    samples, dataset = sm.flat(samples), sm.dataset_of(samples)
     if sm.exact_count(samples) > trust_over:
-        found = sweeps.latest(sm.dataset_of(samples), options)
-        of_these = found and _is_of(found, samples, options)
-        return result_of(found, options, _eps(sm.dataset_of(samples), options)) if of_these else None
-    vectors = read_vectors(samples, options.embeddings_field)
-    return recall(sm.dataset_of(samples), options, sweeps.row_digest(vectors))
+        found = sweeps.latest(dataset, options)
+        return _result(dataset, options, found) if found and _is_of(found, samples, options) else None
+    return recall(dataset, options, sweeps.row_digest(read_vectors(samples, options.embeddings_field)))
 
 
 def _is_of(found: sweeps.StoredSweep, samples: sm.Samples, options: SweepOptions) -> bool:
@@ -238,6 +236,10 @@ def _grid(swept: engine_sweep.Sweep, eps: float | None) -> np.ndarray:
     merges = _curve(swept)[1:]
     spaced = np.geomspace(merges[0], merges[-1], _SPACED) if len(merges) else merges
     return np.unique(np.concatenate([_few(swept), spaced, _known(eps)]))
+
+
+def _result(dataset: fo.Dataset, options: SweepOptions, found: sweeps.StoredSweep) -> SweepResult:
+    return result_of(found, options, _eps(dataset, options))
 
 
 @lru_cache(maxsize=4)  # the panel asks at every move of the threshold
