@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterRow:
+class Cluster:
     """One cluster: its number, its members in the order of the rows, and those of them that are kept."""
 
     number: int
@@ -139,13 +139,13 @@ def with_files(rows: Iterable[Row], exported: Mapping[str, str]) -> list[Row]:
     return [replace(row, exported=exported.get(row.id, "")) for row in rows]
 
 
-def clusters(rows: Iterable[Row]) -> list[ClusterRow]:
+def clusters(rows: Iterable[Row]) -> list[Cluster]:
     """The clusters among the rows, the largest first."""
     found: dict[int, list[Row]] = {}
     for row in rows:
         if row.cluster not in (None, NOISE):
             found.setdefault(row.cluster, []).append(row)
-    return sorted((ClusterRow(*item) for item in found.items()), key=lambda c: (-len(c.members), c.number))
+    return sorted((Cluster(*item) for item in found.items()), key=lambda c: (-len(c.members), c.number))
 
 
 def counts(rows: Sequence[Row]) -> dict[str, int]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from ..data.files import sizes
 from ..progress import Progress
 from ..result import count
-from .targets import Target
+from .targets import Target, size
 
 COPY, HARDLINK, SYMLINK, NONE = "copy", "hardlink", "symlink", "none"
 
 _LONGEST, _LONGEST_EXTENSION = 240, 15  # bytes; file systems take 255 in all
 _SHOWN = 5
+_SPARE = 64 * 2**20  # bytes left free beside the pictures: labels, tables and the report
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -81,8 +82,12 @@ def check(paths: Iterable[str], target: Target, media: str) -> None:
             f"{count(len(missing), 'file is', 'files are')} missing, so nothing was written. Put them back, or take their "
             f"samples out of the view:{shown}{rest}"
         )
-    if media == COPY:
-        target.check_space(sum(found[path] for path in wanted))
+    needed, free = sum(found[path] for path in wanted), shutil.disk_usage(target.anchor).free
+    if media == COPY and needed + _SPARE > free:
+        raise ValueError(
+            f"There is not enough room in {target.anchor}: the pictures need {size(needed)} and {size(free)} are free. "
+            "Choose another folder, or link the pictures instead of copying them"
+        )
 
 
 def place(files: Sequence[tuple[str, Path]], media: str, progress: Progress) -> None:

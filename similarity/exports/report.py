@@ -21,7 +21,7 @@ from ..handover_options import ReportOptions
 from ..progress import Progress
 from ..workflow import CLUSTER, KEEP
 from . import manifest, report_page
-from .manifest import BY_HAND, DROPPED, KEPT, RESEMBLES, SKIPPED, ClusterRow, Row
+from .manifest import BY_HAND, DROPPED, KEPT, RESEMBLES, SKIPPED, Cluster, Row
 
 LARGEST, WORST = 8, 12  # clusters, and pairs of a kind, that the page shows as pictures
 _EXAMPLES = 5
@@ -53,7 +53,7 @@ def write_report(
 
 
 def _figures(
-    samples: sm.Samples, rows: Sequence[Row], clusters: Sequence[ClusterRow], options: ReportOptions
+    samples: sm.Samples, rows: Sequence[Row], clusters: Sequence[Cluster], options: ReportOptions
 ) -> dict[str, Any]:
     """Everything that the report says, as plain JSON values; time stamps apart, the same for the same samples."""
     dataset, record = sm.dataset_of(samples), runs.load(sm.dataset_of(samples), options.run_key)
@@ -194,7 +194,7 @@ def _leaks(dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any]) -> 
     return leaks and dataclasses.asdict(leaks) | {"words": leaks.sentence(), "rows": leaks.rows()}
 
 
-def _sizes(clusters: Sequence[ClusterRow], noise: int) -> list[dict[str, int]]:
+def _sizes(clusters: Sequence[Cluster], noise: int) -> list[dict[str, int]]:
     """How many clusters there are of each size, and how many of their samples are kept; size 1 is the noise."""
     sizes = {1: {"size": 1, "clusters": noise, "kept": noise}} if noise else {}
     for cluster in clusters:
@@ -205,7 +205,7 @@ def _sizes(clusters: Sequence[ClusterRow], noise: int) -> list[dict[str, int]]:
     return [sizes[size] for size in sorted(sizes)]
 
 
-def _large(cluster: ClusterRow) -> dict[str, Any]:
+def _large(cluster: Cluster) -> dict[str, Any]:
     return {
         "cluster": cluster.number,
         "size": len(cluster.members),

@@ -8,14 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2.filters import do_filesizeformat as size
-
 from ..data.files import PARTIAL, written_beside
 from ..data.home import served_folder
 from ..data.processes import has_ended, this_process
 
 _OWNER = ".onlyone-owner"  # in a partial folder: the process that writes it
-_SPARE = 64 * 2**20  # bytes left free beside the pictures: labels, tables and the report
 
 
 @dataclass(frozen=True)
@@ -29,22 +26,6 @@ class Target:
 
     path: Path
     anchor: Path
-
-    def check_space(self, needed: int) -> None:
-        """Refuse more bytes than the disk has room for.
-
-        Args:
-            needed: bytes to be written
-
-        Raises:
-            ValueError: naming the needed and the free bytes
-        """
-        free = shutil.disk_usage(self.anchor).free
-        if needed + _SPARE > free:
-            raise ValueError(
-                f"There is not enough room in {self.anchor}: the pictures need {size(needed)} and {size(free)} are free. "
-                "Choose another folder, or link the pictures instead of copying them"
-            )
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:

@@ -14,17 +14,9 @@ from ..engine.vectors import percent as similarity_percent
 from ..progress import Progress, silent
 from ..result import SkippingResult, count
 from ..search_options import CompareOptions
+from .pairs import Pair
 
 MOST = 50  # samples: 1,225 pairs, more than anybody reads
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two samples and their similarity in percent."""
-
-    id: str
-    other_id: str
-    similarity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +73,11 @@ def compare(
     progress("Comparing", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)
     ids = vectors.ids
-    rows = list(combinations(range(len(vectors.ids)), 2))
+    rows = list(combinations(range(len(ids)), 2))
     left, right = np.array(rows, dtype=np.intp).reshape(-1, 2).T
-    similarities = similarity_percent(between(vectors.matrix, left, right))
-    pairs = [
-        Pair(ids[i], ids[j], float(similarity)) for (i, j), similarity in zip(rows, similarities, strict=True)
-    ]
+    distances = between(vectors.matrix, left, right)
+    measured = zip(rows, distances.tolist(), similarity_percent(distances).tolist(), strict=True)
+    pairs = [Pair(ids[i], ids[j], distance, similarity) for (i, j), distance, similarity in measured]
     return CompareResult(
         samples=len(ids) + len(vectors.skipped),
         pairs=pairs,

@@ -1,4 +1,4 @@
-"""Dropped samples beside the kept ones that stand for them: which pairs are shown, and which are more than near."""
+"""Pairs of samples: dropped ones beside the kept ones that stand for them, those that are shown, and copies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,16 @@ from ..engine.keepers import Keepers
 
 WORST = 100  # pairs in the saved view of the worst ones
 LISTED = 20  # of the pairs, in a table
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two samples, their distance, and their similarity in percent."""
+
+    id: str
+    other_id: str
+    distance: float
+    similarity: float
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ..engine.sweep import eps_for_target
 from ..options import SweepOptions
 from ..progress import Progress, silent
 from ..result import SkippingResult, count, percent
+from .pairs import Pair
 
 CURVE = 400  # points of the curve that people see
 _LEAST = 1e-300  # eps must be above 0, where equal vectors are at 0
@@ -32,21 +33,6 @@ class Threshold(engine_sweep.Row):
     """
 
     kept_with_cover: int | None = None
-
-
-@dataclass(frozen=True)
-class Merge:
-    """Two samples that a threshold joins or keeps apart.
-
-    Attributes:
-        distance: where they come into reach of each other, ``min_samples`` counted
-        similarity: in percent
-    """
-
-    id: str
-    other_id: str
-    distance: float
-    similarity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +95,15 @@ class SweepResult(SkippingResult):
         """
         return [self._at(eps) for eps in self.stored.cover_eps.tolist()]
 
-    def just_under(self, eps: float, number: int = 4) -> list[Merge]:
-        """The least similar pairs that ``eps`` still joins, the least similar first."""
+    def just_under(self, eps: float, number: int = 4) -> list[Pair]:
+        """The least similar pairs that ``eps`` still joins, the least similar first.
+
+        Their distance is where they come into reach of each other, ``min_samples`` counted.
+        """
         end = self._joined(eps)
         return [self._merge(i) for i in reversed(range(max(0, end - number), end))]
 
-    def just_over(self, eps: float, number: int = 4) -> list[Merge]:
+    def just_over(self, eps: float, number: int = 4) -> list[Pair]:
         """The most similar pairs that ``eps`` keeps apart, the most similar first."""
         start, finite = self._joined(eps), int(np.isfinite(self.stored.sweep.length).sum())
         return [self._merge(i) for i in range(start, min(finite, start + number))]
@@ -122,10 +111,10 @@ class SweepResult(SkippingResult):
     def _joined(self, eps: float) -> int:
         return int(np.searchsorted(self.stored.sweep.length, eps, side="right"))
 
-    def _merge(self, i: int) -> Merge:
+    def _merge(self, i: int) -> Pair:
         ids, swept = self.stored.ids, self.stored.sweep
         similarity = float(self.stored.similarities[i])
-        return Merge(ids[swept.left[i]], ids[swept.right[i]], float(swept.length[i]), similarity)
+        return Pair(ids[swept.left[i]], ids[swept.right[i]], float(swept.length[i]), similarity)
 
     def to_dict(self) -> dict:
         """The result as plain JSON values, with the curve in place of the whole sweep."""

@@ -430,7 +430,7 @@ def test_masks_come_back_pixel_by_pixel_and_what_cannot_is_counted(
 
 def test_masks_of_coco_are_read_in_each_of_its_forms():
     """The texts are known ones of the COCO API's."""
-    read = support.plugin("similarity.exports.masks").from_coco
+    read = support.plugin("similarity.exports.shapes").from_coco
     middle = np.pad(np.ones((3, 3), bool), 1)
     assert np.array_equal(read({"counts": "6320004"}, [0, 0, 5, 5], (5, 5)), middle)
     assert np.array_equal(read({"counts": "Z11"}, [0, 0, 1, 43], (1, 43)).ravel(), [False] * 42 + [True])
