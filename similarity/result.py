@@ -78,7 +78,7 @@ class SkippingResult(Result):
 
     def summary(self) -> str:
         """Return the result in words."""
-        return "\n".join([*self.lines(), *reasons("Skipped:", self.skipped, self.thing)])
+        return "\n".join([*self.lines(), *skipped_words("Skipped:", self.skipped, self.thing)])
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """Return the table of the skipped samples."""
@@ -125,7 +125,7 @@ def skipped_table(
     return {title: rows} if rows else {}
 
 
-def reasons(title: str, skipped: Skipped, thing: str = "sample") -> list[str]:
+def skipped_words(title: str, skipped: Skipped, thing: str = "sample") -> list[str]:
     """Return a paragraph of the reasons why samples, or other things, were skipped; empty without skipped ones."""
     return ["", title, *skipped_lines(skipped, thing=thing)] if skipped else []
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..data import samples as sm
-from ..result import Result, Skipped, count, reasons, skipped_table, view_field
+from ..result import Result, Skipped, count, skipped_table, skipped_words, view_field
 
 COPIED_FROM = "copied_from"
 """The attribute of a copied label that names the sample that it was copied from."""
@@ -80,7 +80,7 @@ class AnnotationsResult(Result):
             ("of the annotations without a sample", self.without_sample),
             ("of the export without labels", self.not_annotated),
         ):
-            lines += reasons(f"{count(len(found), 'picture')} {whose}:", found, "picture")
+            lines += skipped_words(f"{count(len(found), 'picture')} {whose}:", found, "picture")
         if not self.confirmed and self.samples + self.copied:
             lines += ["", "Nothing has been changed. Confirm to write them (confirm=True)."]
         return "\n".join(lines)

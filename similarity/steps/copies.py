@@ -17,7 +17,7 @@ from ..engine.clusters import NOISE
 from ..exports.targets import size
 from ..options import DIGEST, CopiesOptions, KeepOptions
 from ..progress import Progress, silent
-from ..result import count, percent, reasons
+from ..result import count, percent, skipped_words
 from ..workflow import COPIES
 from .cluster import counted, write_clusters
 from .cluster_result import ClusterResult
@@ -43,7 +43,7 @@ class CopiesResult(KeepResult):
             f"{self.kept:,} kept ({percent(self.kept, self.samples)}); {self.dropped:,} dropped, byte by byte equal to a "
             f"kept one ({size(self.bytes)}); {len(self.skipped):,} skipped."
         )
-        return "\n".join([words, *reasons("Skipped:", self.skipped)])
+        return "\n".join([words, *skipped_words("Skipped:", self.skipped)])
 
 
 def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress = silent) -> CopiesResult:

@@ -16,32 +16,24 @@ from ..exports.manifest import Row
 from ..exports.report import write_report
 from ..handover_options import ExportOptions
 from ..progress import Progress, silent
-from ..result import SkippingResult, count, percent
+from ..result import count, percent
 from ..workflow import KEEP
+from .report import ReportResult, account
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportResult(SkippingResult):
+class ExportResult(ReportResult):
     """The folder that ``export_deduplicated`` wrote.
 
     Attributes:
-        run_key: the run
-        export_dir: the folder, absolute
         dataset_type, media: as in the options
-        samples: number of samples asked for: kept + dropped + skipped
-        kept, dropped: how many; the kept ones are exported
         masks_lost: how many masks are not exported, since the format holds only the boxes around them
         pictures: number of picture files in the export
         bytes: their size together; 0 where they are linked or left out
     """
 
-    run_key: str
-    export_dir: str
     dataset_type: str
     media: str
-    samples: int
-    kept: int
-    dropped: int
     masks_lost: int
     pictures: int
     bytes: int
@@ -115,16 +107,11 @@ def _pairs(rows: list[Row]) -> list[tuple[str, str]]:
 def _result(
     samples: sm.Samples, rows: list[Row], content: formats.Content, options: ExportOptions, folder: Path
 ) -> ExportResult:
-    counts, exported = manifest.counts(rows), [str(folder / new) for _, new in _pairs(rows)]
+    exported = [str(folder / new) for _, new in _pairs(rows)]
     return ExportResult(
-        run_key=options.run_key,
-        export_dir=str(folder),
+        **account(samples, rows, options, folder),
         dataset_type=options.dataset_type,
         media=options.media,
-        samples=counts["samples"],
-        kept=counts[manifest.KEPT],
-        dropped=counts[manifest.DROPPED],
-        **manifest.skipped(samples, rows),
         masks_lost=content.masks_lost,
         pictures=len(exported),
         bytes=sum(sizes(exported).values()) if options.media == media.COPY else 0,

@@ -20,7 +20,7 @@ from ..exports.targets import size
 from ..handover_options import TRASH, RemoveOptions
 from ..options import DIGEST
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, percent, reasons, skipped_table, view_field
+from ..result import Result, Skipped, count, listed, percent, skipped_table, skipped_words, view_field
 from ..workflow import CLUSTER, KEEP
 from .plans import require_same
 
@@ -78,7 +78,7 @@ class RemoveResult(Result):
             lines.append(
                 "Nothing has been changed. Confirm to remove them (confirm=True); restore_removed then brings them back."
             )
-        lines += reasons(f"{count(len(self.left), 'sample')} left in place:", self.left)
+        lines += skipped_words(f"{count(len(self.left), 'sample')} left in place:", self.left)
         if not self.files_compared and self.removed:
             lines += [
                 "",
@@ -111,7 +111,10 @@ class RemoveResult(Result):
             f"{count(self.trashed, 'file')} ({size(self.trashed_bytes)}) of the run's removed samples, earlier ones too,"
             f" {verb} to the system's trash; the disk is free when that is emptied."
         )
-        return [trashed, *reasons(f"{count(len(self.files_left), 'file')} stay:", self.files_left, "file")]
+        return [
+            trashed,
+            *skipped_words(f"{count(len(self.files_left), 'file')} stay:", self.files_left, "file"),
+        ]
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The samples that stay although the run leaves them out, and the files that do not go to the trash."""
@@ -206,9 +209,8 @@ def _each_batch(
         id -> file of the samples that were removed, or would be, and, for each of the others, its id and why it stays
     """
     wanted: list[str] = []
-    if samples.limit(1).values(
-        "id"
-    ):  # an empty view, say of duplicates that are removed already, is no mistake
+    # An empty view, say of duplicates that are removed already, is no mistake.
+    if samples.limit(1).values("id"):
         samples = sm.flat(samples)
         kept = fo.ViewField(runs.Names(options.run_key).kept)
         wanted = sorted(samples.match(kept == False).values("id"))  # noqa: E712

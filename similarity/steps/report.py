@@ -1,27 +1,32 @@
 """A report of a run that people can hand on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from ..data import runs
 from ..data import samples as sm
 from ..data.locks import lock
 from ..exports import manifest, targets
+from ..exports.manifest import Row
 from ..exports.report import write_report
 from ..handover_options import ReportOptions
 from ..progress import Progress, silent
-from ..result import Result, percent
+from ..result import SkippingResult, percent
 from ..workflow import KEEP
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportResult(Result):
+class ReportResult(SkippingResult):
     """The report that ``write_report`` wrote.
 
     Attributes:
         run_key: the run
         export_dir: the folder, absolute
         page: the report's file, absolute
-        samples, kept, dropped, skipped: how many
+        samples: number of samples asked for: kept + dropped + skipped
+        kept, dropped: how many
     """
 
     run_key: str
@@ -30,14 +35,13 @@ class ReportResult(Result):
     samples: int
     kept: int
     dropped: int
-    skipped: int
 
-    def summary(self) -> str:
+    def lines(self) -> list[str]:
         """The result in words."""
-        return (
+        return [
             f"The report is {self.page}: {self.kept:,} of {self.samples:,} samples kept "
-            f"({percent(self.kept, self.samples)} to annotate), {self.dropped:,} dropped, {self.skipped:,} skipped."
-        )
+            f"({percent(self.kept, self.samples)} to annotate), {self.dropped:,} dropped, {len(self.skipped):,} skipped."
+        ]
 
 
 def report(samples: sm.Samples, options: ReportOptions, progress: Progress = silent) -> ReportResult:
@@ -56,13 +60,18 @@ def report(samples: sm.Samples, options: ReportOptions, progress: Progress = sil
         rows = manifest.read(samples, options.run_key)
         with target.writing() as folder:
             write_report(samples, rows, options, folder, progress)
+        return ReportResult(**account(samples, rows, options, target.path))
+
+
+def account(samples: sm.Samples, rows: Sequence[Row], options: ReportOptions, folder: Path) -> dict[str, Any]:
+    """The fields of a :class:`ReportResult`."""
     counts = manifest.counts(rows)
-    return ReportResult(
-        run_key=options.run_key,
-        export_dir=str(target.path),
-        page=str(target.path / "report.html"),
-        samples=counts["samples"],
-        kept=counts[manifest.KEPT],
-        dropped=counts[manifest.DROPPED],
-        skipped=counts[manifest.SKIPPED],
-    )
+    return {
+        "run_key": options.run_key,
+        "export_dir": str(folder),
+        "page": str(folder / "report.html"),
+        "samples": counts["samples"],
+        "kept": counts[manifest.KEPT],
+        "dropped": counts[manifest.DROPPED],
+        **manifest.skipped(samples, rows),
+    }

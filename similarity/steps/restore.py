@@ -12,7 +12,7 @@ from ..data.files import file_names, files
 from ..data.locks import lock
 from ..handover_options import RestoreOptions
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, reasons, skipped_table, view_field
+from ..result import Result, Skipped, count, listed, skipped_table, skipped_words, view_field
 
 _TWICE = "the dataset has a sample of this id, brought back by hand; this one stays in the archive"
 _CHANGED = "it changed while it was copied; run restore_removed again"
@@ -56,7 +56,7 @@ class RestoreResult(Result):
                 f"{count(len(self.missing_files), 'file')} of theirs are not in place (e.g. {self.missing_files[0]}); they "
                 "may be in the system's trash."
             )
-        return "\n".join([*lines, *reasons("Not restored:", self.left), *self.notes])
+        return "\n".join([*lines, *skipped_words("Not restored:", self.left), *self.notes])
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The samples that did not come back although they were asked for, and the files that are not there."""
