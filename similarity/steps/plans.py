@@ -1,7 +1,5 @@
 """Plans: names for a loss, and the refusal of one that was not confirmed or not shown."""
 
-from typing import Any
-
 from ..data import runs
 from ..data import samples as sm
 from ..data.batch import reference_of
@@ -37,26 +35,6 @@ def require_same(shown: str | None, plan: str, changed: str, undone: str = "chan
         )
 
 
-def require_confirmed(options: Any, lost: list[str], plan: str, loss: str, changed: str) -> None:
-    """Refuse a loss that was not confirmed, or is not the one that was shown.
-
-    Args:
-        options: with ``confirm`` and ``plan``
-        lost: ids of the samples that lose something; nothing is refused without any
-        plan: name of the loss
-        loss: the loss as a sentence
-        changed: as for :func:`require_same`
-
-    Raises:
-        Unconfirmed: if it was not confirmed
-        ValueError: if another plan was shown
-    """
-    if lost and not options.confirm:
-        raise Unconfirmed(f"{loss} (confirm=True)", plan, lost)
-    if lost:
-        require_same(options.plan, plan, changed)
-
-
 def refuse_shrinking(samples: sm.Samples, options: WriteRunOptions) -> None:
     """Refuse to take samples out of a run that nobody confirmed to be lost.
 
@@ -72,12 +50,15 @@ def refuse_shrinking(samples: sm.Samples, options: WriteRunOptions) -> None:
     if reference is not None:
         stay.update(reference_of(dataset, reference, run_key).values("id"))
     lost = sorted(set(members) - stay)
-    where = "in this view" if reference is None else "in this view, nor in the reference,"
-    loss = (
-        f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not {where} and would lose "
-        "their clusters and decisions. Take the whole dataset, choose another run_key, or confirm it"
-    )
     plan = json_digest({"run_key": run_key, "lost": lost})
-    require_confirmed(
-        options, lost, plan, loss, f"The samples that the run {run_key!r} would lose have changed"
-    )
+    if lost and not options.confirm:
+        where = "in this view" if reference is None else "in this view, nor in the reference,"
+        raise Unconfirmed(
+            f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not {where} and would "
+            "lose their clusters and decisions. Take the whole dataset, choose another run_key, or confirm it "
+            "(confirm=True)",
+            plan,
+            lost,
+        )
+    if lost:
+        require_same(options.plan, plan, f"The samples that the run {run_key!r} would lose have changed")

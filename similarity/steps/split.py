@@ -21,7 +21,7 @@ from ..handover_options import SplitOptions
 from ..progress import Progress, silent
 from ..result import SkippingResult, count, percent
 from ..workflow import CLUSTER, KEEP
-from .plans import require_confirmed
+from .plans import Unconfirmed, require_same
 
 SPLITS = ("train", "val", "test")
 
@@ -184,13 +184,17 @@ def refuse_replacing(samples: sm.Samples, options: SplitOptions) -> int:
     reference = runs.reference_ids(dataset, options.run_key)
     members = members.exclude(reference) if reference else members
     tagged = splits.read(members, None)
-    found = ", ".join(f"{name} {n:,}" for name, n in sorted(Counter(tagged.values()).items()))
-    loss = (
-        f"{count(len(tagged), 'sample')} of {dataset.name!r} have split tags already ({found}), which would be replaced: "
-        "confirm it"
-    )
     plan = json_digest({"run_key": options.run_key, "tagged": tagged})
-    require_confirmed(options, list(tagged), plan, loss, "The split tags have changed")
+    if tagged and not options.confirm:
+        found = ", ".join(f"{name} {n:,}" for name, n in sorted(Counter(tagged.values()).items()))
+        raise Unconfirmed(
+            f"{count(len(tagged), 'sample')} of {dataset.name!r} have split tags already ({found}), which would be "
+            "replaced: confirm it (confirm=True)",
+            plan,
+            list(tagged),
+        )
+    if tagged:
+        require_same(options.plan, plan, "The split tags have changed")
     return len(tagged)
 
 
