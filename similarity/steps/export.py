@@ -109,7 +109,7 @@ def _result(
 ) -> ExportResult:
     exported = [str(folder / new) for _, new in _pairs(rows)]
     return ExportResult(
-        **account(samples, rows, options, folder),
+        **account(samples, rows, folder),
         dataset_type=options.dataset_type,
         media=options.media,
         masks_lost=content.masks_lost,

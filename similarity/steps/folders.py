@@ -24,9 +24,7 @@ class FoldersResult(SkippingResult):
     """The folders that ``group_into_folders`` wrote.
 
     Attributes:
-        run_key: the run
         export_dir: the folder, absolute
-        media: as in the options
         samples: number of samples asked for: clustered + unique + skipped
         clusters: number of cluster folders
         clustered, unique: how many samples are in a cluster, and in none
@@ -34,9 +32,7 @@ class FoldersResult(SkippingResult):
         pictures: number of picture files written
     """
 
-    run_key: str
     export_dir: str
-    media: str
     samples: int
     clusters: int
     clustered: int
@@ -107,9 +103,7 @@ def _result(
     found, counts = manifest.clusters(rows), manifest.counts(rows)
     clustered = sum(len(c.members) for c in found)
     return FoldersResult(
-        run_key=options.run_key,
         export_dir=folder,
-        media=options.media,
         samples=len(rows),
         clusters=len(found),
         clustered=clustered,

@@ -22,14 +22,12 @@ class ReportResult(SkippingResult):
     """The report that ``write_report`` wrote.
 
     Attributes:
-        run_key: the run
         export_dir: the folder, absolute
         page: the report's file, absolute
         samples: number of samples asked for: kept + dropped + skipped
         kept, dropped: how many
     """
 
-    run_key: str
     export_dir: str
     page: str
     samples: int
@@ -60,14 +58,13 @@ def report(samples: sm.Samples, options: ReportOptions, progress: Progress = sil
         rows = manifest.read(samples, options.run_key)
         with target.writing() as folder:
             write_report(samples, rows, options, folder, progress)
-        return ReportResult(**account(samples, rows, options, target.path))
+        return ReportResult(**account(samples, rows, target.path))
 
 
-def account(samples: sm.Samples, rows: Sequence[Row], options: ReportOptions, folder: Path) -> dict[str, Any]:
+def account(samples: sm.Samples, rows: Sequence[Row], folder: Path) -> dict[str, Any]:
     """The fields of a :class:`ReportResult`."""
     counts = manifest.counts(rows)
     return {
-        "run_key": options.run_key,
         "export_dir": str(folder),
         "page": str(folder / "report.html"),
         "samples": counts["samples"],

@@ -28,7 +28,6 @@ class SortResult(Result):
     """The samples that ``sort_by_similarity`` found.
 
     Attributes:
-        brain_key: the index that was searched
         similarity_field: the field with the percentages
         newer: number of samples that have got a vector since the index was built, and are not found
         changed: number of samples whose vector has changed since, and which are not found
@@ -38,7 +37,6 @@ class SortResult(Result):
         view: the same as a view, in that order
     """
 
-    brain_key: str
     similarity_field: str
     newer: int
     changed: int
@@ -102,7 +100,6 @@ def sort(
         neighbors = {sample_id: similarity_percent(distance) for sample_id, distance in nearest}
         _declare(dataset, options.similarity_field)
         return SortResult(
-            brain_key=options.brain_key,
             similarity_field=options.similarity_field,
             newer=status.newer,
             changed=status.changed,

@@ -31,22 +31,19 @@ class SplitResult(SkippingResult):
     """The splits that ``split_by_cluster`` made.
 
     Attributes:
-        run_key: the run
         samples: number of samples asked for
         clusters: number of clusters among them
         replaced: how many had a split tag before
-        wanted, sizes, shares: of each split: its share in the options, its number of samples, and its share of them
+        wanted, sizes: of each split: its share in the options, and its number of samples
         classes: class -> number of samples in each split; empty without ``stratify``
         leaks: the clusters of the run that straddle the splits all the same, through samples that were not asked for
     """
 
-    run_key: str
     samples: int
     clusters: int
     replaced: int
     wanted: dict[str, float]
     sizes: dict[str, int]
-    shares: dict[str, float]
     classes: dict[str, dict[str, int]]
     leaks: Leaks | None
     decided: bool
@@ -131,13 +128,11 @@ def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silen
         sizes = {name: len(mine) for name, mine in members.items()}
         counts = Counter(zip(of_each.tolist(), dealt.tolist(), strict=True))
         return SplitResult(
-            run_key=run_key,
             samples=len(ids) + len(skipped),
             clusters=len(np.unique(numbers[numbers != NOISE])),
             replaced=replaced,
             wanted=wanted,
             sizes=sizes,
-            shares={name: size / len(ids) for name, size in sizes.items()},
             classes={
                 name: {split: counts[k, number] for number, split in enumerate(SPLITS)}
                 for k, name in enumerate(found.tolist())

@@ -107,7 +107,7 @@ def test_whole_clusters_go_to_one_split_and_the_leaks_are_gone(deduplicated, tmp
     assert all(found[i] == found[i + 1] == found[i + 2] for i in (0, 3, 6))
     assert result.sizes == {name: found.count({name}) for name in ("train", "val", "test")}
     assert sorted(result.sizes.values()) == [3, 3, 5]
-    assert result.shares["train"] == 5 / 11
+    assert "45.5 %" in [row["share"] for row in result.tables()["splits"]]
     assert (result.replaced, result.clusters, list(result.skipped)) == (3, 3, [made.values("id")[11]])
     assert "mine" in tags(made)[0]
     assert not made.has_saved_view("dedup-leaks")
