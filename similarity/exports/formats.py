@@ -1,5 +1,6 @@
 """The formats of an export: the labels that each can hold, and the names of its files."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,14 +182,9 @@ def _classes_of(kept: sm.Samples, field: str) -> dict[str, str]:
 
 
 def _class_folders(classes: Collection[str]) -> dict[str, str]:
+    """Classes as the names of folders that are neither hidden nor elsewhere."""
     names = UniqueNames(folders=True)
-    return {label: names.name(_folder_name(label)) for label in sorted(classes)}
-
-
-def _folder_name(label: str) -> str:
-    """A label as the name of a folder that is neither hidden nor elsewhere."""
-    plain = label.replace("/", "_").replace("\\", "_")
-    return f"_{plain}" if plain.startswith(".") else plain
+    return {label: names.name(re.sub(r"[/\\]|^(?=\.)", "_", label)) for label in sorted(classes)}
 
 
 def _mask_names(kept: sm.Samples, files: Sequence[str], field: str) -> dict[str, str]:

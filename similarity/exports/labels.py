@@ -5,7 +5,7 @@ copied, unlabelled pictures are no exception, and names are those of the manifes
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,9 @@ def _write_shapes(content: Content, folder: Path, options: ExportOptions, progre
             metadata = _metadata(sample) if exporter.requires_image_metadata else None
             exporter.export_sample(path, label if options.dataset_type == CVAT else _as_list(label), metadata)
     if options.dataset_type == YOLO and options.media != NONE:
-        _write_yaml(folder, content.classes)
+        # Relative to itself: FiftyOne would write the place, which is going to change.
+        described = {"names": dict(enumerate(content.classes)) or [], "val": YOLO_DATA}
+        (folder / "dataset.yaml").write_text(yaml.safe_dump(described, allow_unicode=True), encoding="utf-8")
 
 
 def _exporter(content: Content, folder: Path, options: ExportOptions) -> foud.LabeledImageDatasetExporter:
@@ -90,12 +92,6 @@ def _as_list(label: fol.Label | None) -> fol.Label:
             label=label.label, bounding_box=[0, 0, 1, 1], confidence=label.confidence, **others
         )
     return fol.Detections() if label is None else labels.as_list(label)
-
-
-def _write_yaml(folder: Path, classes: Sequence[str]) -> None:
-    """YOLO's description of the dataset, relative to itself: FiftyOne would write the place, which is going to change."""
-    described = {"names": dict(enumerate(classes)) or [], "val": YOLO_DATA}
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(described, allow_unicode=True), encoding="utf-8")
 
 
 def _write_csv(content: Content, folder: Path, options: ExportOptions, progress: Progress) -> None:

@@ -97,7 +97,10 @@ def delete_run(
         require_same(options.plan, result.plan, f"The run {run_key!r} has changed", "deleted")
         if options.confirm:
             progress("Deleting the run", 1, 2)
-            _delete(dataset, result)
+            runs.clear(dataset, written_as, result.fields, runs.Names(written_as).tags, result.views)
+            for key in result.records:  # last, so that a killed deletion can be done again
+                locks.check()
+                dataset.delete_run(key)
         return result
 
 
@@ -129,12 +132,3 @@ def _parts(dataset: fo.Dataset, written_as: str) -> dict[str, Any]:
         "views": [name for name in saved_views.marked(dataset, names.mark) if name in names.views],
         "tags": {tag: number for tag, number in sorted(tags.items()) if re.fullmatch(names.tags, tag)},
     }
-
-
-def _delete(dataset: fo.Dataset, found: DeleteRunResult) -> None:
-    """Take it off the dataset; the record last, so that a killed deletion can be done again."""
-    tags = runs.Names(found.written_as).tags
-    runs.clear(dataset, found.written_as, found.fields, tags, found.views)
-    for key in found.records:
-        locks.check()
-        dataset.delete_run(key)

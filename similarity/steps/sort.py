@@ -98,7 +98,9 @@ def sort(
         nearest = found_index.nearest(query, options.k, within_ids=within)
         status = found_index.status
         neighbors = {sample_id: similarity_percent(distance) for sample_id, distance in nearest}
-        _declare(dataset, options.similarity_field)
+        if not dataset.has_sample_field(options.similarity_field):
+            told = "Similarity in percent to what was searched for, in the view that a search shows"
+            sm.declare_field(dataset, options.similarity_field, fo.FloatField, told, {"search": True})
         return SortResult(
             similarity_field=options.similarity_field,
             newer=status.newer,
@@ -144,12 +146,6 @@ def _refuse_foreign(dataset: fo.Dataset, field: str) -> None:
         raise ValueError(
             f"The field {field!r} exists and was not made by sort_by_similarity: choose another similarity_field"
         )
-
-
-def _declare(dataset: fo.Dataset, field: str) -> None:
-    if not dataset.has_sample_field(field):
-        words = "Similarity in percent to what was searched for, in the view that a search shows"
-        sm.declare_field(dataset, field, fo.FloatField, words, {"search": True})
 
 
 def _shown(samples: sm.Samples, field: str, neighbors: Mapping[str, float]) -> fo.DatasetView:
