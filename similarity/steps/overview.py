@@ -11,8 +11,7 @@ from ..data.files import files
 from ..data.vectors import holds_others_vectors, vector_fields
 from ..options import DIGEST, LIMITS, SweepOptions
 from ..workflow import CLUSTER, KEEP, Step
-from . import states as steps_done
-from .states import StepState
+from .states import StepState, embedded, steps
 
 BARS, WORST = 200, 12  # clusters in the chart, pairs as pictures
 _OF_CLUSTERING = ("eps", "unique", "reference", "resembling", "clusters", "noise", "warnings")
@@ -141,21 +140,21 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
     if keeping:
         found |= {name: keeping[name] for name in ("resembling", "warnings", "notes")}
         found |= {"counts": _counts(dataset, run_key, removed), "worst": _worst(dataset, keeping)}
-    embedded = steps_done.embedded(dataset, embeddings_field)
+    samples = embedded(dataset, embeddings_field)
     return Overview(
         problem=_problem(dataset),
         run_key=run_key,
         run_keys=run_keys,
         embeddings_field=embeddings_field,
         fields=vector_fields(dataset),
-        vectors=embedded.vectors,
-        to_embed=0 if holds_others_vectors(dataset, embeddings_field) else embedded.missing,
+        vectors=samples.vectors,
+        to_embed=0 if holds_others_vectors(dataset, embeddings_field) else samples.missing,
         metric=compared["metric"],
         min_samples=compared["min_samples"],
         limits={name: options[name] for name in LIMITS if options.get(name) is not None},
         archived=len(archived),
         **found,
-        steps=steps_done.steps(dataset, record, run_key, embeddings_field, embedded, removed),
+        steps=steps(dataset, record, run_key, embeddings_field, samples, removed),
     )
 
 
