@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from jinja2.filters import do_filesizeformat
+
 Skipped = dict[str, str]  # sample id -> reason
 _LISTED = 20
 
@@ -105,6 +107,11 @@ def count(number: int, thing: str, things: str | None = None) -> str:
 def percent(part: int, whole: int) -> str:
     """Return a share as text: "5.6 %"."""
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as text: "1.2 MB"."""
+    return do_filesizeformat(number)
 
 
 def resemblance(resembling: int, reference: int) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..data.files import sizes
 from ..progress import Progress
-from ..result import count
-from .targets import Target, size
+from ..result import count, size
+from .targets import Target
 
 COPY, HARDLINK, SYMLINK, NONE = "copy", "hardlink", "symlink", "none"
 

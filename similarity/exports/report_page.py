@@ -11,7 +11,6 @@ import jinja2
 from ..data.files import unique_names
 from ..result import count, percent, resemblance
 from .manifest import BY_HAND, KEPT, Row
-from .targets import size
 from .thumbnails import thumbnails
 
 SHOWN = 9  # pictures of a cluster: one line of the page
@@ -35,7 +34,6 @@ def page(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "size": size,
         "share": percent,
         "number": "{:,}".format,
         "similarity": "{:.2f} %".format,

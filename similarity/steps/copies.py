@@ -14,10 +14,9 @@ from ..data.files import sizes, with_names
 from ..data.locks import lock
 from ..data.vectors import all_equal
 from ..engine.clusters import NOISE
-from ..exports.targets import size
 from ..options import DIGEST, CopiesOptions, KeepOptions
 from ..progress import Progress, silent
-from ..result import count, percent, skipped_words
+from ..result import count, percent, size, skipped_words
 from ..workflow import COPIES
 from .cluster import counted, write_clusters
 from .cluster_result import ClusterResult

@@ -16,7 +16,7 @@ from ..exports.manifest import Row
 from ..exports.report import write_report
 from ..handover_options import ExportOptions
 from ..progress import Progress, silent
-from ..result import count, percent
+from ..result import count, percent, size
 from ..workflow import KEEP
 from .report import ReportResult, account
 
@@ -41,7 +41,7 @@ class ExportResult(ReportResult):
     def lines(self) -> list[str]:
         """The result in words."""
         done = {
-            media.COPY: f"copied ({targets.size(self.bytes)})",
+            media.COPY: f"copied ({size(self.bytes)})",
             media.SYMLINK: "linked",
             media.NONE: "only named",
         }

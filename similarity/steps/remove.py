@@ -16,11 +16,10 @@ from ..data.files import file_names, sizes
 from ..data.labels import labels_path
 from ..data.locks import lock
 from ..data.vectors import check_vector_field
-from ..exports.targets import size
 from ..handover_options import TRASH, RemoveOptions
 from ..options import DIGEST
 from ..progress import Progress, silent
-from ..result import Result, Skipped, count, listed, percent, skipped_table, skipped_words, view_field
+from ..result import Result, Skipped, count, listed, percent, size, skipped_table, skipped_words, view_field
 from ..workflow import CLUSTER, KEEP
 from .plans import require_same
 
