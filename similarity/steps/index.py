@@ -66,30 +66,24 @@ def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silen
         ValueError: if the field does not do, or the brain key is somebody else's
         Busy: if another operator is at work on the index
     """
-    dataset, started = sm.dataset_of(samples), time.monotonic()
-    with lock(dataset, f"brain-{options.brain_key}"):
+    dataset, key, started = sm.dataset_of(samples), options.brain_key, time.monotonic()
+    with lock(dataset, f"brain-{key}"):
         sm.flat(samples)
-        _refuse_foreign(dataset, options.brain_key)
+        if dataset.has_brain_run(key) and dataset.get_brain_info(key).config.method != BACKEND:
+            raise ValueError(
+                f"The brain key {key!r} is not OnlyOne's: choose another brain_key, or delete that run"
+            )
         check_vector_field(dataset, options.embeddings_field)
         progress("Building the index", 0, 1)
         status = _build(dataset, options).status
         return IndexResult(
-            brain_key=options.brain_key,
+            brain_key=key,
             embeddings_field=options.embeddings_field,
             samples=status.built + len(status.skipped),
             indexed=status.built,
             **with_names(dataset, status.skipped),
             exact=status.exact,
             seconds=round(time.monotonic() - started, 3),
-        )
-
-
-def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:
-    if not dataset.has_brain_run(brain_key):
-        return
-    if dataset.get_brain_info(brain_key).config.method != BACKEND:
-        raise ValueError(
-            f"The brain key {brain_key!r} is not OnlyOne's: choose another brain_key, or delete that run"
         )
 
 
