@@ -15,7 +15,7 @@ from ..data import samples as sm
 from ..data.embeddings import FieldNames
 from ..data.files import with_names
 from ..data.locks import lock
-from ..data.readings import Read, readings
+from ..data.readings import Reading, readings
 from ..embed_options import EmbedOptions
 from ..engine import images, vgg16
 from ..progress import Progress, silent
@@ -95,6 +95,10 @@ def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silen
         engine = None
         if model is not None:
             files = {i: paths[i] for i in stale}
+            marks = {
+                i: embeddings.file_mark(path) for i, path in files.items()
+            }  # later changes show next time
+            twins = {digest: sample_id for sample_id, digest in digests.items() if sample_id not in files}
             with ray.cluster(options.ray) as on:
                 read = partial(_read, options.max_pixels)
                 if on:
@@ -102,7 +106,8 @@ def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silen
                     check_nodes(on, list(files.values()), options, agreed["precision"])
                     known = {paths[i]: digest for i, digest in digests.items()}
                     read = DistantReader(on, model, known, options, len(files))
-                for items in _readings(dataset, names, files, digests, options, read):
+                for reading in readings(dataset, names, files, marks, read=read, again=options.recompute):
+                    items = _items(dataset, names, reading, marks, digests, twins)
                     _write_each(dataset, names, vgg16.embed_stream(items, model), tally, len(stale), progress)
         return EmbedResult(
             embeddings_field=names.vectors,
@@ -165,44 +170,35 @@ def _look(
     return known, [i for i in paths if i not in known or i not in now]
 
 
-def _readings(
-    dataset: fo.Dataset,
-    names: FieldNames,
-    stale: Mapping[str, str],
-    digests: Mapping[str, str],
-    options: EmbedOptions,
-    read: Read,
-) -> Iterator[Iterator[_Item]]:
-    """Read the stale files, ``{sample id: path}``: the small ones in one go, each large one in a go of its own."""
-    # Before any file is read: later changes show next time.
-    marks = {sample_id: embeddings.file_mark(path) for sample_id, path in stale.items()}
-    twins = {digest: sample_id for sample_id, digest in digests.items() if sample_id not in stale}
-    for reading in readings(dataset, names, stale, marks, read=read, again=options.recompute):
-        yield (_item(dataset, names, i, picture, marks[i], digests.get(i), twins) for i, picture in reading)
-
-
 def _read(max_pixels: int, paths: Iterable[str], large: bool) -> Iterator[images.Picture]:
     """Read files on this machine."""
     return images.read_many(paths, max_pixels=max_pixels, postpone=not large)
 
 
-def _item(
+def _items(
     dataset: fo.Dataset,
     names: FieldNames,
-    sample_id: str,
-    picture: images.Picture,
-    mark: str | None,
-    embedded: str | None,
+    reading: Reading,
+    marks: Mapping[str, str | None],
+    digests: Mapping[str, str],
     twins: Mapping[str, str],
-) -> _Item:
-    """Tell how a picture gets its vector; only one whose content has none yet keeps its pixels."""
-    item = _Item(**vars(picture), id=sample_id, mark=mark)
-    if picture.digest is not None and picture.digest == embedded:
-        return replace(item, pixels=None, vector=None, unchanged=True)
-    if picture.digest in twins:
-        twin = sm.everything(dataset).select(twins[picture.digest])
-        return replace(item, pixels=None, vector=None, twin=twin.values(names.vectors)[0])
-    return item
+) -> Iterator[_Item]:
+    """Tell how each picture gets its vector; only one whose content has none yet keeps its pixels.
+
+    Args:
+        marks: sample id -> mark of its file, before it was read
+        digests: sample id -> digest of the file that it was embedded from
+        twins: digest -> id of a sample with its vector
+    """
+    for sample_id, picture in reading:
+        item = _Item(**vars(picture), id=sample_id, mark=marks[sample_id])
+        if picture.digest is not None and picture.digest == digests.get(sample_id):
+            yield replace(item, pixels=None, vector=None, unchanged=True)
+        elif picture.digest in twins:
+            twin = sm.everything(dataset).select(twins[picture.digest]).values(names.vectors)[0]
+            yield replace(item, pixels=None, vector=None, twin=twin)
+        else:
+            yield item
 
 
 def _write_each(
