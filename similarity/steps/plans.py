@@ -31,7 +31,7 @@ def require_same(shown: str | None, plan: str, changed: str, undone: str = "chan
     """
     if shown not in (None, plan):
         raise ValueError(
-            f"{changed} since the plan {shown} was shown, so nothing was {undone}: look at the new plan first"
+            f"{changed} since the plan {shown!r} was shown, so nothing was {undone}: look at the new plan first"
         )
 
 

@@ -263,12 +263,12 @@ def test_only_the_plan_that_was_shown_is_carried_out(annotated):
         "truth", {made.first().id: fo.Detections(detections=[fo.Detection(label="x")])}, key_field="id"
     )
     before = documents(made)
-    with pytest.raises(ValueError, match=f"changed since the plan {plan}"):
+    with pytest.raises(ValueError, match=f"changed since the plan '{plan}'"):
         load(made, confirm=True, plan=plan, **given)
     again = load(made, **given).plan
     file = Path(given["labels_path"])
     file.write_text(file.read_text().replace("person", "dog"))
-    with pytest.raises(ValueError, match=f"changed since the plan {again}"):
+    with pytest.raises(ValueError, match=f"changed since the plan '{again}'"):
         load(made, confirm=True, plan=again, **given)
     assert documents(made) == before
 
