@@ -58,21 +58,6 @@ class Annotations:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The annotations that are to be read.
-
-    Attributes:
-        export: the folder of the export
-        field: the label field that FiftyOne's own format is read from, unless it has one only
-        single: the type of one label, where a file can be read as several types; None for the file's own
-    """
-
-    export: Path
-    field: str
-    single: type[fol.Label] | None = None
-
-
 @contextlib.contextmanager
 def naming(path: Path, kind: str) -> Iterator[None]:
     """Raise whatever is raised as :class:`Unreadable`, with the file's name and the format."""

@@ -11,7 +11,7 @@ import fiftyone.utils.data as foud
 
 from ..data.labels import place_media, singles
 from . import shapes
-from .annotated import Annotations, Picture, Unreadable, Wanted, naming
+from .annotated import Annotations, Picture, Unreadable, naming
 from .formats import CLASS_FOLDERS, COCO, CVAT, FIFTYONE, TREE, YOLO
 from .manifest import NAME as MANIFEST
 
@@ -19,11 +19,19 @@ _FILES = {COCO: "labels.json", CVAT: "labels.xml", FIFTYONE: "samples.json"}
 _SUFFIXES = {".json": COCO, ".xml": CVAT, ".yaml": YOLO, ".yml": YOLO}
 
 
-def read(wanted: Wanted, labels_path: str | None = None, dataset_type: str | None = None) -> Annotations:
+def read(
+    export: Path,
+    field: str,
+    single: type[fol.Label] | None,
+    labels_path: str | None = None,
+    dataset_type: str | None = None,
+) -> Annotations:
     """Read annotations.
 
     Args:
-        wanted: the annotations to read
+        export: the folder of the export
+        field: the label field that FiftyOne's own format is read from, unless it has one only
+        single: the type of one label, where a file can be read as several types; None for the file's own
         labels_path (None): the annotation tool's file or folder; by default the export itself
         dataset_type (None): its format; by default as recognised
 
@@ -31,14 +39,21 @@ def read(wanted: Wanted, labels_path: str | None = None, dataset_type: str | Non
         ValueError: if there are no annotations, or their format is not recognised
         Unreadable: if a file cannot be read in that format
     """
-    place = Path(labels_path).expanduser() if labels_path else wanted.export
+    place = Path(labels_path).expanduser() if labels_path else export
     if not place.exists():
         raise ValueError(f"There is no {place}: name the annotation tool's file or folder as labels_path")
     kind = dataset_type or _recognised(place)
     if place.is_dir() and kind in _FILES:
         place /= _FILES[kind]
+    readers: dict[str, Callable[[], Annotations]] = {
+        COCO: lambda: shapes.coco(place, single),
+        YOLO: lambda: shapes.yolo(place, single, export),
+        CVAT: lambda: shapes.cvat(place),
+        FIFTYONE: lambda: _fiftyone(place, field),
+        TREE: lambda: _tree(place),
+    }
     with naming(place, kind):
-        found = _READERS[kind](place, wanted)
+        found = readers[kind]()
     if not found.pictures:
         raise Unreadable(f"{place} names no picture as {kind}: give another labels_path or dataset_type")
     return found
@@ -75,12 +90,12 @@ def _recognised(place: Path) -> str:
         several = f"it could be {' or '.join(map(str, found))}" if len(found) > 1 else "it is none of them"
         raise ValueError(
             f"The format of {place} is not recognised ({several}): name the annotation tool's file as labels_path, or give "
-            f"dataset_type ({', '.join(_READERS)})"
+            f"dataset_type ({', '.join((*_FILES, YOLO, TREE))})"
         )
     return found[0]
 
 
-def _tree(place: Path, wanted: Wanted) -> Annotations:
+def _tree(place: Path) -> Annotations:
     told = place / CLASS_FOLDERS
     classes = json.loads(told.read_text("utf-8")) if told.is_file() else {}
     with foud.ImageClassificationDirectoryTreeImporter(str(place)) as importer:
@@ -96,9 +111,9 @@ def _tree(place: Path, wanted: Wanted) -> Annotations:
     return Annotations(place, TREE, pictures, fol.Classification)
 
 
-def _fiftyone(path: Path, wanted: Wanted) -> Annotations:
+def _fiftyone(path: Path, field: str) -> Annotations:
     documents = list(foo.import_collection(str(path), key="samples")[0])
-    name = _label_field(documents, path, wanted)
+    name = _label_field(documents, path, field)
     pictures, kinds = [], set()
     for document in documents:
         label = fol.Label.from_dict(document[name]) if document.get(name) else None
@@ -111,23 +126,14 @@ def _fiftyone(path: Path, wanted: Wanted) -> Annotations:
     return Annotations(path, FIFTYONE, pictures, kinds.pop() if len(kinds) == 1 else None)
 
 
-def _label_field(documents: list[dict[str, Any]], path: Path, wanted: Wanted) -> str:
+def _label_field(documents: list[dict[str, Any]], path: Path, field: str) -> str:
     names = {name for document in documents for name, value in document.items() if _is_label(value)}
-    if wanted.field in names or len(names) == 1:
-        return wanted.field if wanted.field in names else names.pop()
+    if field in names or len(names) == 1:
+        return field if field in names else names.pop()
     found = ", ".join(sorted(names)) or "none"
-    raise Unreadable(f"{path} has no labels in a field {wanted.field!r} (label fields: {found})")
+    raise Unreadable(f"{path} has no labels in a field {field!r} (label fields: {found})")
 
 
 def _is_label(value: Any) -> bool:
     kind = getattr(fol, str(value.get("_cls")), None) if isinstance(value, dict) else None
     return isinstance(kind, type) and issubclass(kind, fol.Label)
-
-
-_READERS: dict[str, Callable[[Path, Wanted], Annotations]] = {
-    COCO: shapes.coco,
-    YOLO: shapes.yolo,
-    CVAT: shapes.cvat,
-    FIFTYONE: _fiftyone,
-    TREE: _tree,
-}

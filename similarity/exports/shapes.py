@@ -18,7 +18,7 @@ import yaml
 from skimage import draw
 
 from ..data.labels import singles
-from .annotated import Annotations, Picture, Unreadable, Wanted, naming
+from .annotated import Annotations, Picture, Unreadable, naming
 from .formats import COCO, CVAT, YOLO
 
 CLASS_LISTS = ("dataset.yaml", "data.yaml", "classes.txt", "obj.names")
@@ -26,15 +26,15 @@ _NO_LABELS = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt")
 _NOT_READ = ("ellipse", "cuboid", "skeleton")  # shapes of CVAT's
 
 
-def coco(path: Path, wanted: Wanted) -> Annotations:
-    """Read a JSON file of COCO's."""
+def coco(path: Path, single: type[fol.Label] | None) -> Annotations:
+    """Read a JSON file of COCO's: outlines as polylines where these are asked for, else as masks."""
     _, *maps, images, objects = fouco.load_coco_detection_annotations(str(path))
     objects, pictures, left_out = objects or {}, [], Counter()
     for number, image in images.items():
         size, found = (image["width"], image["height"]), []
         for one in objects.pop(number, ()):
             one.iscrowd = one.iscrowd or None  # where it is 0, it says nothing
-            outline = one.to_polyline(size, *maps) if wanted.single is fol.Polyline else None
+            outline = one.to_polyline(size, *maps) if single is fol.Polyline else None
             points = one.to_keypoints(size, *maps) if one.keypoints else None
             made = [
                 label for label in (outline or _coco_object(one, size, *maps), points) if label is not None
@@ -53,7 +53,7 @@ def _coco_object(one: fouco.COCOObject, size: tuple[int, int], *maps: Any) -> fo
     return label
 
 
-def cvat(path: Path, wanted: Wanted) -> Annotations:
+def cvat(path: Path) -> Annotations:
     """Read an XML file of CVAT's, "CVAT for images 1.1"."""
     told = fou.load_xml_as_json_dict(str(path))["annotations"] or {}
     pictures, left_out = [], Counter()
@@ -87,13 +87,13 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def yolo(place: Path, wanted: Wanted) -> Annotations:
+def yolo(place: Path, single: type[fol.Label] | None, export: Path) -> Annotations:
     """Read the label files of YOLO's in a folder, or beside a file that names the classes."""
     folder = place if place.is_dir() else place.parent
     files = {file: _rows(file) for file in _label_files(folder)}
-    classes = _class_names(place, folder, wanted.export)
+    classes = _class_names(place, folder, export)
     outlined = sum(len(row) >= 7 for rows in files.values() for row in rows)
-    polylines = wanted.single is fol.Polyline or (wanted.single is None and outlined > 0)
+    polylines = single is fol.Polyline or (single is None and outlined > 0)
     pictures = []
     for file, rows in files.items():
         with naming(file, YOLO):

@@ -16,7 +16,7 @@ from ..data.locks import lock
 from ..data.raw import Document
 from ..data.seals import json_digest
 from ..exports import manifest, matching, readers
-from ..exports.annotated import Annotations, Picture, Wanted
+from ..exports.annotated import Annotations, Picture
 from ..exports.manifest import KEPT, Row
 from ..handover_options import AnnotationsOptions
 from ..progress import Progress, silent
@@ -49,8 +49,8 @@ def load_annotations(
         rows = manifest.load(export)
         rows = [row for row in rows if row.exported] or [row for row in rows if row.status == KEPT]
         kind = _asked_kind(dataset, options)
-        wanted = Wanted(export, name, kind and labels.single_type(kind))
-        read = readers.read(wanted, options.labels_path, options.dataset_type)
+        single = kind and labels.single_type(kind)
+        read = readers.read(export, name, single, options.labels_path, options.dataset_type)
         kind = _kind(read, kind)
         progress("Finding the samples", 1, 3)
         written, result = _plan(dataset, options, export, read, kind, rows)
