@@ -224,7 +224,7 @@ def _write(
     tagged = {names.tag("noise"): new[labels == NOISE].tolist(), names.tag("skipped"): list(result.skipped)}
     largest = [number for number, size in result.sizes[: options.tag_clusters] if size > 1]
     tagged |= {names.cluster_tag(number): new[labels == number].tolist() for number in largest}
-    sm.retag(dataset, None, {tag: mine for tag, mine in tagged.items() if mine})
+    sm.tag(dataset, tagged)
 
 
 def _owned(run_key: str) -> dict[str, list[str]]:
