@@ -139,7 +139,7 @@ def test_replaced_weights_have_another_digest(files, tmp_path):
 
 def test_a_missing_file_is_named():
     for ask in (weights.digests, weights.load):
-        with pytest.raises(weights.WeightsUnavailable, match=r"no weights file '/gone/x\.h5'"):
+        with pytest.raises(weights.WeightsUnavailable, match=r"/gone/x\.h5"):
             ask("/gone/x.h5", 0)
 
 
@@ -157,7 +157,7 @@ def test_another_network_is_refused_by_what_it_lacks(tmp_path):
     other.save(tmp_path / "other.keras")
     other.save_weights(tmp_path / "other.weights.h5")
     for name in ("other.keras", "other.weights.h5"):
-        with pytest.raises(ValueError, match="lacks the layers block1_conv2"):
+        with pytest.raises(ValueError, match="block1_conv2"):
             weights.load(tmp_path / name, 0)
 
 
