@@ -158,7 +158,7 @@ def test_a_list_of_another_length_is_refused(name):
 
 
 def test_a_rank_of_nan_is_refused():
-    with pytest.raises(ValueError, match="rank .*NaN"):
+    with pytest.raises(ValueError, match=r"rank .*NaN"):
         keepers.keep(np.ones((1, 2)), np.zeros(1, dtype=np.int64), eps=0.1, rank=np.array([np.nan]))
 
 

@@ -122,14 +122,14 @@ def test_texts_may_come_as_a_list_or_with_commas():
     assert KeepOptions(protect_tags="a, b").protect_tags == ("a", "b")
     assert KeepOptions(protect_tags=()).protect_tags is None
     assert KeepOptions(protect_tags=["a"]).to_dict()["protect_tags"] == ["a"]
-    with pytest.raises(OptionError, match="protect_tags must be a list.* 5$"):
+    with pytest.raises(OptionError, match=r"protect_tags must be a list.* 5$"):
         KeepOptions(protect_tags=5)
-    with pytest.raises(OptionError, match="protect_tags must be a text.* 5$"):
+    with pytest.raises(OptionError, match=r"protect_tags must be a text.* 5$"):
         KeepOptions(protect_tags=[5])
 
 
 def test_an_unknown_option_names_those_there_are():
-    with pytest.raises(OptionError, match="'epsilon'.* eps"):
+    with pytest.raises(OptionError, match=r"'epsilon'.* eps"):
         ClusterOptions.of({"epsilon": 0.1})
 
 
@@ -160,7 +160,7 @@ def test_a_required_option_asks_for_a_value():
         folder: str = option(REQUIRED, "Where to")
 
     for missing in ({}, {"folder": None}, {"folder": ""}):
-        with pytest.raises(OptionError, match="folder .*Where to"):
+        with pytest.raises(OptionError, match=r"folder .*Where to"):
             Needs.of(missing)
 
 

@@ -75,5 +75,5 @@ def decoders():
 
 @pytest.mark.parametrize("bounds", [{"workers": 0, "ahead": 3}, {"workers": 3, "ahead": 0}])
 def test_read_many_needs_a_thread_and_room(bounds):
-    with pytest.raises(ValueError, match="workers and ahead .*{workers}.*{ahead}".format(**bounds)):
+    with pytest.raises(ValueError, match=r"workers and ahead .*{workers}.*{ahead}".format(**bounds)):
         images.read_many([], **bounds)

@@ -46,7 +46,7 @@ def test_no_vectors_are_fine():
 
 
 def test_an_unknown_metric_is_named():
-    with pytest.raises(ValueError, match="cosine, euclidean.*'manhattan'"):
+    with pytest.raises(ValueError, match=r"cosine, euclidean.*'manhattan'"):
         vec.check_metric("manhattan")
 
 

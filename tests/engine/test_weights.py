@@ -4,7 +4,6 @@ import inspect
 import os
 import subprocess
 import sys
-import time
 from hashlib import md5
 
 import numpy as np
@@ -180,10 +179,8 @@ def offline(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("layer", ["block5_conv1", "fc2"])
 def test_offline_the_message_says_where_to_put_which_file_and_what_else_works(offline, layer):
-    start = time.monotonic()
     with pytest.raises(vgg16.WeightsUnavailable) as caught:
         vgg16.Vgg16(layer=layer)
-    assert time.monotonic() - start < 10
     name = "vgg16_weights_tf_dim_ordering_tf_kernels" + (".h5" if layer == "fc2" else "_notop.h5")
     message = str(caught.value)
     assert str(offline / name) in message
