@@ -1,6 +1,7 @@
 """Fixtures of the tests that need a real FiftyOne, in a database and folders of their own."""
 
 import uuid
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,16 @@ def the_plugin_loads():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def small_batches(the_plugin_loads):
-    """The network takes two pictures at a time: it fills up every batch, and most tests embed one to four."""
+def a_small_network(the_plugin_loads):
+    """The network takes two pictures at a time: it fills up every batch, and most tests embed one to four.
+
+    The untrained convolutions, which take seconds to make, are made once.
+    """
+    untrained = support.plugin("similarity.engine.untrained")
+    generate, convolutions = untrained.generate, cache(untrained.generate)
     with pytest.MonkeyPatch.context() as changed:
         changed.setitem(support.plugin("similarity.engine.vgg16").load.__kwdefaults__, "batch_size", 2)
+        changed.setattr(untrained, "generate", lambda dense=0: generate(dense) if dense else convolutions())
         yield
 
 

@@ -1,7 +1,9 @@
 """What tests that need a real FiftyOne share; importing it starts one. Import it before ``fiftyone``."""
 
+import atexit
 import importlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -10,10 +12,16 @@ from pymongo import MongoClient
 
 from tools import sandbox
 
-HOME = Path(tempfile.mkdtemp(prefix="onlyone-tests-"))
+# MongoDB waits for the disk at every new collection, of which a test makes several: in memory it does not.
+MEMORY = Path("/dev/shm")
+ROOMY = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 << 30
+HOME = Path(tempfile.mkdtemp(prefix="onlyone-tests-", dir=MEMORY if ROOMY else None))
 SERVER = sandbox.enter(HOME, temporary=True)
-# FiftyOne, Keras and Matplotlib also write below the home directory whatever their own variables say; the trash is there.
-os.environ.update(HOME=str(HOME), XDG_DATA_HOME=str(HOME / "share"), FIFTYONE_SHOW_PROGRESS_BARS="false")
+# FiftyOne, Keras and Matplotlib also write below the home directory whatever their own variables say; the trash is
+# there, on the disk that the tests' files are on.
+USER = tempfile.mkdtemp(prefix="onlyone-tests-user-")
+atexit.register(shutil.rmtree, USER, ignore_errors=True)
+os.environ.update(HOME=USER, XDG_DATA_HOME=f"{USER}/share", FIFTYONE_SHOW_PROGRESS_BARS="false")
 
 import fiftyone as fo  # noqa: E402
 import fiftyone.constants as foc  # noqa: E402

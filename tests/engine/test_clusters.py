@@ -111,5 +111,5 @@ def test_an_option_out_of_bounds_is_refused_with_its_value(options, message):
 
 
 def test_a_vector_that_cannot_be_compared_is_refused():
-    with pytest.raises(ValueError, match="number 1: it has length zero"):
+    with pytest.raises(ValueError, match=r"\b1 of 2 .* number 1\b"):
         clusters.dbscan(np.array([[1.0, 1.0], [0.0, 0.0]]), eps=0.1)

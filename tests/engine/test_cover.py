@@ -94,7 +94,7 @@ def test_an_eps_that_is_no_number_of_0_or_more_is_refused(eps):
 
 def test_another_number_of_vectors_is_refused():
     vectors = np.random.default_rng(0).random((9, 4))
-    with pytest.raises(ValueError, match="the sweep is of 9 vectors, got 8"):
+    with pytest.raises(ValueError, match=r"\b9\b.*\b8\b"):
         kept_with_cover(vectors[:8], sweep(vectors), [0.1])
 
 

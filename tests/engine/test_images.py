@@ -409,8 +409,10 @@ def png_header(width, height):
 
 
 def test_a_header_that_claims_a_huge_picture_is_refused_before_decoding():
-    assert "more than the limit" in reason(png_header(100_000, 100_000))
-    assert "320 x 240 pixels, more than the limit of 1,000" in reason(encoded(scene()), max_pixels=1_000)
+    assert "100000 x 100000" in reason(png_header(100_000, 100_000))
+    told = reason(encoded(scene()), max_pixels=1_000)
+    assert "320 x 240" in told
+    assert "1,000" in told
 
 
 def test_a_picture_without_area_is_refused():
@@ -421,7 +423,7 @@ def test_a_picture_without_area_is_refused():
 def test_pillows_own_settings_are_neither_changed_nor_needed(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     before = ImageFile.LOAD_TRUNCATED_IMAGES
-    assert "more than the limit" in reason(png_header(100_000, 100_000))
+    assert "100000 x 100000" in reason(png_header(100_000, 100_000))
     images.decode(encoded(scene()))
     assert Image.MAX_IMAGE_PIXELS is None
     assert before == ImageFile.LOAD_TRUNCATED_IMAGES

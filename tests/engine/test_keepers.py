@@ -153,12 +153,12 @@ def test_the_two_of_a_pair_are_equally_central():
 
 @pytest.mark.parametrize("name", ["rank", "protected"])
 def test_a_list_of_another_length_is_refused(name):
-    with pytest.raises(ValueError, match=rf"{name} must have one value for each of the 3 vectors"):
+    with pytest.raises(ValueError, match=rf"{name} .*\b3\b.*\(2,\)"):
         keepers.keep(np.ones((3, 2)), np.zeros(3, dtype=np.int64), eps=0.1, **{name: np.zeros(2)})
 
 
 def test_a_rank_of_nan_is_refused():
-    with pytest.raises(ValueError, match="rank holds NaN"):
+    with pytest.raises(ValueError, match=r"rank .*NaN"):
         keepers.keep(np.ones((1, 2)), np.zeros(1, dtype=np.int64), eps=0.1, rank=np.array([np.nan]))
 
 

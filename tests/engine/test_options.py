@@ -1,6 +1,5 @@
 import dataclasses
-import subprocess
-import sys
+import re
 
 import numpy as np
 import pytest
@@ -14,11 +13,6 @@ EVERY = [
     for found in {**vars(options), **vars(search_options), **vars(handover_options)}.values()
     if isinstance(found, type) and issubclass(found, Options) and found is not Options
 ]
-
-
-def test_options_import_neither_fiftyone_nor_tensorflow():
-    code = "import sys, similarity.options; sys.exit(bool({'fiftyone', 'tensorflow', 'keras'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_defaults_people_rely_on():
@@ -68,23 +62,23 @@ def test_every_option_has_a_help_a_kind_and_a_default_within_its_bounds(found):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"eps": 0}, "eps must be greater than 0.*0"),
-        ({"eps": -0.1}, "eps must be greater than 0.*-0.1"),
-        ({"eps": float("nan")}, "eps must be finite"),
-        ({"eps": float("inf")}, "eps must be finite"),
-        ({"eps": "near"}, "eps must be a number or \"auto\", got 'near'"),
-        ({"eps": True}, 'eps must be a number or "auto", got True'),
-        ({"eps": [0.1]}, "eps must be a number"),
-        ({"eps": None}, "eps must not be empty: its default is 'auto'"),
-        ({"min_samples": 0}, "min_samples must be at least 1.*0"),
-        ({"min_samples": 2.5}, "min_samples must be a whole number, got 2.5"),
-        ({"metric": "manhattan"}, "metric must be one of cosine, euclidean; got 'manhattan'"),
-        ({"tag_clusters": "yes"}, "tag_clusters must be a number, got 'yes'"),
-        ({"embeddings_field": 5}, "embeddings_field must be .*5"),
-        ({"embeddings_field": "a.b"}, "embeddings_field must be a name .* got 'a.b'"),
-        ({"embeddings_field": " "}, "embeddings_field must be a text"),
+        ({"eps": 0}, "^eps .* 0; .* 0.0$"),
+        ({"eps": -0.1}, "^eps .* 0; .*-0.1$"),
+        ({"eps": float("nan")}, "^eps .*nan$"),
+        ({"eps": float("inf")}, "^eps .*inf$"),
+        ({"eps": "near"}, "^eps .*auto.*'near'$"),
+        ({"eps": True}, "^eps .*auto.*True$"),
+        ({"eps": [0.1]}, "^eps .*0.1"),
+        ({"eps": None}, "^eps .*'auto'"),
+        ({"min_samples": 0}, "^min_samples .* 1; .* 0$"),
+        ({"min_samples": 2.5}, "^min_samples .* 2.5$"),
+        ({"metric": "manhattan"}, "^metric .*cosine, euclidean.*'manhattan'$"),
+        ({"tag_clusters": "yes"}, "^tag_clusters .*'yes'$"),
+        ({"embeddings_field": 5}, "^embeddings_field .*'5'$"),
+        ({"embeddings_field": "a.b"}, "^embeddings_field .*'a.b'$"),
+        ({"embeddings_field": " "}, "^embeddings_field .*' '$"),
         *(
-            ({"run_key": key}, "run_key must be a lower-case identifier")
+            ({"run_key": key}, f"^run_key .*{re.escape(repr(key))}$")
             for key in ("Dedup", "1st", "a b", "a-b", "a__b", "_a", "a_", "ä", "a" * 41, "a:b", "a\nb")
         ),
     ],
@@ -121,14 +115,14 @@ def test_texts_may_come_as_a_list_or_with_commas():
     assert KeepOptions(protect_tags="a, b").protect_tags == ("a", "b")
     assert KeepOptions(protect_tags=()).protect_tags is None
     assert KeepOptions(protect_tags=["a"]).to_dict()["protect_tags"] == ["a"]
-    with pytest.raises(OptionError, match="protect_tags must be a list of texts, got 5"):
+    with pytest.raises(OptionError, match=r"protect_tags must be a list.* 5$"):
         KeepOptions(protect_tags=5)
-    with pytest.raises(OptionError, match="protect_tags must be a text, got 5"):
+    with pytest.raises(OptionError, match=r"protect_tags must be a text.* 5$"):
         KeepOptions(protect_tags=[5])
 
 
 def test_an_unknown_option_names_those_there_are():
-    with pytest.raises(OptionError, match=r"unknown option 'epsilon'; the options are .*eps"):
+    with pytest.raises(OptionError, match=r"'epsilon'.* eps"):
         ClusterOptions.of({"epsilon": 0.1})
 
 
@@ -159,18 +153,18 @@ def test_a_required_option_asks_for_a_value():
         folder: str = option(REQUIRED, "Where to")
 
     for missing in ({}, {"folder": None}, {"folder": ""}):
-        with pytest.raises(OptionError, match=r"folder must not be empty: give one \(Where to\)"):
+        with pytest.raises(OptionError, match=r"folder .*Where to"):
             Needs.of(missing)
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"max_gap": 60}, "max_gap .60.0. needs order_field"),
-        ({"order_field": "taken"}, "order_field .'taken'. needs max_gap"),
-        ({"max_gap": -1, "order_field": "taken"}, "max_gap must be at least 0; got -1"),
-        ({"target": 200, "reference": "old"}, "target .'200'. .* reference rules out: give eps"),
-        ({"target": "10 %", "within": "camera"}, "within rules out"),
+        ({"max_gap": 60}, "max_gap .*60.0.*order_field"),
+        ({"order_field": "taken"}, "order_field .*'taken'.*max_gap"),
+        ({"max_gap": -1, "order_field": "taken"}, "max_gap .* 0; .* -1"),
+        ({"target": 200, "reference": "old"}, "target .*'200'.* reference .* eps"),
+        ({"target": "10 %", "within": "camera"}, "target .*'10 %'.* within .* eps"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_refused(given, words):

@@ -10,9 +10,8 @@ import pytest
 from similarity.engine import calibration, clusters, images, keepers, vgg16
 from tools import scenes
 
-SEEDS = int(
-    os.environ.get("SEEDS", "1")
-)  # of all 500 pictures where there are more: the demo's test has the first
+# Seeds of all 500 pictures beside the first, which the demo's test has (tests/host/test_demo.py).
+SEEDS = int(os.environ.get("SEEDS", "0"))
 STORED = Path(__file__).resolve().parents[1] / "data" / "demo_vectors.npz"
 
 
@@ -94,8 +93,9 @@ def test_the_stored_vectors_are_of_the_demos_pictures():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(51, 51 + SEEDS))
-def test_untrained_weights_keep_every_scene_of_the_demo_once(tmp_path, seed):
+@pytest.mark.skipif(not SEEDS, reason="make torture")
+@pytest.mark.parametrize("seed", range(52, 52 + SEEDS) or [None])
+def test_untrained_weights_keep_nearly_every_scene_of_the_demo_once(tmp_path, seed):
     names = scenes.make_pictures(tmp_path, seed=seed)
     model, files = vgg16.load(weights="untrained"), sorted(Path(tmp_path).iterdir())
     vectors = np.stack([vector for _, vector in vgg16.embed_stream(images.read_many(files), model)])
@@ -103,4 +103,4 @@ def test_untrained_weights_keep_every_scene_of_the_demo_once(tmp_path, seed):
     kept = kept_scenes(vectors, names, "untrained", cover=False)
     assert set(kept) == set(scenes.scenes())
     # With another jitter, untrained weights may leave a scene in two pieces; ImageNet's have three times the room.
-    assert kept.total() == 28 if seed == 51 else kept.total() <= 30
+    assert kept.total() <= 30

@@ -71,20 +71,21 @@ def test_a_file_of_twelve_gigabytes_is_refused_unread(tmp_path):
         file.truncate(12 << 30)
     picture = images.read(tmp_path / "x.png")
     assert (picture.pixels, picture.digest) == (None, None)
-    assert "12,884,901,888 bytes" in picture.error
+    assert "12,884,901,888" in picture.error
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):
     row = Image.new("1", (30_000, 30_000))
     (tmp_path / "bomb.png").write_bytes(encoded(row))
-    assert "30000 x 30000 pixels, more than the limit of 178,956,970" in reason(tmp_path / "bomb.png")
+    assert "30000 x 30000" in (told := reason(tmp_path / "bomb.png"))
+    assert "178,956,970" in told
 
 
 def test_more_pixels_than_pillows_limit_are_decoded_if_asked_for(monkeypatch):
     content = encoded(photograph(320, 240))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
     assert images.decode(content, max_pixels=80_000).shape == (224, 224, 3)
-    assert "limit of 70,000" in reason(content, max_pixels=70_000)
+    assert "70,000" in reason(content, max_pixels=70_000)
 
 
 @pytest.mark.parametrize("turned", [1, 6])

@@ -37,7 +37,7 @@ def test_check_names_the_first_bad_row_and_counts_them(vectors):
 
 
 def test_check_wants_one_vector_per_row():
-    with pytest.raises(ValueError, match=r"\(n, d\) array"):
+    with pytest.raises(ValueError, match=r"float64 \(3,\)"):
         vec.check(np.ones(3))
 
 
@@ -46,7 +46,7 @@ def test_no_vectors_are_fine():
 
 
 def test_an_unknown_metric_is_named():
-    with pytest.raises(ValueError, match="manhattan"):
+    with pytest.raises(ValueError, match=r"cosine, euclidean.*'manhattan'"):
         vec.check_metric("manhattan")
 
 

@@ -1,6 +1,7 @@
 """The network: right values, equal vectors for equal pictures, and nothing else in the process touched."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def test_no_pictures_give_no_vectors(model):
     [np.zeros((2, 224, 224, 3)), np.zeros((1, 224, 200, 3), np.uint8), np.zeros((224, 224, 3), np.uint8)],
 )
 def test_arrays_of_another_shape_or_type_are_refused(model, images):
-    with pytest.raises(ValueError, match=r"must be \(m, 224, 224, 3\) uint8"):
+    with pytest.raises(ValueError, match=re.escape(f"{images.shape} {images.dtype}")):
         model.embed(images)
 
 
@@ -159,16 +160,16 @@ def test_a_model_carries_the_provenance_it_was_asked_for(model):
 def test_bfloat16_is_refused_where_the_cpu_has_none(monkeypatch):
     monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
     assert vgg16.provenance(weights="untrained")["precision"] == "float32"
-    with pytest.raises(ValueError, match="cannot compute with it"):
+    with pytest.raises(ValueError, match="bfloat16"):
         vgg16.provenance(weights="untrained", precision="bfloat16")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layer": "block6"}, "Unsupported layer 'block6'. Supported values are block5_conv1"),
-        ({"precision": "float16"}, "Unsupported precision 'float16'. Supported values are auto, float32"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"layer": "block6"}, "layer 'block6'.*block5_conv1"),
+        ({"precision": "float16"}, "precision 'float16'.*auto, float32"),
+        ({"batch_size": 0}, "batch_size .* 0"),
     ],
 )
 def test_unknown_options_are_refused_by_name(options, message):

@@ -1,6 +1,7 @@
 """The ``annoy`` backend in FiftyOne's Brain: the contract, freshness, files and processes."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -198,7 +199,7 @@ def test_embeddings_are_returned_as_the_field_has_them_and_in_the_order_asked_fo
     assert labels is None
     np.testing.assert_array_equal(index.get_embeddings()[0], data)
     assert len(index.get_embeddings(sample_ids=["0" * 24], allow_missing=True)[1]) == 0
-    with pytest.raises(ValueError, match="1 IDs"):
+    with pytest.raises(ValueError, match="0" * 24):
         index.get_embeddings(sample_ids=["0" * 24], allow_missing=False)
 
 
@@ -210,11 +211,11 @@ def test_what_is_added_to_and_removed_from_the_index_is_in_the_field(indexed, da
     index.add_to_index(data[:1], ids[:1])
     assert index.total_index_size == 59
     assert index.nearest(ids[0], 1) == [(ids[0], 0.0)]
-    with pytest.raises(ValueError, match="already present"):
+    with pytest.raises(ValueError, match=ids[0]):
         index.add_to_index(data[:1], ids[:1], overwrite=False, allow_existing=False)
-    with pytest.raises(ValueError, match="3 values instead of 16"):
+    with pytest.raises(ValueError, match=r"\b3\b.*\b16\b"):
         index.add_to_index(np.ones((1, 3)), ids[:1])
-    with pytest.raises(ValueError, match="not present"):
+    with pytest.raises(ValueError, match=ids[1]):
         index.remove_from_index(sample_ids=[ids[1]], allow_missing=False)
 
 
@@ -277,7 +278,7 @@ def test_all_samples_of_a_query_come_first(indexed):
     [
         ("0" * 24, "not in the index"),
         ([], "empty"),
-        (np.ones(3), "3 values instead of 16"),
+        (np.ones(3), r"\b3\b.*\b16\b"),
         (np.zeros(16), "length zero"),
         (np.full(16, np.nan), "NaN"),
     ],
@@ -293,7 +294,7 @@ def test_a_query_that_cannot_be_answered_says_why(indexed, query, message):
 @pytest.mark.parametrize("options", [{"n_trees": 0}, {"search_k": 0}, {"seed": -1}, {"metric": "euclidean"}])
 def test_bad_options_are_refused_and_leave_no_key(vector_dataset, data, options):
     dataset = vector_dataset(data)
-    with pytest.raises(ValueError, match="|".join(map(repr, options.values()))):
+    with pytest.raises(ValueError, match=r"|".join(map(repr, options.values()))):
         compute(dataset, **options)
     assert dataset.list_brain_runs() == []
 
@@ -301,7 +302,7 @@ def test_bad_options_are_refused_and_leave_no_key(vector_dataset, data, options)
 def test_patches_are_refused_and_leave_no_key(vector_dataset, data):
     dataset = vector_dataset(data)
     dataset.add_sample_field("boxes", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    with pytest.raises(ValueError, match="whole samples"):
+    with pytest.raises(ValueError, match="patches_field"):
         fob.compute_similarity(dataset, patches_field="boxes", embeddings={}, brain_key=KEY, backend="annoy")
     assert dataset.list_brain_runs() == []
 
@@ -582,7 +583,7 @@ def test_home_is_beside_fiftyones_configuration_unless_named_and_never_where_fil
     monkeypatch.setenv("ONLYONE_HOME", str(tmp_path / "named"))
     assert home() == tmp_path / "named"
     monkeypatch.setenv("ONLYONE_HOME", str(ROOT / "similarity" / "cache"))
-    with pytest.raises(ValueError, match="serves"):
+    with pytest.raises(ValueError, match=re.escape(str(ROOT))):
         home()
     monkeypatch.delenv("ONLYONE_HOME")
     monkeypatch.setenv("FIFTYONE_CONFIG_PATH", str(tmp_path / "config.json"))
@@ -600,6 +601,7 @@ def start(code, *arguments):
         command,
         env=environment,
         cwd=os.environ["HOME"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -615,7 +617,10 @@ def answer(process):
 LOAD = """
 import sys, fiftyone as fo, fiftyone.operators as foo
 foo.list_operators()
-index = fo.load_dataset(sys.argv[1]).load_brain_results(sys.argv[2])
+dataset = fo.load_dataset(sys.argv[1])
+print("ready", flush=True)
+input()
+index = dataset.load_brain_results(sys.argv[2])
 print(type(index).__name__, index.nearest(sys.argv[3], 3)[1][0])
 """
 
@@ -623,8 +628,12 @@ print(type(index).__name__, index.nearest(sys.argv[3], 3)[1][0])
 def test_processes_that_build_and_read_at_once_all_answer_right(indexed, folder):
     dataset, index, ids = indexed
     expected = f"AnnoySimilarityIndex {index.nearest(ids[0], 3)[1][0]}"
-    (folder(dataset) / "index.json").unlink()
     processes = [start(LOAD, dataset.name, KEY, ids[0]) for _ in range(2)]
+    assert all(any(line == "ready\n" for line in process.stdout) for process in processes)
+    (folder(dataset) / "index.json").unlink()
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
     while any(process.poll() is None for process in processes):
         index.rebuild()
         assert index.nearest(ids[0], 3)[0] == (ids[0], 0.0)

@@ -117,9 +117,7 @@ def test_a_run_that_would_shrink_stays_whole_until_that_loss_is_confirmed(vector
     cluster(made)
     keep(made)
     before = documents(made), runs.load(made, "dedup"), runs.load_results(made, "dedup")
-    with pytest.raises(
-        plans.Unconfirmed, match=r"2 samples of the run 'dedup' \(6 in all\).*confirm=True"
-    ) as asked:
+    with pytest.raises(plans.Unconfirmed, match=r"\b2\b.*'dedup'.*\b6\b.*confirm=True") as asked:
         cluster(made.select(ids[2:]))
     assert asked.value.lost == ids[:2]
     with pytest.raises(ValueError, match="'another'"):
@@ -152,7 +150,7 @@ def test_min_samples_1_makes_single_clusters_that_are_not_tagged(vector_dataset)
 
 def test_a_target_is_refused_with_min_samples_above_2(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
-    with pytest.raises(ValueError, match=r"min_samples is 3: .* target"):
+    with pytest.raises(ValueError, match=r"min_samples .*3.* target"):
         cluster(made, eps="auto", target="3", min_samples=3)
     assert not made.has_sample_field("dedup_cluster")
 
@@ -184,7 +182,7 @@ def test_eps_auto_is_the_threshold_measured_for_these_vectors(vector_dataset):
 @pytest.mark.parametrize(
     ("changes", "metric", "told"),
     [
-        (None, "cosine", "compute_embeddings did not make them"),
+        (None, "cosine", "compute_embeddings"),
         ({"version": "1"}, "cosine", "recompute=True"),
         ({"layer": "fc9"}, "cosine", "'fc9'"),
         ({}, "euclidean", "'euclidean'"),
@@ -239,10 +237,10 @@ def test_lists_of_numbers_do_as_vectors(dataset):
 @pytest.mark.parametrize(
     ("vectors", "field", "message"),
     [
-        ([None, None], "vgg16", "None of the 2 samples has a usable vector.*Run compute_embeddings"),
+        ([None, None], "vgg16", r"\b2\b.*compute_embeddings"),
         ([[0.0, 0.0]], "vgg16", "length zero"),
-        (directions(0, 1), "missing", "'missing' does not exist.*vgg16.*Run compute_embeddings"),
-        (directions(0, 1), "filepath", "'filepath' holds no vectors.*vgg16"),
+        (directions(0, 1), "missing", "'missing'.*vgg16.*compute_embeddings"),
+        (directions(0, 1), "filepath", "'filepath'.*vgg16"),
     ],
 )
 def test_without_a_usable_vector_the_error_says_what_to_do(vector_dataset, vectors, field, message):
@@ -312,9 +310,7 @@ def test_a_field_of_somebody_else_is_refused_before_any_work(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
     made.set_values("dedup_cluster", [7] * 6)
     before, reports = documents(made), []
-    with pytest.raises(
-        ValueError, match="'dedup_cluster' exists and is not OnlyOne's: choose another run_key"
-    ):
+    with pytest.raises(ValueError, match=r"'dedup_cluster'.*run_key"):
         cluster(made, lambda *report: reports.append(report))
     assert documents(made) == before
     assert (reports, made.list_runs(), made.list_saved_views()) == ([], [], [])
@@ -325,7 +321,7 @@ def test_a_saved_view_with_one_of_our_names_or_slugs_is_refused_before_any_work(
     made = vector_dataset(THREE_GROUPS)
     made.save_view(name, made.limit(1))
     before = documents(made)
-    with pytest.raises(ValueError, match="exists and is not OnlyOne's: choose another run_key"):
+    with pytest.raises(ValueError, match=f"{name!r}.*run_key"):
         cluster(made)
     assert documents(made) == before
     assert (made.list_runs(), made.list_saved_views()) == ([], [name])
@@ -335,7 +331,7 @@ def test_a_run_of_somebody_else_under_the_key_is_refused(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
     made.register_run("dedup", made.init_run(method="other"))
     before = documents(made)
-    with pytest.raises(ValueError, match="'dedup' is not OnlyOne's"):
+    with pytest.raises(ValueError, match=r"'dedup'.*run_key"):
         cluster(made)
     assert documents(made) == before
     assert made.get_run_info("dedup").config.method == "other"
@@ -373,7 +369,7 @@ def test_a_run_cancelled_while_it_writes_says_run_again_and_running_again_ends_a
 
     with pytest.raises(Stop):
         cluster(made, cancel)
-    with pytest.raises(ValueError, match="cluster_duplicates did not finish in the run 'dedup': run"):
+    with pytest.raises(ValueError, match=r"cluster_duplicates .*'dedup'"):
         keep(made)
     cluster(made)
     assert (documents(made), runs.load_results(made, "dedup"), made.list_saved_views()) == undisturbed

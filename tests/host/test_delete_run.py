@@ -133,7 +133,7 @@ def test_a_run_whose_record_is_gone_is_done_again_in_its_place(mine, change):
     change(mine)
     for operator in ("keep_first_per_cluster", "export_deduplicated", "remove_duplicates"):
         its = {"export_dir": "/nowhere"} if operator == "export_deduplicated" else {}
-        with pytest.raises(ValueError, match="run cluster_duplicates"):
+        with pytest.raises(ValueError, match=r"'dedup'.*cluster_duplicates"):
             call(operator, mine, **its)
     call("cluster_duplicates", mine, eps=NEAR)
     assert not mine.has_sample_field("dedup_kept")
@@ -151,7 +151,7 @@ def test_a_run_whose_record_is_gone_is_done_again_in_its_place(mine, change):
 def test_the_new_key_of_a_renamed_run_can_be_used_for_a_new_run(mine):
     deduplicate(mine)
     rename(mine)
-    with pytest.raises(ValueError, match=r"named 'dedup'.*run cluster_duplicates"):
+    with pytest.raises(ValueError, match=r"'dedup'.*cluster_duplicates"):
         call("keep_first_per_cluster", mine, run_key="better")
     deduplicate(mine, "better")
     assert mine.values("better_kept") == mine.values("dedup_kept")
@@ -182,7 +182,7 @@ def test_a_field_of_the_run_that_is_gone_is_named_with_the_operator_that_makes_i
         made.rename_sample_field(field, "mine")
     for name in ("export_deduplicated", "write_report", "group_into_folders", "remove_duplicates"):
         its = {} if name == "remove_duplicates" else {"export_dir": str(tmp_path / name)}
-        with pytest.raises(ValueError, match=f"{field!r}.*run {operator}"):
+        with pytest.raises(ValueError, match=f"{field!r}.*{operator}"):
             call(name, made, **its)
     overview = support.plugin("similarity.steps.overview").overview(made, "dedup", "vgg16")
     assert {step.operator: step.state for step in overview.steps}[operator] == "stale"
@@ -196,7 +196,7 @@ def test_results_that_are_gone_are_named_with_the_operator_that_makes_them(vecto
     deduplicate(made)
     made._doc.runs["dedup"].results.delete()
     for operator, missing in (("keep_first_per_cluster", RUN[0]), ("remove_duplicates", RUN[1])):
-        with pytest.raises(ValueError, match=f"{missing}.*again"):
+        with pytest.raises(ValueError, match=f"{missing}.*'dedup'"):
             call(operator, made)
     deduplicate(made)
     assert call("remove_duplicates", made).samples == 7

@@ -280,7 +280,7 @@ def test_another_layer_or_other_weights_are_refused_and_nothing_is_written(embed
         ({"layer": "fc2"}, "layer"),
         ({"weights": "imagenet"}, "weights"),
     ):
-        with pytest.raises(ValueError, match=f"{word}.*never mixes.*recompute=True"):
+        with pytest.raises(ValueError, match=f"{word}.*recompute=True"):
             embed(dataset, **given)
     assert state(dataset) == before
 
@@ -303,7 +303,7 @@ def test_a_field_keeps_its_precision_and_one_that_this_machine_lacks_matters_onl
         made = remade(dataset.clone(), precision=own)
         result = embed(made)
         assert (result.up_to_date, result.provenance["precision"]) == (4, own)
-    with pytest.raises(ValueError, match=r"precision 'bfloat16', not 'float32'.*never mixes"):
+    with pytest.raises(ValueError, match=r"precision .*'bfloat16'.*'float32'"):
         embed(made, precision="float32")
     made.add_sample(fo.Sample(filepath=str(pictures(scenes=1, each=1)[0])))
     with pytest.raises(ValueError, match="bfloat16"):
@@ -317,7 +317,7 @@ def test_a_field_keeps_its_precision_and_one_that_this_machine_lacks_matters_onl
 def test_vectors_of_an_earlier_version_are_told_apart_and_made_anew_on_demand(embedded):
     made = remade(embedded[0].clone(), version="1", weights_digest="of the file")
     before = state(made)
-    with pytest.raises(ValueError, match=r"version '1', not '2'.*recompute=True"):
+    with pytest.raises(ValueError, match=r"version .*'1'.*'2'.*recompute=True"):
         embed(made)
     assert state(made) == before
     assert embed(made, recompute=True).embedded == 4
@@ -358,7 +358,7 @@ def test_recompute_replaces_vectors_of_another_layer(embedded):
 def test_recompute_on_a_view_does_not_throw_away_the_other_samples_vectors(embedded):
     dataset, _ = embedded
     before = state(dataset)
-    with pytest.raises(ValueError, match="3 of its vectors are of samples that are not here"):
+    with pytest.raises(ValueError, match=r"recompute .*\b3\b"):
         embed(dataset.limit(1), layer="block5_max", recompute=True)
     assert state(dataset) == before
 
@@ -367,7 +367,7 @@ def test_recompute_on_a_view_does_not_throw_away_the_other_samples_vectors(embed
 def test_a_field_of_somebody_else_is_refused_and_nothing_is_written(dataset, pictures, name):
     made = dataset(pictures(scenes=1, each=2), **{name: ["mine", "mine"]})
     before = state(made)
-    with pytest.raises(ValueError, match=f"{name!r} exists and OnlyOne did not write it"):
+    with pytest.raises(ValueError, match=f"{name!r}.*embeddings_field"):
         embed(made)
     assert state(made) == before
     assert {field for field in FIELDS if made.has_sample_field(field)} == {name}
@@ -379,7 +379,7 @@ def test_without_the_imagenet_weights_the_error_says_where_to_put_them_and_nothi
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     made = dataset(pictures(scenes=1, each=1))
-    with pytest.raises(step.vgg16.WeightsUnavailable, match=f"put it at {tmp_path}/models/vgg16"):
+    with pytest.raises(step.vgg16.WeightsUnavailable, match=f"{tmp_path}/models/vgg16"):
         embed(made, weights="imagenet")
     assert not made.has_sample_field("vgg16")
 
@@ -439,7 +439,7 @@ step.embed(fo.load_dataset(sys.argv[1]), options.EmbedOptions(weights="untrained
 
 
 def test_a_killed_worker_loses_at_most_the_last_writes_and_the_next_run_continues(dataset, pictures):
-    made = dataset(pictures(scenes=20, each=1, size=16))
+    made = dataset(pictures(scenes=12, each=1, size=16))
     command = [sys.executable, "-c", KILLED, made.name, support.PACKAGE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         for line in worker.stdout:
@@ -451,12 +451,12 @@ def test_a_killed_worker_loses_at_most_the_last_writes_and_the_next_run_continue
     made.reload()
     assert made.exists("vgg16").count() == 8
     result = embed(made)
-    assert (result.embedded, result.up_to_date) == (12, 8)
-    assert made.exists("vgg16").count() == made.exists("vgg16_digest").count() == 20
+    assert (result.embedded, result.up_to_date) == (4, 8)
+    assert made.exists("vgg16").count() == made.exists("vgg16_digest").count() == 12
 
 
 def test_two_embeddings_of_one_field_at_once_are_refused(dataset, pictures):
     made = dataset(pictures(scenes=1, each=1))
-    with locks.lock(made, "field-vgg16"), pytest.raises(locks.Busy, match=r"'field-vgg16'.*try again"):
+    with locks.lock(made, "field-vgg16"), pytest.raises(locks.Busy, match="'field-vgg16'"):
         embed(made)
     assert embed(made).embedded == 1

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import resource
@@ -146,7 +147,7 @@ def test_places_that_fiftyone_serves_are_refused(deduplicated, tmp_path, monkeyp
         "x",
         "../x",
     ):
-        with pytest.raises(ValueError, match="FiftyOne's server"):
+        with pytest.raises(ValueError, match=rf"/{Path(place).name}\b"):
             export(made, place)
     monkeypatch.setenv("HOME", str(plugins))
     with pytest.raises(ValueError, match=re.escape(str(plugins))):
@@ -200,7 +201,7 @@ def test_a_disk_that_takes_no_more_in_the_middle_is_named_and_leaves_nothing(ded
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
 
     try:
-        with pytest.raises(ValueError, match=r"\.onlyone-partial-.* \(File too large\)"):
+        with pytest.raises(ValueError, match=rf"\.onlyone-partial-.*{os.strerror(errno.EFBIG)}"):
             export(made, target, fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

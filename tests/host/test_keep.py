@@ -191,12 +191,9 @@ def test_a_field_inside_another_one_decides(clustered):
 @pytest.mark.parametrize(
     ("order_by", "message"),
     [
-        (
-            "missing",
-            "'missing' does not exist. Use view, medoid, pixels, sharpness, labels, or one of .*rank",
-        ),
-        ("filepath", "'filepath' is not numeric"),
-        ("labels.detections.confidence", "several values a sample"),
+        ("missing", "'missing'.*view, medoid, pixels, sharpness, labels, .*rank"),
+        ("filepath", "'filepath'"),
+        ("labels.detections.confidence", "'labels.detections.confidence'"),
     ],
 )
 def test_an_order_that_is_none_is_refused_and_the_former_result_stays(clustered, order_by, message):
@@ -240,7 +237,7 @@ def test_a_classification_protects(clustered):
 
 def test_a_protecting_field_that_does_not_exist_is_an_error(clustered):
     made = clustered(weather=[fo.Classification(label="sunny")] * 6)
-    with pytest.raises(ValueError, match=r"protect_fields: the field 'wether' does not exist.*weather"):
+    with pytest.raises(ValueError, match=r"protect_fields: .*'wether'.*weather"):
         keep(made, protect_fields=["wether"])
 
 
@@ -263,7 +260,7 @@ def test_a_tag_that_would_protect_nothing_is_refused_with_those_that_may_be_mean
 
 def test_without_a_run_the_error_says_what_to_run(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
-    with pytest.raises(ValueError, match=r"no run 'dedup'.*Run cluster_duplicates first"):
+    with pytest.raises(ValueError, match=r"'dedup'.*cluster_duplicates"):
         keep(made)
 
 
@@ -288,7 +285,7 @@ def test_vectors_or_samples_that_changed_since_the_clustering_are_refused(cluste
     made = clustered()
     change(made)
     made.add_sample(fo.Sample(filepath="/another.png"))
-    with pytest.raises(ValueError, match="run cluster_duplicates again"):
+    with pytest.raises(ValueError, match="cluster_duplicates"):
         keep(made)
     assert list(runs.load(made, "dedup")["steps"]) == ["cluster"]
 
@@ -316,7 +313,7 @@ def test_a_view_decides_among_its_own_samples(clustered):
 def test_a_view_without_a_sample_of_the_run_is_refused(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
     cluster(made.limit(3))
-    with pytest.raises(ValueError, match="None of these samples is in the run 'dedup'"):
+    with pytest.raises(ValueError, match=r"'dedup'.*cluster_duplicates"):
         keep(made.skip(3))
 
 
@@ -348,7 +345,7 @@ def test_a_name_of_somebody_else_is_refused_and_nothing_is_written(clustered):
         made = clustered()
         make(made)
         before, record = documents(made), runs.load(made, "dedup")
-        with pytest.raises(ValueError, match=f"{name}' exists and is not OnlyOne's: choose another run_key"):
+        with pytest.raises(ValueError, match=f"'{name}'.*run_key"):
             keep(made)
         assert (documents(made), runs.load(made, "dedup")) == (before, record)
 
@@ -361,7 +358,7 @@ def test_a_decision_that_did_not_finish_is_done_again(clustered):
     kept = runs.Names("dedup")
     runs.begin(made, "dedup", workflow.KEEP, options.KeepOptions(), {"fields": [kept.kept], "views": []})
     runs.declare(made, "dedup", {kept.kept: (fo.BooleanField, "half")})
-    with pytest.raises(ValueError, match="keep_first_per_cluster did not finish in the run 'dedup'"):
+    with pytest.raises(ValueError, match=r"keep_first_per_cluster .*'dedup'"):
         runs.require(made, "dedup", workflow.KEEP)
     keep(made)
     assert (documents(made), made.list_saved_views()) == undisturbed

@@ -49,13 +49,6 @@ FINISHED = "are in an archive"
 
 
 @pytest.fixture(scope="module")
-def mortals():
-    running = mortal.Mortals()
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
 def bases(precious):
     """The datasets that trials begin with: before embedding, before clustering, and before removal."""
     vectors = precious.clone(f"base-{uuid.uuid4().hex[:10]}")

@@ -1,14 +1,18 @@
 """Pictures that a process may die of: they cost nothing but themselves."""
 
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests import support
+
+import fiftyone as fo  # isort: skip
 
 step = support.plugin("similarity.steps.embed")
 options = support.plugin("similarity.options")
@@ -46,20 +50,44 @@ def killed(made):
     return code == -signal.SIGKILL
 
 
-@pytest.fixture
-def files(tmp_path):
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
     """Five small pictures, a large one, the one that kills, and another large one, in turns."""
-    rng = np.random.default_rng(51)
+    rng, folder = np.random.default_rng(51), tmp_path_factory.mktemp("large")
     sides = [16, 64, 16, 120, 16, 16, 64, 16]
     for number, side in enumerate(sides):
         noise = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(tmp_path / f"{number}.png")
-    return sorted(tmp_path.iterdir())
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    return sorted(folder.iterdir())
 
 
-def test_a_file_that_kills_the_process_is_left_out_next_time_with_the_reason(dataset, files):
-    made = dataset(files)
+@pytest.fixture
+def files(originals, tmp_path):
+    """The same, which a test may change."""
+    return [Path(shutil.copy2(path, tmp_path)) for path in originals]
+
+
+@pytest.fixture(scope="module")
+def killed_once(originals):
+    """The dataset of all files after the first process has died."""
+    made = fo.Dataset()
+    made.add_samples([fo.Sample(filepath=str(path)) for path in originals])
     assert killed(made)
+    yield made
+    made.delete()
+
+
+@pytest.fixture
+def left_behind(killed_once, files):
+    """A copy of it, of files that a test may change."""
+    made = killed_once.clone()
+    made.set_values("filepath", [str(path) for path in files])
+    yield made
+    made.delete()
+
+
+def test_a_file_that_kills_the_process_is_left_out_next_time_with_the_reason(left_behind, files):
+    made = left_behind
     has_vector = [vector is not None for vector in made.values("vgg16")]
     assert has_vector == [True, True, True, False, True, True, False, True]
     result = embed(made)
@@ -74,9 +102,8 @@ def test_a_file_that_kills_the_process_is_left_out_next_time_with_the_reason(dat
     assert (embed(made, recompute=True).embedded, made.exists("vgg16_error").count()) == (8, 0)
 
 
-def test_a_file_that_killed_the_process_is_read_again_once_it_has_changed(dataset, files):
-    made = dataset(files)
-    assert killed(made)
+def test_a_file_that_killed_the_process_is_read_again_once_it_has_changed(left_behind, files):
+    made = left_behind
     Image.open(files[0]).save(files[3])
     result = embed(made)
     assert (result.embedded, result.skipped) == (2, {})

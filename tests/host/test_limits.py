@@ -98,18 +98,16 @@ def test_a_reference_of_another_camera_stands_for_nothing(car_park):
 def test_values_that_changed_since_are_refused_and_the_words_of_the_field_too(car_park):
     cluster(car_park, within="camera")
     car_park.limit(1).set_values("camera", ["B"])
-    with pytest.raises(
-        ValueError, match="Values of 'camera' have changed since the run 'dedup' was clustered"
-    ):
+    with pytest.raises(ValueError, match=r"'camera'.*'dedup'.*cluster_duplicates"):
         keep(car_park)
     car_park.set_values("boxes", [fo.Detections(detections=[fo.Detection(label="car")])] * 9)
     for name in ("tags", "nothing", "boxes.detections.label"):
-        with pytest.raises(ValueError, match=f"within: the field '{name}' does .*: .*camera"):
+        with pytest.raises(ValueError, match=f"within: .*'{name}' .*camera"):
             cluster(car_park, within=name, run_key="other")
-    with pytest.raises(ValueError, match=r"order_field: the field 'camera' does not hold .*: .*taken"):
+    with pytest.raises(ValueError, match=r"order_field: .*'camera' .*taken"):
         cluster(car_park, order_field="camera", max_gap=1, run_key="other")
     for given in ({"within": "dedup_cluster"}, {"order_field": "last_modified_at", "max_gap": 1}):
-        with pytest.raises(ValueError, match=r"is changed by the run itself \(fields that do: .*taken"):
+        with pytest.raises(ValueError, match=r"(within|order_field): .*taken"):
             cluster(car_park, **given)
     assert car_park.list_runs() == ["dedup"]
 

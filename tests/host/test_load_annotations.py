@@ -263,12 +263,12 @@ def test_only_the_plan_that_was_shown_is_carried_out(annotated):
         "truth", {made.first().id: fo.Detections(detections=[fo.Detection(label="x")])}, key_field="id"
     )
     before = documents(made)
-    with pytest.raises(ValueError, match=f"changed since the plan '{plan}'"):
+    with pytest.raises(ValueError, match=plan):
         load(made, confirm=True, plan=plan, **given)
     again = load(made, **given).plan
     file = Path(given["labels_path"])
     file.write_text(file.read_text().replace("person", "dog"))
-    with pytest.raises(ValueError, match=f"changed since the plan '{again}'"):
+    with pytest.raises(ValueError, match=again):
         load(made, confirm=True, plan=again, **given)
     assert documents(made) == before
 
@@ -283,8 +283,9 @@ def test_samples_that_are_gone_are_listed_and_another_dataset_is_refused(annotat
     assert loaded(made) == {name: boxes for name, boxes in DRAWN.items() if name != "south/frame000.png"}
     assert result.without_sample == {"data/frame000-2.png": GONE}
     assert len(made) == 6
-    with pytest.raises(ValueError, match="open the dataset that was exported"):
-        load(dataset(made.values("filepath")), **given)
+    other = dataset(made.values("filepath"))
+    with pytest.raises(ValueError, match=f"{other.name!r}"):
+        load(other, **given)
 
 
 def test_labels_reach_a_sample_that_was_removed_and_brought_back(cameras, tmp_path):
@@ -439,7 +440,7 @@ def test_masks_of_coco_are_read_in_each_of_its_forms():
     assert np.array_equal(
         read([rectangle, other], [0, 0, 5, 5], (5, 5)), middle | (np.indices((5, 5)).sum(0) == 0)
     )
-    with pytest.raises(ValueError, match="26 pixels, and its place has 5 x 5"):
+    with pytest.raises(ValueError, match=r"26 .* 5 x 5"):
         read({"counts": [26]}, [0, 0, 5, 5], (5, 5))
 
 
@@ -585,7 +586,7 @@ def test_a_field_of_one_class_takes_no_picture_with_two(cameras, tmp_path):
 
 def test_boxes_are_never_copied(annotated):
     made, given = annotated
-    with pytest.raises(ValueError, match="cars have moved"):
+    with pytest.raises(ValueError, match="copy_labels"):
         load(made, copy_labels=True, confirm=True, **given)
     assert not made.has_sample_field("truth")
 
@@ -608,32 +609,32 @@ def test_outlines_of_yolo_are_polylines_or_boxes_as_the_field_is(cameras, tmp_pa
 @pytest.mark.parametrize(
     ("file", "text", "options", "message"),
     [
-        ("a.json", "{", {}, r"a\.json cannot be read as COCO"),
-        ("a.json", '{"images": [{"id": 1}]}', {}, r"a\.json cannot be read as COCO.*width"),
-        ("a.json", "{}", {}, r"a\.json names no picture"),
+        ("a.json", "{", {}, r"a\.json .*COCO"),
+        ("a.json", '{"images": [{"id": 1}]}', {}, r"a\.json .*COCO.*width"),
+        ("a.json", "{}", {}, r"a\.json"),
         (
             "a.json",
             '{"images": [{"id": 1, "file_name": null, "width": 1, "height": 1}]}',
             {},
-            "the name None",
+            "None",
         ),
-        ("labels/a.txt", "0 nan 0.5 1 1", {}, r"labels cannot be read as YOLO.*a box of 'a' is \[nan"),
-        ("a.xml", "<annotations><image>", {}, r"a\.xml cannot be read as CVAT"),
-        ("labels/a.txt", "0 0.5 x 1 1", {}, r"a\.txt cannot be read as YOLO"),
-        ("labels/a.txt", "7 0.5 0.5 1 1", {}, r"a\.txt: class 7 has no name"),
-        ("samples.json", '{"samples": [{"_id": 1}]}', {}, r"samples\.json has no labels in a field 'truth'"),
-        ("a.doc", "", {}, r"a\.doc is not recognised.*dataset_type"),
-        ("a.json", "", {"labels_path": "/nowhere/x"}, "no /nowhere/x"),
-        ("a.json", "", {"labels_path": None}, r"export is not recognised"),
-        ("a.json", "", {"export_dir": "/nowhere"}, r"/nowhere holds no manifest\.csv"),
-        ("a.json", "", {"label_field": "filepath"}, "'filepath' holds StringField"),
-        ("a.json", "", {"label_field": "mine", "label_type": "Polylines"}, "'mine' holds Detections"),
-        ("a.xml", "(two)", {}, "holds 1 Detections and 1 Polylines.*label_type"),
+        ("labels/a.txt", "0 nan 0.5 1 1", {}, r"labels .*YOLO.*'a' .*\[nan"),
+        ("a.xml", "<annotations><image>", {}, r"a\.xml .*CVAT"),
+        ("labels/a.txt", "0 0.5 x 1 1", {}, r"a\.txt .*YOLO"),
+        ("labels/a.txt", "7 0.5 0.5 1 1", {}, r"a\.txt: .* 7 "),
+        ("samples.json", '{"samples": [{"_id": 1}]}', {}, r"samples\.json .*'truth'"),
+        ("a.doc", "", {}, r"a\.doc .*dataset_type"),
+        ("a.json", "", {"labels_path": "/nowhere/x"}, "/nowhere/x"),
+        ("a.json", "", {"labels_path": None}, r"export .*dataset_type"),
+        ("a.json", "", {"export_dir": "/nowhere"}, r"/nowhere .*manifest\.csv"),
+        ("a.json", "", {"label_field": "filepath"}, "'filepath' .*StringField"),
+        ("a.json", "", {"label_field": "mine", "label_type": "Polylines"}, "'mine' .*Detections"),
+        ("a.xml", "(two)", {}, "1 Detections .*1 Polylines.*label_type"),
         (
             "a.xml",
             "(two)",
             {"label_type": "Keypoints"},
-            "holds 1 Detections and 1 Polylines, and the field Keypoints",
+            "1 Detections .*1 Polylines.* Keypoints",
         ),
     ],
 )

@@ -72,10 +72,10 @@ def test_without_the_preference_the_result_says_which_labelled_samples_went(clus
 
 
 def test_a_label_field_that_holds_no_labels_is_refused(clustered):
-    with pytest.raises(ValueError, match=r"label_fields: the field 'thruth' does not exist .*'truth'"):
+    with pytest.raises(ValueError, match=r"label_fields: .*'thruth'.*'truth'"):
         first(clustered(truth=[boxes(1)] * 4), label_fields=["thruth"])
     for option in ("label_fields", "protect_fields"):
-        with pytest.raises(ValueError, match=rf"{option}: the field 'filepath' holds no labels"):
+        with pytest.raises(ValueError, match=f"{option}: .*'filepath'"):
             first(clustered(), **{option: ["filepath"]})
 
 
@@ -91,7 +91,7 @@ def test_the_most_labels_go_first_and_a_second_criterion_breaks_ties(clustered):
     assert first(made, order_by="labels")[0] == 1
     assert first(made, order_by="labels, rank")[0] == 2
     assert first(made, order_by="labels, rank", descending=True)[0] == 1
-    with pytest.raises(ValueError, match="the field 'blur' does not exist"):
+    with pytest.raises(ValueError, match="'blur'"):
         first(made, order_by="labels, blur")
 
 
@@ -136,6 +136,6 @@ def test_embedding_stores_the_sharpness_and_an_earlier_field_gets_it_when_asked_
 def test_a_field_of_that_name_that_is_somebody_elses_stays(clustered):
     made = clustered(vgg16_sharpness=[1.0] * 4)
     declare_as_ours(made)
-    with pytest.raises(ValueError, match="'vgg16_sharpness' exists and OnlyOne did not write it"):
+    with pytest.raises(ValueError, match="'vgg16_sharpness'"):
         first(made, order_by="sharpness")
     assert column(made, "vgg16_sharpness") == [1.0] * 4

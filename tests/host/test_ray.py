@@ -2,6 +2,7 @@
 
 import operator
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -173,7 +174,7 @@ def test_a_lost_node_costs_time_only(nodes, on, vectors):
 def test_without_any_node_it_stops_and_says_so(on, monkeypatch):
     monkeypatch.setattr(on, "patience", 0.5)
     monkeypatch.setattr(type(on), "nodes", lambda _: [])
-    with pytest.raises(ValueError, match=r"no node with a CPU .* What was written stays"):
+    with pytest.raises(ValueError, match="CPU for 0 s"):
         next(slow(on, 1))
 
 
@@ -189,10 +190,9 @@ def test_pictures_that_only_this_machine_sees_are_an_error_that_names_node_and_f
 
     monkeypatch.setattr(type(on), "look", look)
     made = dataset(paths)
-    with pytest.raises(ValueError, match="does not see the pictures in") as caught:
+    with pytest.raises(ValueError, match=re.escape(f"{socket.gethostname()}")) as caught:
         embed_step.embed(made, options.EmbedOptions(weights="untrained", ray=address))
     assert str(paths[0].parent) in str(caught.value)
-    assert socket.gethostname() in str(caught.value)
     assert not made.has_sample_field("vgg16_error") or made.count("vgg16_error") == 0
 
 

@@ -100,7 +100,7 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     assert {row["kept_id"] for row in rows if row["reason"] == "near-duplicate of a reference sample"} == set(
         ids[:REFERENCE]
     )
-    with pytest.raises(ValueError, match="All of these samples are in the reference of the run 'dedup'"):
+    with pytest.raises(ValueError, match=r"reference .*'dedup'"):
         call("write_report", made.match_tags("annotated"), export_dir=str(tmp_path / "nothing"))
     folders = call("group_into_folders", made, export_dir=str(tmp_path / "folders"))
     assert (folders.samples, folders.pictures, folders.kept) == (NEW, NEW, KEPT)
@@ -126,7 +126,7 @@ def test_the_step_after_neither_counts_nor_touches_the_reference(weekly, tmp_pat
     made.delete_samples(ids[:1])
     left = call("remove_duplicates", made)
     assert set(left.left.values()) == {"the sample that is kept for it is not in the dataset any more"}
-    with pytest.raises(ValueError, match="Kept samples of the run 'dedup' are gone"):
+    with pytest.raises(ValueError, match=f"'dedup'.*{ids[0]}"):
         call("write_report", made, export_dir=str(tmp_path / "again"))
 
 
@@ -141,16 +141,14 @@ def test_next_week_the_run_does_not_shrink(weekly):
     cluster(first)
     keep(first)
     assert call("cluster_duplicates", new, eps=NEAR, reference="annotated").samples == NEW
-    with pytest.raises(ValueError, match=r"12 samples of the run 'dedup' .* are not in this view"):
+    with pytest.raises(ValueError, match=r"\b12\b.*'dedup'"):
         cluster(new)
     made.select(ids[:REFERENCE]).set_values("done", [True] * REFERENCE)
     assert keep(new).resembling == 30
     assert cluster(new, reference="done").resembling == 30
     keep(new)
     for name in ("dedup-kept", "dedup_kept", "dedup:duplicate"):  # next week, other samples
-        with pytest.raises(
-            ValueError, match=f"'{name}' is what the run 'dedup' writes anew .*: tag these samples"
-        ):
+        with pytest.raises(ValueError, match=f"reference: '{name}' .*'dedup'"):
             cluster(made, reference=name)
     assert (
         call("cluster_duplicates", first, eps=NEAR, reference="dedup-kept", run_key="other").reference == KEPT
@@ -200,15 +198,9 @@ def test_an_empty_reference_changes_no_decision(weekly):
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        (
-            "everything",
-            "All of these 48 samples are in the reference 'everything': choose a view with new ones",
-        ),
-        (
-            "anotated",
-            "no tag, saved view or boolean field 'anotated' .tags: annotated, both; saved views: both, everyth",
-        ),
-        ("both", "'both' is a tag and a saved view: rename one of them"),
+        ("everything", "48 .*reference 'everything'"),
+        ("anotated", "'anotated' .*annotated, both; .*both, everyth"),
+        ("both", "'both'.* tag .* view"),
     ],
 )
 def test_a_reference_that_does_not_do_is_refused_before_anything_is_written(weekly, reference, words):
@@ -226,9 +218,7 @@ def test_a_reference_that_does_not_do_is_refused_before_anything_is_written(week
 def test_keeping_takes_the_reference_from_the_run(weekly):
     made = weekly()
     cluster(made, reference="annotated")
-    with pytest.raises(
-        ValueError, match="reference is 'new', and the run 'dedup' was clustered with 'annotated'"
-    ):
+    with pytest.raises(ValueError, match=r"reference .*'new'.*'dedup'.*'annotated'"):
         keep(made, reference="new")
     made.untag_samples("annotated")  # the run's is the one that it had
     assert keep(made).resembling == 30
@@ -240,7 +230,7 @@ def test_find_unique_embeds_the_reference_too(dataset, pictures):
     made.limit(1).tag_samples("old")
     asked = {"eps": 1e-6, "weights": "untrained", "precision": "float32", "reference": "old"}
     for wrong in ({"reference": "nothing"}, {"within": "nothing"}, {"order_field": "tags", "max_gap": 1}):
-        with pytest.raises(ValueError, match=r"(nothing|tags)' (\(|does)"):
+        with pytest.raises(ValueError, match=r"'(nothing|tags)'"):
             call("find_unique_samples", made.skip(1), **{**asked, **wrong})
     assert not made.has_sample_field("vgg16")
     result = call("find_unique_samples", made.skip(1), **asked)

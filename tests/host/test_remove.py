@@ -98,14 +98,14 @@ def test_an_archive_cannot_be_deduplicated(removable):
     made = removable()
     call("remove_duplicates", made, confirm=True)
     archive = fo.load_dataset(f"{made.name}-dedup-removed")
-    with pytest.raises(ValueError, match="is an archive"):
+    with pytest.raises(ValueError, match=f"{archive.name!r}.*remove_duplicates"):
         call("remove_duplicates", archive, confirm=True)
 
 
 def test_a_run_that_was_not_kept_is_refused_with_the_operator_to_run(removable):
     made = removable()
     call("cluster_duplicates", made, eps=0.05)
-    with pytest.raises(ValueError, match="run keep_first_per_cluster first"):
+    with pytest.raises(ValueError, match="keep_first_per_cluster"):
         call("remove_duplicates", made, confirm=True)
 
 

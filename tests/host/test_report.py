@@ -216,14 +216,14 @@ def test_a_view_is_reported_alone_with_kept_ones_from_outside_it(deduplicated, t
 def test_it_needs_the_keep_step_and_a_new_folder(deduplicated, target):
     made = deduplicated()
     report(made, target)
-    with pytest.raises(ValueError, match="not empty"):
+    with pytest.raises(ValueError, match=re.escape(str(target))):
         report(made, target)
     cluster(made)
-    with pytest.raises(ValueError, match="run keep_first_per_cluster first"):
+    with pytest.raises(ValueError, match="keep_first_per_cluster"):
         report(made, target / "other")
 
 
-@pytest.mark.parametrize(("price", "words"), [(-1, "at least 0"), ("much", "a number")])
-def test_a_price_is_a_number_of_at_least_zero(price, words):
-    with pytest.raises(ValueError, match=words):
+@pytest.mark.parametrize("price", [-1, "much"])
+def test_a_price_is_a_number_of_at_least_zero(price):
+    with pytest.raises(ValueError, match=f"price .*{price}"):
         support.plugin("similarity.handover_options").ReportOptions(export_dir="x", price=price)

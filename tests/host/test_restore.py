@@ -97,7 +97,7 @@ def test_a_selection_comes_back_and_the_rest_stays(removable):
 def test_a_selection_that_was_not_removed_is_refused(removable):
     made = removable()
     remove(made)
-    with pytest.raises(ValueError, match="None of the selected samples"):
+    with pytest.raises(ValueError, match="selected"):
         call("restore_removed", made, selected=made.limit(1).values("id"))
 
 
@@ -226,7 +226,7 @@ def interrupt(*arguments):
 
 
 def test_nothing_to_restore_says_so(removable):
-    with pytest.raises(ValueError, match="are in an archive"):
+    with pytest.raises(ValueError, match=r"'dedup'.*remove_duplicates"):
         call("restore_removed", removable())
 
 
@@ -235,7 +235,7 @@ def test_the_archive_of_a_deleted_dataset_says_that_it_has_everything(removable)
     remove(made)
     archive = fo.load_dataset(f"{made.name}-dedup-removed")
     fo.delete_dataset(made.name)
-    with pytest.raises(ValueError, match="They are all here"):
+    with pytest.raises(ValueError, match=f"{made.name!r}"):
         call("restore_removed", archive)
     assert len(archive) == DROPPED
 

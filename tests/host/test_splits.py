@@ -82,8 +82,8 @@ def test_a_field_can_name_the_splits_and_no_leak_leaves_no_view(deduplicated):
     assert cluster(made, splits="part").leaks.sentence() == "No cluster straddles the splits (a)."
     assert not made.has_saved_view("dedup-leaks")
     before = snapshot(made)
-    for field, problem in (("prt", "does not exist"), ("vgg16", "holds no texts")):
-        with pytest.raises(ValueError, match=rf"splits: the field '{field}' {problem} .*part"):
+    for field in ("prt", "vgg16"):
+        with pytest.raises(ValueError, match=rf"splits: .*'{field}' .*part"):
             cluster(made, splits=field)
     assert snapshot(made) == before
 
@@ -97,7 +97,7 @@ def test_whole_clusters_go_to_one_split_and_the_leaks_are_gone(deduplicated, tmp
         split(made, train=0.5, val=0.25, test=0.25)
     assert snapshot(made) == before
     tag_splits(made, *[None] * 9, "test")
-    with pytest.raises(ValueError, match="nothing was changed"):
+    with pytest.raises(ValueError, match=refused.value.plan):
         split(made, confirm=True, plan=refused.value.plan)
 
     result = split(made, train=0.5, val=0.25, test=0.25, confirm=True)
@@ -147,16 +147,14 @@ def test_classes_are_told_and_a_field_of_boxes_is_refused(deduplicated):
     result = split(made, train=0.5, val=0.5, test=0, stratify="kind")
     assert result.classes["a"] == {"train": 3, "val": 3, "test": 0}
     assert sum(result.classes["b"].values()) == 5
-    with pytest.raises(
-        ValueError, match=r"stratify: 'boxes' is no field of classifications \(there are: kind\)"
-    ):
+    with pytest.raises(ValueError, match=r"stratify: 'boxes'.* kind"):
         split(made, confirm=True, stratify="boxes")
 
 
 def test_shares_must_add_up_and_clusters_must_be_there(deduplicated):
-    with pytest.raises(ValueError, match=r"add up to 0.9 and must to 1"):
+    with pytest.raises(ValueError, match=r"train, val .*0.7, .* 0.9 .*1$"):
         split(deduplicated(), train=0.7)
-    with pytest.raises(ValueError, match="Run cluster_duplicates first"):
+    with pytest.raises(ValueError, match=r"'other'.*cluster_duplicates"):
         split(deduplicated(), run_key="other")
 
 

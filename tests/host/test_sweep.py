@@ -62,7 +62,7 @@ def test_kept_with_cover_equals_keeping_so(vector_dataset, step, options, cluste
 
 
 def test_min_samples_above_2_is_refused(vector_dataset, step, options):
-    with pytest.raises(ValueError, match=r"min_samples is 3: .* eps"):
+    with pytest.raises(ValueError, match=r"min_samples .*3.* eps"):
         step.sweep(vector_dataset(vectors()), options(min_samples=3))
 
 
@@ -104,7 +104,7 @@ def test_a_target_gives_the_eps_that_keeps_so_many(vector_dataset, step, options
 @pytest.mark.parametrize("target", ["0", "12", "0 %", "101 %", "many"])
 def test_a_target_out_of_reach_is_refused(vector_dataset, step, options, target):
     swept = step.sweep(vector_dataset(vectors()), options())
-    with pytest.raises(ValueError, match="target must be"):
+    with pytest.raises(ValueError, match=f"target .*{target!r}"):
         swept.eps_for(target)
 
 
@@ -177,10 +177,8 @@ def test_a_target_that_cannot_be_met_is_refused_in_the_same_words_everywhere(
     vector_dataset, step, options, cluster, target
 ):
     made = vector_dataset(directions(0, 1, 40))
-    with pytest.raises(
-        ValueError, match="target must be a number from 1 to 3 or a share such as 10 %"
-    ) as told:
+    with pytest.raises(ValueError, match=f"target .* 1 to 3 .*{target!r}") as told:
         step.sweep(made, options()).eps_for(target)
-    with pytest.raises(ValueError, match="target must be") as told_by_clustering:
+    with pytest.raises(ValueError, match="target") as told_by_clustering:
         cluster(made, target=target)
     assert str(told_by_clustering.value) == str(told.value)

@@ -1,6 +1,6 @@
 """Two processes with homes of their own at one dataset, in random interleavings: nothing is lost.
 
-Fifty runs; ``INTERLEAVINGS=1000`` (``make torture``) takes more.
+Twenty runs; ``INTERLEAVINGS=1000`` (``make torture``) takes more.
 """
 
 import os
@@ -17,7 +17,7 @@ from tests.removable import call, copy_of
 import fiftyone as fo  # isort: skip
 import fiftyone.core.odm as foo  # isort: skip
 
-RUNS = int(os.environ.get("INTERLEAVINGS", "50"))
+RUNS = int(os.environ.get("INTERLEAVINGS", "20"))
 AT_ONCE = 10  # datasets that the two processes work on side by side
 
 CLUSTER, KEEP = ["cluster_duplicates", {"eps": 0.05}], ["keep_first_per_cluster", {}]

@@ -1,7 +1,6 @@
 """Two processes at the same dataset: two tabs, or a tab and a delegated worker."""
 
 import time
-import uuid
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from tests.host.compare import differences, samples, state
 from tests.removable import DROPPED, FIELD, copy_of, delete
 
 import fiftyone as fo  # isort: skip
-
-
-@pytest.fixture(scope="module")
-def mortals():
-    running = mortal.Mortals()
-    yield running
-    running.close()
 
 
 @pytest.fixture
@@ -35,7 +27,7 @@ def errors(outcomes: list[mortal.Outcome]) -> list[str]:
     return [outcome.error for outcome in outcomes if outcome.error is not None]
 
 
-def alone(made: fo.Dataset, precious: fo.Dataset, folder: Path, mortals, steps: list) -> dict:
+def alone(precious: fo.Dataset, folder: Path, mortals, steps: list) -> dict:
     """The state that steps lead to when nobody else is at work."""
     twin = copy_of(precious, folder)
     outcome = mortals.run({"dataset": twin.name, "steps": steps})[0]
@@ -51,20 +43,28 @@ def paths_apart(found: dict) -> dict:
     return found
 
 
+COARSE = [["cluster_duplicates", {"eps": 0.5}], ["keep_first_per_cluster", {}]]
+FINE = [["cluster_duplicates", {"eps": 0.001}], ["keep_first_per_cluster", {"descending": True}]]
+
+
+@pytest.fixture(scope="module")
+def either(precious, mortals, tmp_path_factory):
+    """The two states that one of them alone leads to."""
+    folder = tmp_path_factory.mktemp("alone")
+    found = [
+        paths_apart(alone(precious, folder / name, mortals, steps))
+        for name, steps in (("coarse", COARSE), ("fine", FINE))
+    ]
+    assert differences(*found)
+    return found
+
+
 @pytest.mark.parametrize("attempt", range(3))
 def test_two_tabs_clustering_under_one_run_key_end_with_one_of_the_two_results(
-    removable, precious, together, mortals, tmp_path, attempt
+    removable, together, either, attempt
 ):
-    coarse = [["cluster_duplicates", {"eps": 0.5}], ["keep_first_per_cluster", {}]]
-    fine = [["cluster_duplicates", {"eps": 0.001}], ["keep_first_per_cluster", {"descending": True}]]
-    either = [
-        paths_apart(alone(made, precious, tmp_path / uuid.uuid4().hex, mortals, steps))
-        for made in [removable()]
-        for steps in (coarse, fine)
-    ]
-    assert differences(*either)
     made = removable()
-    outcomes = together(made, coarse, fine)
+    outcomes = together(made, COARSE, FINE)
     assert all("at work" in error or "run cluster_duplicates" in error for error in errors(outcomes))
     now = paths_apart(state(made))
     mixed = [differences(expected, now) for expected in either]

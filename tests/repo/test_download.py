@@ -60,7 +60,6 @@ def test_the_plugin_installs_from_a_zip_and_loads(address, tmp_path):
     )
     run([*FIFTYONE, "plugins", "download", address])
     assert (plugins / "@onlyone" / "dedup" / "fiftyone.yml").is_file()
-    printed = run([*FIFTYONE, "plugins", "requirements", "@onlyone/dedup", "--print"]).stdout
+    printed = run([*FIFTYONE, "plugins", "requirements", "@onlyone/dedup", "--print", "--ensure"]).stdout
     assert [line for line in printed.splitlines() if line.startswith("tensorflow")]
-    run([*FIFTYONE, "plugins", "requirements", "@onlyone/dedup", "--ensure"])
     assert run([sys.executable, "-c", LIST]).stdout.strip().splitlines()[-1] == "True"
