@@ -96,6 +96,25 @@ def test_a_text_counts_while_it_is_typed(app, embedded):
     expect(field).to_have_value("97 %")
 
 
+def test_control_and_enter_execute_the_form_with_the_text_typed_last(app, embedded, copy):
+    made = copy(embedded)
+    opened = app(made)
+    opened.operator("Cluster duplicates")
+
+    field = opened.field("Run key")
+    field.press("ControlOrMeta+a")
+    field.press_sequentially("night")
+    field.press("Enter")
+    expect(opened.form.get_by_role("button", name="Execute")).to_be_enabled()
+    opened.field("Threshold").press("ControlOrMeta+a")
+    opened.field("Threshold").press_sequentially(str(EPS))
+    opened.field("Threshold").press("ControlOrMeta+Enter")
+
+    assert "6 clusters" in opened.result()
+    made.reload()
+    assert made.list_runs() == ["night"]
+
+
 def test_clustering_and_keeping_show_their_results(app, embedded, copy):
     opened = app(copy(embedded))
 
