@@ -31,7 +31,7 @@ class Target:
     anchor: Path
 
     def check_space(self, needed: int) -> None:
-        """Refuse what the disk has no room for.
+        """Refuse files that do not fit onto the disk.
 
         Args:
             needed: bytes to be written
@@ -42,7 +42,7 @@ class Target:
         free = shutil.disk_usage(self.anchor).free
         if needed + _SPARE > free:
             raise ValueError(
-                f"There is not enough room in {self.anchor}: the pictures need {size(needed)} and {size(free)} are free. "
+                f"The disk of {self.anchor} is too full: the pictures need {size(needed)} and {size(free)} are free. "
                 "Choose another folder, or link the pictures instead of copying them"
             )
 
@@ -65,11 +65,7 @@ class Target:
                 yield partial
                 owner.unlink()
         except OSError as error:
-            place = error.filename2 or error.filename or self.anchor
-            raise ValueError(
-                f"Writing {self.path} stopped at {place} ({error.strerror or error}), and nothing was left there: make "
-                "room, mend that file, or choose another folder"
-            ) from error
+            raise _stopped(self.path, error) from error
 
 
 def target(folder: str) -> Target:
@@ -86,6 +82,26 @@ def target(folder: str) -> Target:
     _refuse_occupied(path, anchor)
     _refuse_unfit(path, anchor)
     return Target(path, anchor)
+
+
+def _stopped(path: Path, error: OSError) -> ValueError:
+    place = error.filename2 or error.filename or path
+    return ValueError(
+        f"Writing {path} stopped at {place} ({error.strerror or error}), and nothing was left there: free disk space, mend "
+        "that file, or choose another folder"
+    )
+
+
+def make(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        ValueError: in place of an OSError, naming the place and the remedy
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _stopped(folder, error) from error
 
 
 def folder(named: str) -> Path:

@@ -1,6 +1,7 @@
 """The frames of videos as a dataset of pictures."""
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class FramesResult(Result):
         frames: number of frames that were added
         skipped: sample id -> why no frames could be taken of the video
         files: sample id -> its file's name, of the first of these
+        notes: frames that were chosen otherwise earlier
         view: the dataset of the frames
     """
 
@@ -42,6 +44,7 @@ class FramesResult(Result):
     frames: int
     skipped: Skipped
     files: dict[str, str]
+    notes: list[str]
     view: fo.Dataset | None = view_field()
 
     def summary(self) -> str:
@@ -49,7 +52,8 @@ class FramesResult(Result):
         lines = [
             f"{count(self.frames, 'frame')} of {count(self.added, 'video')} added to the dataset {self.dataset!r}. Of "
             f"{count(self.videos, 'video')}, {self.up_to_date:,} had theirs already; {len(self.skipped):,} skipped. The "
-            f"pictures are in {self.output_dir}."
+            f"pictures are in {self.output_dir}.",
+            *self.notes,
         ]
         if self.skipped:
             lines += ["", "Skipped:", *skipped_lines(self.skipped, thing="video")]
@@ -58,6 +62,40 @@ class FramesResult(Result):
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The skipped videos."""
         return skipped_table(self.skipped, self.files)
+
+
+def check(samples: fo.core.collections.SampleCollection, options: FramesOptions) -> Path:
+    """Return the folder for the frames; refuse, before a video is read, samples, a name or a folder that do not do.
+
+    Raises:
+        ValueError: as :func:`frames` does
+    """
+    require_ffmpeg()
+    check_videos(samples)
+    FramesDataset.find(sm.dataset_of(samples), _name(samples, options))
+    return targets.folder(options.output_dir)
+
+
+def chosen_otherwise(samples: fo.core.collections.SampleCollection, options: FramesOptions) -> list[str]:
+    """Say of which videos frames were taken earlier by another choice; they keep those."""
+    target, choice = FramesDataset.find(sm.dataset_of(samples), _name(samples, options)), _choice(options)
+    earlier = target.videos if target else {}
+    others = Counter(earlier.get(sample_id, choice) for sample_id in sm.read(samples)[0])
+    return [
+        f"{count(number, 'video keeps its', 'videos keep their')} frames, taken earlier at {other}, not at {choice}: give "
+        "another frames_dataset to take others."
+        for other, number in others.items()
+        if other != choice
+    ]
+
+
+def _name(samples: fo.core.collections.SampleCollection, options: FramesOptions) -> str:
+    return options.frames_dataset or f"{sm.dataset_of(samples).name}-frames"
+
+
+def _choice(options: FramesOptions) -> str:
+    most = f", at most {options.max_frames:,}" if options.max_frames else ""
+    return f"{options.fps:g} a second{most}"
 
 
 def frames(
@@ -72,14 +110,12 @@ def frames(
             written then
         Busy: if another operator takes frames of the dataset's videos
     """
-    require_ffmpeg()
-    check_videos(samples)
-    videos = sm.dataset_of(samples)
-    folder = targets.folder(options.output_dir)
+    folder, videos = check(samples, options), sm.dataset_of(samples)
     with lock(videos, "frames"):
-        target = FramesDataset.of(videos, options.frames_dataset or f"{videos.name}-frames")
-        folder.mkdir(parents=True, exist_ok=True)
-        done = set(target.videos)
+        targets.make(folder)
+        notes = chosen_otherwise(samples, options)
+        target = FramesDataset.of(videos, _name(samples, options))
+        done = target.videos
         wanted = sm.read(samples)[0]
         new = [sample_id for sample_id in wanted if sample_id not in done]
         added, skipped = 0, {}
@@ -98,6 +134,7 @@ def frames(
             frames=added,
             skipped=skipped,
             files=file_names(videos, listed(skipped)),
+            notes=notes,
             view=target.dataset,
         )
 
@@ -114,5 +151,5 @@ def _take(video: fo.Sample, target: FramesDataset, folder: Path, options: Frames
             seconds = round(float(clock.times[index] - clock.times[0]), 6)
             written.append((index + 1, seconds, str(own / name)))
         target.write(video, written)
-    target.finish(video)
+    target.finish(video, _choice(options))
     return len(written)
