@@ -118,7 +118,7 @@ def test_a_run_that_would_shrink_stays_whole_until_that_loss_is_confirmed(vector
     keep(made)
     before = documents(made), runs.load(made, "dedup"), runs.load_results(made, "dedup")
     with pytest.raises(
-        shrinking.WouldShrink, match=r"2 samples of the run 'dedup' \(6 in all\).*confirm=True"
+        shrinking.WouldShrink, match=r"6 samples of the run 'dedup', 2 are outside.*confirm=True"
     ) as asked:
         cluster(made.select(ids[2:]))
     assert asked.value.lost == ids[:2]
@@ -239,7 +239,7 @@ def test_lists_of_numbers_do_as_vectors(dataset):
 @pytest.mark.parametrize(
     ("vectors", "field", "message"),
     [
-        ([None, None], "vgg16", "None of the 2 samples has a usable vector.*Run compute_embeddings"),
+        ([None, None], "vgg16", "No sample of 2 has a usable vector.*Run compute_embeddings"),
         ([[0.0, 0.0]], "vgg16", "length zero"),
         (directions(0, 1), "missing", "'missing' does not exist.*vgg16.*Run compute_embeddings"),
         (directions(0, 1), "filepath", "'filepath' holds no vectors.*vgg16"),
