@@ -157,7 +157,7 @@ def _plan(
     stored = labels.stored(dataset, options.label_field, matched)
     if matched and not stored:
         raise ValueError(
-            f"None of the {len(matched):,} samples of this export is in {dataset.name!r}: open the dataset that was exported"
+            f"No sample of {len(matched):,} in this export is in {dataset.name!r}: open the dataset that was exported"
         )
     for sample_id in matched.keys() - stored.keys():
         load.without_sample[matched[sample_id].name] = _GONE

@@ -7,7 +7,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
-from ..data import runs
+from ..data import runs, splits
 from ..data import samples as sm
 from ..data.batch import Batch
 from ..data.copies import read_digests
@@ -25,6 +25,7 @@ from .cluster import counted, write_clusters
 from .cluster_result import ClusterResult
 from .keep import keep
 from .keep_result import KeepResult
+from .order import check as check_order
 from .shrinking import refuse_shrinking
 
 
@@ -50,6 +51,18 @@ class CopiesResult(KeepResult):
         return "\n".join(lines)
 
 
+def check(samples: fo.core.collections.SampleCollection, options: CopiesOptions) -> None:
+    """Refuse, before a file is read, samples, names or an order that do not do.
+
+    Raises:
+        ValueError: as :func:`find_copies` does
+    """
+    dataset, names = sm.dataset_of(sm.flat(samples)), runs.Names(options.run_key)
+    runs.refuse_foreign(dataset, options.run_key, {"fields": names.fields, "views": names.views})
+    splits.check(dataset, options.splits)
+    check_order(dataset, options)
+
+
 def find_copies(
     samples: fo.core.collections.SampleCollection, options: CopiesOptions, progress: Progress = silent
 ) -> CopiesResult:
@@ -61,6 +74,7 @@ def find_copies(
         Busy: if another operator is at work on the run
     """
     # The grid may show, say, an earlier run's kept samples, whose tags and fields are about to change.
+    check(samples, options)
     samples = sm.settled(sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:")
     _cluster(samples, options, progress)
     kept = keep(samples, options.pick(KeepOptions), progress)
@@ -71,15 +85,14 @@ def _cluster(
     samples: fo.core.collections.SampleCollection, options: CopiesOptions, progress: Progress
 ) -> None:
     """Write which files have the same bytes, as the clusters of the run."""
-    dataset, names = sm.dataset_of(samples), runs.Names(options.run_key)
+    dataset = sm.dataset_of(samples)
     with lock(dataset, f"run-{options.run_key}"):
-        runs.refuse_foreign(dataset, options.run_key, {"fields": names.fields, "views": names.views})
         refuse_shrinking(samples, options)
         progress("Looking at the files", 0, 1)
         found = read_digests(samples, progress)
         if not found.digests:
             raise ValueError(
-                f"None of these {len(found.skipped):,} samples has a file that can be read (first reason: "
+                f"No sample of {len(found.skipped):,} has a file that can be read (first reason: "
                 f"{next(iter(found.skipped.values()))}): put the files back, or correct the samples' filepath"
             )
         labels = _labels(list(found.digests.values()))

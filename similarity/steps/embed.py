@@ -79,6 +79,19 @@ class EmbedResult(Result):
         return skipped_table(self.skipped, self.files)
 
 
+def check(samples: fo.core.collections.SampleCollection, options: EmbedOptions) -> dict[str, Any]:
+    """Return the provenance that the vectors will have; refuse, before a picture is read, what would mix vectors.
+
+    Raises:
+        ValueError, WeightsUnavailable: as :func:`embed` does
+    """
+    samples, names = sm.flat(samples), FieldNames(options.embeddings_field)
+    dataset = sm.dataset_of(samples)
+    embeddings.refuse_foreign(dataset, names)
+    ids = samples.values("id") if options.recompute else ()
+    return embeddings.agree(dataset, names, options, ids, computing=False)
+
+
 def embed(
     samples: fo.core.collections.SampleCollection, options: EmbedOptions, progress: Progress = silent
 ) -> EmbedResult:
@@ -91,9 +104,9 @@ def embed(
     """
     with lock(sm.dataset_of(samples), f"field-{options.embeddings_field}"):
         started = time.monotonic()
+        check(samples, options)
         samples = sm.flat(samples)
         dataset, names = sm.dataset_of(samples), FieldNames(options.embeddings_field)
-        embeddings.refuse_foreign(dataset, names)
         paths = dict(zip(*sm.read(samples, "filepath"), strict=True))
         digests, stale = _look(samples, names, paths, options.recompute)
         agreed = embeddings.agree(dataset, names, options, paths, computing=bool(stale))

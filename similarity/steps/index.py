@@ -80,9 +80,7 @@ def index(
     """
     dataset, started = sm.dataset_of(samples), time.monotonic()
     with lock(dataset, f"brain-{options.brain_key}"):
-        sm.flat(samples)
-        _refuse_foreign(dataset, options.brain_key)
-        check_vector_field(dataset, options.embeddings_field)
+        check(samples, options)
         progress("Building the index", 0, 1)
         status = _build(dataset, options).status
         return IndexResult(
@@ -97,13 +95,18 @@ def index(
         )
 
 
-def _refuse_foreign(dataset: fo.Dataset, brain_key: str) -> None:
-    if not dataset.has_brain_run(brain_key):
-        return
-    if dataset.get_brain_info(brain_key).config.method != BACKEND:
+def check(samples: fo.core.collections.SampleCollection, options: IndexOptions) -> None:
+    """Refuse, before a vector is read, samples, a field or a brain key that do not do.
+
+    Raises:
+        ValueError: as :func:`index` does
+    """
+    dataset, key = sm.dataset_of(sm.flat(samples)), options.brain_key
+    if dataset.has_brain_run(key) and dataset.get_brain_info(key).config.method != BACKEND:
         raise ValueError(
-            f"The brain key {brain_key!r} is not OnlyOne's: choose another brain_key, or delete that run"
+            f"The brain key {key!r} is not OnlyOne's: choose another brain_key, or delete that run"
         )
+    check_vector_field(dataset, options.embeddings_field)
 
 
 def _existing(dataset: fo.Dataset, options: IndexOptions):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import fiftyone as fo
 
-from ..data import runs
+from ..data import decisions, runs
 from ..data import samples as sm
 from ..data.locks import lock
 from ..exports import manifest, targets
@@ -42,6 +42,16 @@ class ReportResult(Result):
         )
 
 
+def check(samples: fo.core.collections.SampleCollection, options: ReportOptions) -> None:
+    """Refuse, before a file is looked at, a run that has no result, or that a person has overruled since.
+
+    Raises:
+        ValueError: as :func:`report` does
+    """
+    runs.require(sm.dataset_of(samples), options.run_key, KEEP)
+    decisions.require_heeded(sm.dataset_of(samples), options.run_key)
+
+
 def report(
     samples: fo.core.collections.SampleCollection, options: ReportOptions, progress: Progress = silent
 ) -> ReportResult:
@@ -55,7 +65,7 @@ def report(
     """
     samples = sm.flat(samples)
     with lock(sm.dataset_of(samples), f"run-{options.run_key}"):
-        runs.require(sm.dataset_of(samples), options.run_key, KEEP)
+        check(samples, options)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key)
         with target.writing() as folder:

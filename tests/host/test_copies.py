@@ -130,7 +130,7 @@ def test_options_say_who_is_kept(run, album):
 def test_a_view_that_would_shrink_the_run_is_refused_without_confirmation(run, album):
     find(run, album)
     before = documents(album)
-    with pytest.raises(Exception, match="4 samples of the run 'copies'"):
+    with pytest.raises(Exception, match="of the run 'copies', 4 are outside"):
         find(run, album.limit(2))
     assert documents(album) == before
     assert find(run, album.limit(2), confirm=True)["samples"] == 2
@@ -222,7 +222,7 @@ def test_a_run_that_did_not_finish_names_its_operator(run, album, plugin, monkey
 def test_where_no_file_can_be_read_nothing_is_written(run, dataset, tmp_path):
     made = dataset([tmp_path / "a.png", tmp_path / "b.png"])
     before = snapshot(made)
-    with pytest.raises(Exception, match=r"None of these 2 samples has a file.*missing"):
+    with pytest.raises(Exception, match=r"No sample of 2 has a file.*missing"):
         find(run, made)
     assert snapshot(made) == before
 

@@ -358,7 +358,7 @@ def test_recompute_replaces_vectors_of_another_layer(embedded):
 def test_recompute_on_a_view_does_not_throw_away_the_other_samples_vectors(embedded):
     dataset, _ = embedded
     before = state(dataset)
-    with pytest.raises(ValueError, match="3 of its vectors are of samples that are not here"):
+    with pytest.raises(ValueError, match="3 samples with vectors in it would keep theirs"):
         embed(dataset.limit(1), layer="block5_max", recompute=True)
     assert state(dataset) == before
 
