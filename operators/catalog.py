@@ -117,7 +117,8 @@ class KeepFirstPerCluster(
 
     def add_plan(self, inputs: types.Object, samples: Any, options: KeepOptions) -> None:
         """Warn of samples that would lose their decision."""
-        if lost := count_undecided(samples, options.run_key):
+        lost = count_undecided(samples, options.run_key)
+        if lost > 0:
             loses = count(lost, "sample that is not here loses its", "samples that are not here lose their")
             words = f"{loses} decision in the run {options.run_key!r}. Take the dataset to decide about all of them"
             inputs.view("undecided", types.Warning(label=words))

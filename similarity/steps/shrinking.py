@@ -30,7 +30,7 @@ def count_undecided(samples: fo.core.collections.SampleCollection, run_key: str)
     dataset, field = sm.dataset_of(samples), runs.Names(run_key).kept
     if not runs.owns_field(dataset, run_key, field):
         return 0
-    return len(set(sm.everything(dataset).exists(field).values("id")) - set(sm.flat(samples).values("id")))
+    return sm.everything(dataset).exists(field).count() - sm.flat(samples).exists(field).count()
 
 
 def refuse_shrinking(samples: fo.core.collections.SampleCollection, options: WriteRunOptions) -> None:
