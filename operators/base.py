@@ -113,7 +113,9 @@ class StepOperator(foo.Operator):
         )
         self.add_inputs(inputs, ctx)
         form.add_options(inputs, self.options, ctx, self.asks)
-        if form.is_complete(self.options, ctx.params):
+        # A button that executes gives no parameters; the operator then opens its form where something is missing.
+        pressed = not self.button_asks and not ctx.params
+        if form.is_complete(self.options, ctx.params) and not pressed:
             try:
                 options = self.read(ctx)
                 form.add_notes(inputs, samples, options)
@@ -121,11 +123,7 @@ class StepOperator(foo.Operator):
                 if self.check is not None:
                     self.check(samples, options, **self.arguments(ctx))
                 self.add_plan(inputs, samples, options)
-            except (
-                *EXPECTED,
-                OSError,
-                RuntimeError,
-            ) as error:  # half a path may name a home that is not there
+            except (*EXPECTED, OSError, RuntimeError) as error:  # "~nobody" raises a RuntimeError
                 form.add_problem(inputs, str(error))
         return types.Property(inputs, view=types.View(label=self.config.label))
 

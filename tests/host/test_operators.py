@@ -430,7 +430,7 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         ("find_unique_samples", {"eps": "0.1", "order_by": "size"}, "'size' does not exist"),
         ("find_copies", {"protect_tags": "dusk"}, "no sample has the tag 'dusk'"),
         ("build_similarity_index", {"brain_key": "foreign"}, "'foreign' is not OnlyOne's"),
-        ("sort_by_similarity", {}, "Nothing to search for"),
+        ("sort_by_similarity", {"k": 5}, "Nothing to search for"),
         ("sort_by_similarity", {"picture": "(file)"}, "OnlyOne did not write 'vgg16'"),
         ("sweep_thresholds", {"min_samples": 3}, "need 1 or 2"),
         (
