@@ -1,4 +1,4 @@
-"""Operators that ask before they take something away."""
+"""Operators that ask before something is lost."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,39 +15,32 @@ from .base import StepOperator
 
 
 class AskingOperator(StepOperator):
-    """An operator that asks before it takes something away, and otherwise does not.
+    """An operator that asks only where something would be lost.
 
     Attributes:
-        refuse: called with samples and options; raises an error with the plan's name where there is something to lose
+        refuse: ``refuse(samples, options)``; raises an error with the plan's name if something would be lost
     """
 
     refuse: ClassVar[Callable[..., Any]]
 
-    def add_plan(self, inputs: types.Object, ctx, options: WriteRunOptions | SplitOptions) -> None:
-        """Add what would be lost, and the box that confirms it; nothing where nothing would be."""
-        asked = dataclasses.replace(options, confirm=False, plan=None)
+    def add_plan(self, inputs: types.Object, samples: Any, options: WriteRunOptions | SplitOptions) -> None:
+        """Add the loss and the box that confirms it, if there is one."""
         try:
-            self.refuse(ctx.target_view(), asked)
+            self.refuse(samples, dataclasses.replace(options, confirm=False, plan=None))
         except Unconfirmed as loss:
             form.add_confirmation(inputs, options, loss.plan, str(loss))
-        except ValueError as error:
-            inputs.view("plan_words", types.Warning(label=str(error)))
 
 
 class PlannedOperator(StepOperator):
-    """An operator that changes nothing before a person has seen its plan.
+    """An operator that changes nothing before a person has seen its plan, which the form makes from records and counts."""
 
-    The form looks at records and counts alone, so it is quick; the step checks every sample.
-    """
-
-    def add_plan(self, inputs: types.Object, ctx, options: RunOptions) -> None:
-        """Add the plan and the box that confirms it; where there is none, the reason."""
-        ctx.dataset.reload()  # another process may have done the run again
+    def add_plan(self, inputs: types.Object, samples: Any, options: RunOptions) -> None:
+        """Add the plan and the box that confirms it; while another operator is at work, say so."""
         try:
-            form.add_confirmation(inputs, options, *self.plan(ctx, options))
-        except (ValueError, Busy) as error:
+            form.add_confirmation(inputs, options, *self.plan(samples, options))
+        except Busy as error:
             inputs.view("plan_words", types.Warning(label=str(error)))
 
-    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
-        """The plan's name, as the step knows it, and its numbers."""
+    def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
+        """The plan's name, as the step knows it, and its summary."""
         raise NotImplementedError

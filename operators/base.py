@@ -1,4 +1,4 @@
-"""The base of every operator: form, target, execution mode, progress, output, and the call from Python."""
+"""The base of every operator: form, target, mode of execution, progress, output, and the call from Python."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,36 +18,39 @@ from ..similarity.result import Result
 from ..similarity.workflow import Step
 from . import form, output, request
 from . import progress as op
-from .words import LABELS, app_words
+from .words import LABELS, app_words, enter
 
 EXPECTED = (ValueError, Busy, WeightsUnavailable)  # errors that explain themselves
 
 
 class StepOperator(foo.Operator):
-    """A step that a person can click, and call.
+    """A step as an operator of the App and as a call.
 
     A concrete operator's name is its class's, its description the docstring; the attributes are the class's arguments.
 
     Attributes:
         step: ``step(samples, options, progress) -> result``
         options: the options class of the step, by its annotation
-        icon: a Material icon's name
-        label: what the App lists it as; by default its name with spaces
-        risk: ``"low"``, ``"medium"``, ``"high"``: FiftyOne's risk level
+        check: ``check(samples, options)`` of the step, for the form: it refuses, before anything is computed, what the step
+            would refuse; None for a step without such a check
+        icon: name of a Material icon
+        label: name in the App; by default the operator's name with spaces
+        risk: FiftyOne's risk level, ``"low"``, ``"medium"`` or ``"high"``
         needs: the step that must be done before, or None
         targets: whether the form offers dataset, view and selection; False for steps that search in the current view
-        undone_by: name of the operator that takes back what this one did, or None: its button stands under the result
+        undone_by: name of the operator that undoes this one, or None: its button is below the result
         selects: whether the step takes the selected samples as ``selected=``
-        asks: names of the options that the form asks for at once; None = all that are not marked advanced
+        asks: names of the options at the top of the form; None = all that are not marked advanced
         opens_view: whether the App opens the result's view afterwards
-        in_passing: whether the grid itself shows the result: then nothing is laid over it, and the words pass by
+        in_passing: whether the grid itself shows the result: then nothing covers it, and the summary is a notification
         button: title of a button over the grid, or None
-        in_archive: whether the button stands over the grid of an archive dataset, and not over others
-        button_asks: whether the button opens the form. The App looks up to 2.5 seconds late what a button does, so what
-            depends on the selection is decided when the operator is executed
+        in_archive: whether the button is over the grid of an archive dataset, and not over others
+        button_asks: whether the button opens the form. The App looks up a button's action up to 2.5 seconds late, so the
+            selection is looked at when the operator is executed
     """
 
     step: ClassVar[Callable[..., Result]]
+    check: ClassVar[Callable[..., Any] | None] = None
     options: ClassVar[type[Options]]
     icon: ClassVar[str]
     label: ClassVar[str] = ""
@@ -63,13 +66,14 @@ class StepOperator(foo.Operator):
     in_archive: ClassVar[bool] = False
     button_asks: ClassVar[bool] = True
 
-    def __init_subclass__(cls, step: Callable[..., Result] | None = None, **shown: Any) -> None:
+    def __init_subclass__(cls, step: Callable[..., Result] | None = None, **attributes: Any) -> None:
         super().__init_subclass__()
-        if step is not None:
-            cls.step, cls.options = staticmethod(step), step.__annotations__["options"]
-        for name, value in shown.items():
-            setattr(cls, name, value)
-        LABELS[cls._name()] = cls.label or title(cls._name())
+        if step is None:  # a base of other operators
+            return
+        cls.step, cls.options = staticmethod(step), step.__annotations__["options"]
+        for name, value in attributes.items():
+            setattr(cls, name, staticmethod(value) if callable(value) else value)
+        enter(cls._name(), cls.label or title(cls._name()), cls.options)
 
     @classmethod
     def _name(cls) -> str:
@@ -77,7 +81,7 @@ class StepOperator(foo.Operator):
 
     @property
     def config(self) -> foo.OperatorConfig:
-        """What FiftyOne needs to know about the operator."""
+        """The operator's settings for FiftyOne."""
         return foo.OperatorConfig(
             name=self._name(),
             label=LABELS[self._name()],
@@ -93,53 +97,47 @@ class StepOperator(foo.Operator):
         )
 
     def resolve_placement(self, ctx) -> types.Placement | None:
-        """A button over the grid, for the operators that have one."""
+        """A button over the grid; None for operators without one."""
         if self.button is None or ctx.dataset is None or archive.is_one(ctx.dataset) != self.in_archive:
             return None
         button = types.Button(label=self.button, icon=self.icon, prompt=self.button_asks)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def resolve_input(self, ctx) -> types.Property:
-        """The form, from the options; FiftyOne asks for it before every execution too, and refuses what it blocks."""
+        """The form, from the options; FiftyOne resolves it before every execution too, and refuses what it blocks."""
         inputs = types.Object()
+        ctx.dataset.reload()  # another process may have done the run again
         ctx.params.update({name: plain(value) for name, value in ctx.params.items()})
-        if self.targets:
-            form.add_target(inputs, ctx, self.needs, "weights" in self.options.names())
-        self.add_to_form(inputs, ctx)
+        samples = (
+            form.add_target(inputs, ctx, self.needs, self.options) if self.targets else self.samples(ctx)
+        )
+        self.add_inputs(inputs, ctx)
         form.add_options(inputs, self.options, ctx, self.asks)
-        if form.is_complete(self.options, ctx.params):
+        # A button that executes gives no parameters; the operator then opens its form where something is missing.
+        pressed = not self.button_asks and not ctx.params
+        if form.is_complete(self.options, ctx.params) and not pressed:
             try:
                 options = self.read(ctx)
-                self.check(ctx, options)
-                form.add_limits(inputs, ctx.dataset, options)
-                self.add_plan(inputs, ctx, options)
-            except (
-                *EXPECTED,
-                OSError,
-                RuntimeError,
-            ) as error:  # half a path may name a home that is not there
+                form.add_notes(inputs, samples, options)
+                form.check(samples, options, self.needs)
+                if self.check is not None:
+                    self.check(samples, options, **self.arguments(ctx))
+                self.add_plan(inputs, samples, options)
+            except (*EXPECTED, OSError, RuntimeError) as error:  # "~nobody" raises a RuntimeError
                 form.add_problem(inputs, str(error))
         return types.Property(inputs, view=types.View(label=self.config.label))
 
-    def add_to_form(self, inputs: types.Object, ctx) -> None:
-        """Add what is not an option; nothing by default."""
+    def add_inputs(self, inputs: types.Object, ctx) -> None:
+        """Add inputs beside the options; none by default."""
 
-    def check(self, ctx, options: Options) -> None:
-        """Refuse at once, in the form, what the step would refuse later.
-
-        Raises:
-            ValueError, WeightsUnavailable: saying what is wrong, and the remedy
-        """
-        form.check(ctx.dataset, options, self.needs)
-
-    def add_plan(self, inputs: types.Object, ctx, options: Options) -> None:
-        """Add what would be done, and the box that confirms it, for the operators that ask; nothing by default."""
+    def add_plan(self, inputs: types.Object, samples: Any, options: Options) -> None:
+        """Add the plan or the consequences, and the box that confirms them; nothing by default."""
 
     def read(self, ctx) -> Options:
-        """The options that a request gives.
+        """The options of a request.
 
         Raises:
-            OptionError: if one lies outside its bounds, or is not to be asked for in the App
+            OptionError: if one lies outside its bounds, or a request of the App must not set it
         """
         options = form.read_options(self.options, ctx.params)
         if request.in_app():
@@ -159,7 +157,7 @@ class StepOperator(foo.Operator):
             return self._streamed(ctx, work)
         with op.terminal() as progress:
             result = work(progress)
-        list(self.finish(ctx, result))  # what an App would be asked to show
+        list(self.finish(ctx, result))  # the messages for an App
         return result.to_dict()
 
     def samples(self, ctx) -> Any:
@@ -178,8 +176,8 @@ class StepOperator(foo.Operator):
                 if kind == "result":
                     yield from self.finish(ctx, value)
                 elif not self.in_passing:  # the App closes a progress bar only for an output
-                    what, done, total = value
-                    yield ctx.ops.set_progress(label=what, progress=done / max(total, 1))
+                    activity, done, total = value
+                    yield ctx.ops.set_progress(label=activity, progress=done / max(total, 1))
         except EXPECTED as error:  # raised, it would only break the stream: the App has its headers already
             yield ctx.ops.show_output(*output.failure(error, begun, self.uri, ctx.params))
 
@@ -206,7 +204,7 @@ class StepOperator(foo.Operator):
         yield from ()
 
     def resolve_output(self, ctx) -> types.Property:
-        """What a delegated run shows of its result."""
+        """The output of a delegated run."""
         return output.schema(ctx.results)
 
     def __call__(self, samples: Any, *, selected: Any = None, **options: Any) -> Result:

@@ -1,6 +1,5 @@
 """Every operator: the step that it runs, and how the App shows it."""
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,44 +8,42 @@ from fiftyone import ViewField as F
 
 from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
-from ..similarity.data.searches import searched
-from ..similarity.data.vectors import check_vector_field
 from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions
-from ..similarity.options import Options, RunOptions
+from ..similarity.options import KeepOptions, RunOptions
 from ..similarity.result import Result, count
-from ..similarity.search_options import IndexOptions, SortOptions
-from ..similarity.steps.annotations import load_annotations, plan_for_form
-from ..similarity.steps.cluster import cluster
-from ..similarity.steps.compare import check_number, compare
-from ..similarity.steps.copies import find_copies
-from ..similarity.steps.delete_run import delete_run
-from ..similarity.steps.embed import embed
-from ..similarity.steps.export import export
-from ..similarity.steps.folders import folders
-from ..similarity.steps.frames import frames
-from ..similarity.steps.index import index
-from ..similarity.steps.keep import keep
-from ..similarity.steps.plans import refuse_shrinking
-from ..similarity.steps.remove import remove
-from ..similarity.steps.report import report
-from ..similarity.steps.restore import restore
-from ..similarity.steps.sort import SortResult, sort
-from ..similarity.steps.split import refuse_replacing, split
-from ..similarity.steps.sweep import sweep
-from ..similarity.steps.unique import find_unique
+from ..similarity.search_options import FramesOptions
+from ..similarity.steps import (
+    annotations,
+    cluster,
+    compare,
+    copies,
+    delete_run,
+    embed,
+    export,
+    folders,
+    frames,
+    index,
+    keep,
+    remove,
+    report,
+    restore,
+    split,
+    sweep,
+    unique,
+)
+from ..similarity.steps.plans import count_undecided, refuse_shrinking
 from ..similarity.workflow import CLUSTER, EMBED, KEEP
 from .asking import AskingOperator, PlannedOperator
 from .base import StepOperator
-from .request import in_app
-
-UPLOAD = "upload"
-INDEXED_A_SECOND = 2_000  # vectors of 512 values, on two cores: docs/benchmarks.md
+from .searching import SortBySimilarity
+from .words import app_words
 
 
 class FindUniqueSamples(
     AskingOperator,
-    step=find_unique,
-    refuse=staticmethod(refuse_shrinking),
+    step=unique.find_unique,
+    check=unique.check,
+    refuse=refuse_shrinking,
     label="Find unique samples, leave out duplicates (deletes nothing)",
     icon="filter_none",
     asks=("weights", "eps"),
@@ -56,131 +53,110 @@ class FindUniqueSamples(
     """Embed, cluster and keep in one go; deletes nothing."""
 
 
-class ComputeEmbeddings(StepOperator, step=embed, icon="memory"):
+class ComputeEmbeddings(StepOperator, step=embed.embed, check=embed.check, icon="memory"):
     """VGG16 embeddings into a field; skips what is up to date, and lists what it could not read."""
 
 
-class BuildSimilarityIndex(StepOperator, step=index, icon="account_tree", needs=EMBED, targets=False):
+class BuildSimilarityIndex(
+    StepOperator, step=index.index, check=index.check, icon="account_tree", needs=EMBED, targets=False
+):
     """An Annoy index that the App's own similarity search uses."""
 
 
-def _first_index(dataset) -> str:
-    """Say that the index is built first, and about how long it takes."""
-    seconds = max(1, round(sm.exact_count(dataset) / INDEXED_A_SECOND))
-    return f"There is no index yet: it is built first, in about {count(seconds, 'second')}, once for all searches"
-
-
-class SortBySimilarity(
+class CompareSamples(
     StepOperator,
-    step=sort,
-    icon="image_search",
+    step=compare.compare,
+    check=compare.check,
+    icon="compare",
+    needs=EMBED,
     targets=False,
     selects=True,
-    opens_view=True,
-    in_passing=True,
-    button="Sort by similarity to the selected samples (OnlyOne)",
-    button_asks=False,
 ):
-    """Sort the grid by similarity to the selected samples, or to a picture that is not in the dataset."""
-
-    def add_to_form(self, inputs: types.Object, ctx) -> None:
-        """Say what is searched for, and take an uploaded picture."""
-        asked = f"Searching for {len(ctx.selected)} selected sample(s)"
-        nothing = "No sample is selected: give a picture to search for"
-        inputs.view("query", types.Notice(label=asked if ctx.selected else nothing))
-        if not self._has_index(ctx):
-            inputs.view("builds", types.Notice(label=_first_index(ctx.dataset)))
-        inputs.uploaded_file(UPLOAD, view=types.FileView(label="Upload a picture to search for"), lite=True)
-
-    def check(self, ctx, options: SortOptions) -> None:
-        """Ask for vectors too, where the index is to be built first."""
-        super().check(ctx, options)
-        if not self._has_index(ctx):
-            check_vector_field(ctx.dataset, IndexOptions().embeddings_field)
-
-    def _has_index(self, ctx) -> bool:
-        return ctx.dataset.has_brain_run(ctx.params.get("brain_key") or SortOptions().brain_key)
-
-    def execute(self, ctx) -> Any:
-        """Search; where the button was pressed with nothing selected, or without an index, open the form."""
-        pressed = not ctx.params and in_app()
-        ready = ctx.selected and self._has_index(ctx)
-        return self._ask(ctx) if pressed and not ready else super().execute(ctx)
-
-    def _ask(self, ctx) -> Iterator[Any]:
-        yield ctx.prompt(self.uri)
-
-    def samples(self, ctx) -> Any:
-        """The current view; where it shows what a search found, what was searched."""
-        return searched(super().samples(ctx))
-
-    def show_in_grid(self, ctx, result: SortResult) -> Iterator[Any]:
-        """The percentages, on the pictures."""
-        yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, result.similarity_field])))
-
-    def arguments(self, ctx) -> dict[str, Any]:
-        """The selected samples, and the uploaded picture's bytes."""
-        upload = ctx.params.get(UPLOAD)
-        content = upload.get("content") if isinstance(upload, dict) else upload
-        return {**super().arguments(ctx), "content": base64.b64decode(content) if content else None}
-
-
-class CompareSamples(StepOperator, step=compare, icon="compare", needs=EMBED, targets=False, selects=True):
     """The similarity, in percent, of the selected samples, pair by pair."""
 
-    def check(self, ctx, options: Options) -> None:
-        """Count the samples too."""
-        super().check(ctx, options)
-        check_number(len(ctx.selected) or len(ctx.view))
 
-
-class SweepThresholds(StepOperator, step=sweep, icon="show_chart", needs=EMBED):
+class SweepThresholds(StepOperator, step=sweep.sweep, check=sweep.check, icon="show_chart", needs=EMBED):
     """What every threshold would keep; changes nothing in the dataset."""
 
 
 class ClusterDuplicates(
-    AskingOperator, step=cluster, refuse=staticmethod(refuse_shrinking), icon="bubble_chart", needs=EMBED
+    AskingOperator,
+    step=cluster.cluster,
+    check=cluster.check,
+    refuse=refuse_shrinking,
+    icon="bubble_chart",
+    needs=EMBED,
 ):
     """Near-duplicate clusters (DBSCAN) as a field and tags, with their numbers, sizes and members."""
 
 
 class FindCopies(
     AskingOperator,
-    step=find_copies,
-    refuse=staticmethod(refuse_shrinking),
+    step=copies.find_copies,
+    check=copies.check,
+    refuse=refuse_shrinking,
     icon="file_copy",
     opens_view=True,
 ):
     """Files of the same bytes: which is kept for which, in seconds, without a model or a threshold."""
 
 
-class FramesFromVideos(StepOperator, step=frames, icon="movie", risk="medium"):
+class FramesFromVideos(StepOperator, step=frames.frames, check=frames.check, icon="movie", risk="medium"):
     """Make a dataset of pictures of the frames of videos; run again, it adds those of new videos."""
 
+    def add_plan(self, inputs: types.Object, samples: Any, options: FramesOptions) -> None:
+        """Warn of videos whose frames were chosen otherwise earlier."""
+        for number, words in enumerate(frames.chosen_otherwise(samples, options)):
+            inputs.view(f"earlier_{number}", types.Warning(label=app_words(words)))
 
-class KeepFirstPerCluster(StepOperator, step=keep, icon="filter_1", needs=CLUSTER, opens_view=True):
+
+class KeepFirstPerCluster(
+    StepOperator, step=keep.keep, check=keep.check, icon="filter_1", needs=CLUSTER, opens_view=True
+):
     """Which sample is kept for which: the deduplicated view, saved."""
 
+    def add_plan(self, inputs: types.Object, samples: Any, options: KeepOptions) -> None:
+        """Warn of samples that would lose their decision."""
+        lost = count_undecided(samples, options.run_key)
+        if lost > 0:
+            loses = count(lost, "sample that is not here loses its", "samples that are not here lose their")
+            words = f"{loses} decision in the run {options.run_key!r}. Take the dataset to decide about all of them"
+            inputs.view("undecided", types.Warning(label=words))
 
-class ExportDeduplicated(StepOperator, step=export, icon="file_download", needs=KEEP, risk="medium"):
+
+class ExportDeduplicated(
+    StepOperator, step=export.export, check=export.check, icon="file_download", needs=KEEP, risk="medium"
+):
     """Write the kept samples in a format that annotation tools read, with a manifest of what was left out."""
 
 
-class GroupIntoFolders(StepOperator, step=folders, icon="create_new_folder", needs=CLUSTER, risk="medium"):
+class GroupIntoFolders(
+    StepOperator, step=folders.folders, icon="create_new_folder", needs=CLUSTER, risk="medium"
+):
     """Write one folder per cluster, with copies or links of its pictures."""
 
 
-class WriteReport(StepOperator, step=report, icon="summarize", needs=KEEP, risk="medium"):
+class WriteReport(
+    StepOperator, step=report.report, check=report.check, icon="summarize", needs=KEEP, risk="medium"
+):
     """Write a report to hand on: one page with numbers, clusters and the worst pairs, beside its manifest."""
 
 
-class SplitByCluster(AskingOperator, step=split, refuse=staticmethod(refuse_replacing), icon="call_split"):
+class SplitByCluster(
+    AskingOperator,
+    step=split.split,
+    check=split.check,
+    refuse=split.refuse_replacing,
+    icon="call_split",
+    needs=CLUSTER,
+):
     """Tag train, val and test by whole clusters, so that no look-alikes are in two splits."""
 
 
 class RemoveDuplicates(
     PlannedOperator,
-    step=remove,
+    step=remove.remove,
+    check=remove.check,
     icon="layers_clear",
     needs=KEEP,
     risk="high",
@@ -189,19 +165,19 @@ class RemoveDuplicates(
 ):
     """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
 
-    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
-        """How many samples the run leaves out."""
-        runs.require(ctx.dataset, options.run_key, KEEP)
-        kept = F(runs.Names(options.run_key).kept)
-        number = sm.flat(ctx.target_view()).match(kept == False).count()  # noqa: E712
-        samples = runs.count_new(ctx.dataset, options.run_key)
-        words = f"{count(number, 'sample')} of {samples:,} would be removed; each is checked once more."
-        return seals.run_state(runs.load(ctx.dataset, options.run_key)), words
+    def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
+        """The number of samples that the run leaves out."""
+        dataset, kept = sm.dataset_of(samples), F(runs.Names(options.run_key).kept)
+        number = sm.flat(samples).match(kept == False).count()  # noqa: E712
+        total = runs.count_new(dataset, options.run_key)
+        words = f"{count(number, 'sample')} of {total:,} would be removed; each is checked once more."
+        return seals.run_state(runs.load(dataset, options.run_key)), words
 
 
 class RestoreRemoved(
     StepOperator,
-    step=restore,
+    step=restore.restore,
+    check=restore.check,
     icon="restore",
     risk="medium",
     targets=False,
@@ -220,12 +196,14 @@ class RestoreRemoved(
         yield from super().finish(ctx, result)
 
 
-class DeleteRun(PlannedOperator, step=delete_run, icon="delete_sweep", risk="medium", targets=False):
+class DeleteRun(
+    PlannedOperator, step=delete_run.delete_run, icon="delete_sweep", risk="medium", targets=False
+):
     """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
 
-    def plan(self, ctx, options: RunOptions) -> tuple[str, str]:
-        """How many names the run wrote; the step's own plan, which is quick."""
-        found = delete_run(ctx.dataset, DeleteRunOptions(run_key=options.run_key))
+    def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
+        """The number of names that the run wrote; the step's own plan, which is quick."""
+        found = delete_run.delete_run(samples, DeleteRunOptions(run_key=options.run_key))
         fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
         tags = count(len(found.tags), "tag")
         return found.plan, f"{fields}, {views} and {tags} would be deleted; samples and files stay."
@@ -233,7 +211,7 @@ class DeleteRun(PlannedOperator, step=delete_run, icon="delete_sweep", risk="med
 
 class LoadAnnotations(
     PlannedOperator,
-    step=load_annotations,
+    step=annotations.load_annotations,
     icon="assignment_returned",
     risk="medium",
     targets=False,
@@ -242,9 +220,9 @@ class LoadAnnotations(
 ):
     """Write the labels of an annotated export onto its samples, by its manifest; shows the plan first."""
 
-    def plan(self, ctx, options: AnnotationsOptions) -> tuple[str, str]:
+    def plan(self, samples: Any, options: AnnotationsOptions) -> tuple[str, str]:
         """The step's own plan."""
-        return plan_for_form(ctx.dataset, options)
+        return annotations.plan_for_form(sm.dataset_of(samples), options)
 
 
 OPERATORS = (

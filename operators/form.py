@@ -1,4 +1,4 @@
-"""An options class to a FiftyOne form, and a form's parameters back to options."""
+"""The form of an options class, and the options of a form's parameters."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -17,12 +17,12 @@ from ..similarity.data.batch import ORDERED, SINGLE
 from ..similarity.data.labels import annotated_fields
 from ..similarity.data.vectors import check_vector_field, vector_fields
 from ..similarity.declare import REQUIRED, Option, Options
+from ..similarity.embed_options import EmbedOptions
 from ..similarity.engine.sources import UnreadableImage, opened
-from ..similarity.engine.weights import digests
 from ..similarity.exports.targets import target
-from ..similarity.options import LIMITS, ORDERS, RunOptions
+from ..similarity.options import LIMITS, ORDERS, RunOptions, WriteRunOptions
 from ..similarity.result import count
-from ..similarity.workflow import EMBED, KEEP, RECORDED, Step
+from ..similarity.workflow import EMBED, RECORDED, Step
 from .rates import estimate
 from .words import app_words
 
@@ -34,10 +34,10 @@ _CONFIRMED = ("confirm", "plan")  # a form asks for both with one box, whose nam
 def add_options(
     inputs: types.Object, options: type[Options], ctx, asks: Collection[str] | None = None
 ) -> None:
-    """Add every option to a form; some of them only when "more options" is on.
+    """Add every option to a form; some of them only while "More options" is on.
 
     Args:
-        asks (None): names of the options to show at once; by default those that are not marked advanced
+        asks (None): names of the options that are always shown; by default those that are not marked advanced
     """
     declared = [option for option in options.declared() if option.name not in _CONFIRMED]
     first = [option for option in declared if (option.name in asks if asks else not option.advanced)]
@@ -51,19 +51,22 @@ def add_options(
             _add(inputs, option, ctx)
 
 
-def add_target(inputs: types.Object, ctx, needs: Step | None, embeds: bool) -> None:
-    """Add FiftyOne's choice of dataset, view and selection, each with its number; a selection is never taken unasked.
+def add_target(
+    inputs: types.Object, ctx, needs: Step | None, options: type[Options]
+) -> fo.core.collections.SampleCollection:
+    """Add FiftyOne's choice of dataset, view and selection, each with its number; return the chosen one.
 
-    Where the grid shows what is kept, as it does after the run, steps that account for what is left out take the dataset.
+    A selection is never the default.
+    Where the grid shows the kept samples, as it does after the run, the default of the steps that need a run is the dataset.
 
     Args:
         needs: the step that must be done before
-        embeds: whether the step embeds, which is what takes the time
+        embeds: whether the step embeds, which takes most of the time
     """
     whole = count(sm.exact_count(ctx.dataset), "sample")
     shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
     grouped = ctx.dataset.media_type == fom.GROUP
-    part = ctx.has_custom_view and not (needs == KEEP and _shows_kept(ctx))
+    part = ctx.has_custom_view and not (needs in RECORDED and _shows_kept(ctx))
     default = ViewTarget.CURRENT_VIEW if part or grouped else ViewTarget.DATASET
     inputs.view_target(
         ctx,
@@ -72,15 +75,16 @@ def add_target(inputs: types.Object, ctx, needs: Step | None, embeds: bool) -> N
         current_view_description=shown,
         selected_samples_description=count(len(ctx.selected), "selected sample"),
     )
-    shown_first = default == ViewTarget.DATASET and "view_target" not in ctx.params
-    samples = ctx.dataset if shown_first else ctx.target_view()
+    untouched = default == ViewTarget.DATASET and "view_target" not in ctx.params
+    samples = ctx.dataset if untouched else ctx.target_view()
     words = f"{count(len(samples), 'sample')} of {ctx.dataset.name!r}"
-    if embeds:
+    if issubclass(options, EmbedOptions):
         field = ctx.params.get("embeddings_field") or "vgg16"
         known = samples.has_field(field)
         new = samples.exists(field, False).count() if known else len(samples)
         words += f", {new:,} of them to embed: {estimate(new)}" if new else ", all embedded"
     inputs.view("target_words", types.Notice(label=words))
+    return samples
 
 
 def _shows_kept(ctx) -> bool:
@@ -89,14 +93,14 @@ def _shows_kept(ctx) -> bool:
 
 
 def add_confirmation(inputs: types.Object, options: Options, plan: str, words: str) -> None:
-    """Show a plan, and the box that confirms this one: another plan has another box, which is not ticked."""
+    """Add a plan and the box that confirms this one: another plan has another box, which is not ticked."""
     label = next(option.label for option in options.declared() if option.name == "confirm")
     inputs.view("plan_words", types.Notice(label=app_words(words)))
     inputs.bool(f"{_box(options.run_key)}{plan}", default=False, label=label)
 
 
 def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
-    """The options that a form's parameters give.
+    """The options of a form's parameters.
 
     Raises:
         OptionError: if a value lies outside its bounds
@@ -110,14 +114,19 @@ def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
     return read
 
 
-def check(dataset: fo.Dataset, options: Options, needs: Step | None) -> None:
-    """Refuse at once what the step would refuse after a while: it reads records and names, no samples.
+def check(samples: fo.core.collections.SampleCollection, options: Options, needs: Step | None) -> None:
+    """Refuse paths, and a run or vectors, that every step with such options or needs would refuse.
 
     Raises:
-        ValueError, WeightsUnavailable: as the step would
+        ValueError: as the step would
     """
+    dataset = sm.dataset_of(samples)
     if needs in RECORDED:
         runs.require(dataset, options.run_key, needs)
+        if not sm.flat(samples).exists(runs.Names(options.run_key).cluster).limit(1).values("id"):
+            raise ValueError(
+                f"No sample here is in the run {options.run_key!r}: choose the dataset, or samples of the run"
+            )
     elif needs == EMBED:
         check_vector_field(dataset, options.embeddings_field)
     for option in options.declared():
@@ -127,14 +136,23 @@ def check(dataset: fo.Dataset, options: Options, needs: Step | None) -> None:
 
 
 def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
-    """Whether every required option is filled in; the App itself waits for it."""
+    """Whether every required option is filled in; the App waits for that too."""
     return all(params.get(option.name) for option in options.declared() if option.default == REQUIRED)
 
 
-def add_limits(inputs: types.Object, dataset: fo.Dataset, options: Options) -> None:
-    """Warn where the run was compared with limits that the form does not have, or has otherwise."""
-    if not set(LIMITS) <= set(options.names()):
-        return
+def add_notes(inputs: types.Object, samples: fo.core.collections.SampleCollection, options: Options) -> None:
+    """Add the number of cluster tags, and a warning of limits that the run was compared with and the form lacks."""
+    if isinstance(options, WriteRunOptions):
+        most = min(options.tag_clusters, sm.exact_count(samples) // 2)
+        words = (
+            f"At most {count(most, 'tag')} of clusters will be written, of the largest ones: see Tag clusters"
+        )
+        inputs.view("tags", types.Notice(label=words))
+    if set(LIMITS) <= set(options.names()):
+        _add_limits(inputs, sm.dataset_of(samples), options)
+
+
+def _add_limits(inputs: types.Object, dataset: fo.Dataset, options: Options) -> None:
     earlier = runs.options(dataset, options.run_key)
     others = [
         f"{name.replace('_', ' ')} {earlier[name]!r}"
@@ -147,7 +165,7 @@ def add_limits(inputs: types.Object, dataset: fo.Dataset, options: Options) -> N
 
 
 def add_problem(inputs: types.Object, words: str) -> None:
-    """Show what is wrong with the parameters, and block the form."""
+    """Add an error, which blocks the form."""
     words = app_words(words)
     problem = inputs.view("problem", types.Error(label=words))
     problem.invalid = True
@@ -160,9 +178,12 @@ def _box(run_key: str) -> str:
 
 
 def _add(inputs: types.Object, option: Option, ctx) -> None:
-    told = app_words(option.help)
-    shown = {"label": option.label, "description": told, "required": option.default == REQUIRED}
-    default = _known(option, ctx)
+    shown = {
+        "label": option.label,
+        "description": app_words(option.help),
+        "required": option.default == REQUIRED,
+    }
+    default = _default(option, ctx)
     if default not in (None, REQUIRED):
         shown["default"] = default
     if option.picks == "annotated":
@@ -179,13 +200,12 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
         _add_text(inputs, option, shown, ctx)
 
 
-def _known(option: Option, ctx) -> Any:
-    """The default: of an option that a field's vectors were made with, the field's own value."""
-    key = _OF_THE_FIELD.get(option.name)
+def _default(option: Option, ctx) -> Any:
+    """The default; of weights, layer and precision that of the field's vectors."""
     field = ctx.params.get("embeddings_field") or "vgg16"
-    made_with = sm.provenance(ctx.dataset, field).get(key, option.default) if key else option.default
-    # What "auto" has chosen is no choice itself.
-    return made_with if not option.choices or made_with in option.choices else option.default
+    value = sm.provenance(ctx.dataset, field).get(_OF_THE_FIELD.get(option.name), option.default)
+    # bfloat16, the outcome of "auto", is no choice itself.
+    return value if not option.choices or value in option.choices else option.default
 
 
 def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:
@@ -202,7 +222,7 @@ def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) 
 
 
 def _proposing(option: Option, ctx) -> types.AutocompleteView:
-    """A text field that offers what the dataset has, and takes other texts too."""
+    """A text field with the dataset's names as proposals; it takes other texts too."""
     view = types.AutocompleteView(allow_user_input=True)
     for value in _PROPOSALS.get(option.picks, lambda dataset: [])(ctx.dataset):
         view.add_choice(value, label=value)
@@ -255,7 +275,6 @@ def _open_picture(path: str) -> None:
 
 _CHECKS: dict[str | None, Callable[[str], Any]] = {
     "folder": target,
-    "weights": lambda weights: digests(weights, dense=0),
     "path": _existing,
     "picture": _open_picture,
 }

@@ -1,4 +1,4 @@
-"""A result as what the App shows of it: a text, then tables."""
+"""A result as the App's output: a text, then tables."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from .words import app_words
 
 
 def values(result: Result) -> dict[str, Any]:
-    """The result as plain values, small enough for a run's record: its words, its numbers, its tables."""
+    """The result as plain values, small enough for a run's record: summary, numbers and tables."""
     return {"summary": markdown(result.summary()), **result.numbers(), "tables": result.tables()}
 
 
 def schema(shown: dict[str, Any] | None) -> types.Property:
-    """How values made by :func:`values` are shown."""
+    """The output's schema for values made by :func:`values`."""
     outputs = types.Object()
     if not shown:
         return types.Property(outputs)
@@ -36,12 +36,12 @@ def schema(shown: dict[str, Any] | None) -> types.Property:
 def failure(
     error: Exception, begun: bool, operator: str, params: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema and values that show an error that explains itself, with a way back to the filled form.
+    """Schema and values of an error's output, with a button back to the filled form.
 
     Args:
         begun: whether the step had begun to work
         operator: the operator's full name
-        params: as the form was filled
+        params: of the form
     """
     outputs = types.Object()
     label = "Stopped; what was saved before stays" if begun else "Nothing was done"
@@ -60,6 +60,6 @@ def add_button(outputs: types.Object, operator: str, params: dict[str, Any]) -> 
 
 
 def markdown(text: str) -> str:
-    """The App's words, in lines that stay lines in Markdown."""
+    """A message with the App's labels, in Markdown that keeps its lines."""
     lines = app_words(text).splitlines()
     return "\n".join(line + "  " if line and not line.startswith("-") else line for line in lines)

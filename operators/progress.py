@@ -24,28 +24,28 @@ class Cancelled(BaseException):
 
 
 def stream(work: Callable[[Progress], Any]) -> Iterator[tuple[str, Any]]:
-    """Run ``work(progress)`` in a thread; yield ``("progress", (what, done, total))``, at the end ``("result", value)``.
+    """Run ``work(progress)`` in a thread; yield ``("progress", (activity, done, total))``, at the end ``("result", value)``.
 
     Closing the stream cancels the work at its next progress. So does leaving it unread for :data:`ABANDONED` seconds: the
     server may drop a closed tab's stream without closing it.
 
     Raises:
-        whatever the work raises
+        Exception: of any type, by the work
     """
     messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     meter = Meter()
 
-    def tell(activity: str, done: int, total: int) -> None:
+    def put(activity: str, done: int, total: int) -> None:
         messages.put(("progress", (meter.words if total > _FEW else activity, done, total)))
 
-    send = throttled(tell, INTERVAL)
+    send = throttled(put, INTERVAL)
     closed, busy_since = False, math.inf  # the reader is busy with a message since then; never while it waits
 
-    def progress(what: str, done: int, total: int) -> None:
+    def progress(activity: str, done: int, total: int) -> None:
         if closed or time.monotonic() - busy_since > ABANDONED:
             raise Cancelled
-        meter.note(what, done, total)
-        send(what, done, total)
+        meter.note(activity, done, total)
+        send(activity, done, total)
 
     def run() -> None:
         try:
@@ -69,18 +69,18 @@ def stream(work: Callable[[Progress], Any]) -> Iterator[tuple[str, Any]]:
 
 @contextlib.contextmanager
 def terminal() -> Iterator[Progress]:
-    """The progress callback that draws a bar for each thing done, where ``fo.config.show_progress_bars`` says so."""
+    """The progress callback that draws a bar for each activity, if ``fo.config.show_progress_bars`` is on."""
     shown, bars = "", contextlib.ExitStack()
     bar: fo.ProgressBar | None = None
 
-    def progress(what: str, done: int, total: int) -> None:
+    def progress(activity: str, done: int, total: int) -> None:
         nonlocal shown, bar
         if not fo.config.show_progress_bars:
             return
-        if what != shown:
+        if activity != shown:
             complete()
-            shown, bar = what, None
-            print(f"{what} ...", flush=True)  # noqa: T201 - this is what a terminal is for
+            shown, bar = activity, None
+            print(f"{activity} ...", flush=True)  # noqa: T201 - for a terminal
         if bar is None and total > _FEW:
             bar = bars.enter_context(fo.ProgressBar(total=total, progress=True))
         if bar is not None:
@@ -99,7 +99,7 @@ def terminal() -> Iterator[Progress]:
 def record(ctx) -> Progress:
     """The progress callback into a delegated run's record, which ``fiftyone delegated info`` shows; the App does not."""
 
-    def progress(what: str, done: int, total: int) -> None:
-        ctx.set_progress(progress=done / max(total, 1), label=what)
+    def progress(activity: str, done: int, total: int) -> None:
+        ctx.set_progress(progress=done / max(total, 1), label=activity)
 
     return throttled(progress, RECORD_INTERVAL)

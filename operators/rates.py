@@ -1,11 +1,11 @@
-"""How fast work goes: measured while it is done, and remembered to say beforehand how long it will take."""
+"""The rate of work: measured while it is done, and remembered for an estimate beforehand."""
 
 import math
 import time
 
 from ..similarity.result import count
 
-_SURE = 1.0  # seconds until a rate is told
+_SURE = 1.0  # seconds until a rate is known
 _EMBEDDING = "Embedding"  # the activity that takes the time, and whose rate is remembered
 _measured: list[float] = []  # pictures a second, the last time
 
@@ -14,7 +14,7 @@ class Meter:
     """The rate of the activity at hand.
 
     Attributes:
-        activity, done, total: what was noted last
+        activity, done, total: the latest state
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Meter:
         self._since, self._first = time.monotonic(), 0
 
     def note(self, activity: str, done: int, total: int) -> None:
-        """Take note of how far an activity is."""
+        """Note the state of an activity."""
         if activity != self.activity:
             self._since, self._first = time.monotonic(), done
         self.activity, self.done, self.total = activity, done, total
@@ -31,26 +31,26 @@ class Meter:
 
     @property
     def words(self) -> str:
-        """What is being done: "Embedding: 312 of 1,000 pictures, 17 a second, 40 s left"."""
+        """The state in words: "Embedding: 312 of 1,000 pictures, 17 a second, 40 s left"."""
         things = count(self.total, "picture") if self._embeds else f"{self.total:,}"
-        said, rate = f"{self.activity}: {self.done:,} of {things}", self._rate()
+        state, rate = f"{self.activity}: {self.done:,} of {things}", self._rate()
         if not rate or self.done >= self.total:
-            return said
+            return state
         speed = f"{rate:,.0f} a second" if rate >= 1 else f"{60 * rate:.0f} a minute"
-        return f"{said}, {speed}, {duration((self.total - self.done) / rate)} left"
+        return f"{state}, {speed}, {duration((self.total - self.done) / rate)} left"
 
     @property
     def _embeds(self) -> bool:
         return self.activity.endswith(_EMBEDDING)  # as one of several steps it has a number before it
 
     def _rate(self) -> float:
-        """Things done a second; 0 if that cannot be told yet."""
+        """Things a second; 0 while it is unknown."""
         seconds = time.monotonic() - self._since
         return (self.done - self._first) / seconds if seconds >= _SURE else 0.0
 
 
 def estimate(pictures: int) -> str:
-    """How long embedding takes at the rate measured last in this process."""
+    """The time for embedding so many pictures, at the rate measured last in this process."""
     if not _measured:
         return "how long it takes is shown after the first ones"
     return f"about {duration(pictures / _measured[0])} at the rate measured last"

@@ -1,4 +1,4 @@
-"""What a request of the App may ask for: another site's page can send one, and the App may be shared."""
+"""Limits of the App's requests: another site's page can send one, and the App may be shared."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ _PATHS = (
     "path",
     "picture",
     "weights",
-)  # options that pick one of these are paths on the server
+)  # the ``picks`` of options that are paths on the server
 _NO_PATHS = (None, IMAGENET, UNTRAINED)
 
 
@@ -24,22 +24,21 @@ def in_app() -> bool:
 
 
 def check(options: Options) -> None:
-    """Refuse a confirmation that does not name a plan, and what leads out of ``$ONLYONE_FOLDERS`` and ``$ONLYONE_RAY``.
+    """Refuse a confirmation without a plan, paths outside of ``$ONLYONE_FOLDERS``, and Ray clusters but ``$ONLYONE_RAY``.
 
-    The first confines paths. A Ray cluster's answers could run code here, so only the one that the second names is used.
+    A Ray cluster's answers could run code here.
 
     Raises:
         OptionError: naming the option, and the setting
     """
     if getattr(options, "confirm", False) and options.plan is None:
         raise OptionError(
-            "confirm needs plan here, the name of the plan that was looked at: open the form, read the plan, and tick it"
+            "confirm needs plan here, the name of the plan that the form shows: open the form, read the plan, and tick it"
         )
     address = getattr(options, "ray", None)
     if address not in (None, os.environ.get(RAY)):
         raise OptionError(
-            f"ray must be empty here, or the address in {RAY}: who starts the App's server chooses the cluster; got "
-            f"{address!r}"
+            f"ray must be empty here, or the address in {RAY}, which is set where the server is started; got {address!r}"
         )
     for declared in options.declared():
         value = getattr(options, declared.name)

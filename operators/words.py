@@ -2,17 +2,23 @@
 
 import re
 
-from ..similarity.declare import title
+from ..similarity.declare import Options, title
 
 LABELS: dict[str, str] = {}
-"""Operator name -> its label; every operator enters its own."""
+"""Name of an operator, or of an option of several words, in Python -> its label in the App."""
 
 _SWITCH = re.compile(r"\b([a-z_]+)=(True|False)\b")
 _NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 
 
+def enter(operator: str, label: str, options: type[Options]) -> None:
+    """Enter the labels of an operator and its options."""
+    LABELS.update({option.name: f'"{option.label}"' for option in options.declared()})
+    LABELS[operator] = label
+
+
 def app_words(text: str) -> str:
-    """Return a message with the labels of operators and switches in the place of their names in Python."""
+    """Return a message with the labels of operators, options and switches in the place of their names in Python."""
     text = text.replace(" (confirm=True)", "")
     text = _SWITCH.sub(lambda found: f'"{title(found[1])}" {"on" if found[2] == "True" else "off"}', text)
     text = re.sub(r"\beps\b(?!=)", "the threshold", text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -54,13 +55,14 @@ def wanted(address: str | None) -> str | None:
 def cluster(address: str | None) -> Iterator[Cluster | None]:
     """Connect to a Ray cluster inside the block; None where none is requested.
 
-    A Ray connection of this process is used and left open; else the last block that ends closes the connection.
+    An open connection is used and left open; else the last block that ends closes the connection.
 
     Args:
         address: ``ray://host:port``, ``host:port`` or ``auto``; by default ``$ONLYONE_RAY``
 
     Raises:
-        RayUnavailable: if ray is not installed, no cluster answers, or token or versions do not match
+        RayUnavailable: if ray is not installed, no cluster answers, token or versions do not match, or this process is
+            connected to another cluster
     """
     address = wanted(address)
     if address is None:
@@ -82,11 +84,11 @@ def _enter(address: str) -> None:
     ray = _imported()
     _check_answer(address)
     with _connecting:
-        if _ours not in (None, address):
-            raise RayUnavailable(f"This process is at work on the Ray cluster {_ours}: wait, or use that one")
         if not ray.is_initialized():
             _connect(ray, address)
             _ours = address
+        elif address not in (_ours, "auto"):
+            _refuse_another(ray, address)
         _users += 1
 
 
@@ -107,6 +109,22 @@ def _imported() -> Any:
             "Ray is not installed: `pip install -r requirements-ray.txt`, or run without the option ray"
         ) from error
     return ray
+
+
+def _refuse_another(ray: Any, address: str) -> None:
+    """Refuse another cluster than the connected one; the port of ``ray://`` is another one than the cluster's own."""
+    there = ray.get_runtime_context().gcs_address
+    (host, port), (other, other_port) = (_place(ray, each) for each in (there, address))
+    if host != other or (port != other_port and not address.startswith("ray://")):
+        raise RayUnavailable(
+            f"This process is connected to the Ray cluster {there}, not to {address}: use that one (auto), or wait"
+        )
+
+
+def _place(ray: Any, address: str) -> list[str]:
+    host, port = address.removeprefix("ray://").rsplit(":", 1)
+    ip = socket.gethostbyname(host)
+    return [ray.util.get_node_ip_address() if ip.startswith("127.") else ip, port]
 
 
 def _connect(ray: Any, address: str) -> None:
@@ -151,7 +169,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self._ray = ray = _imported()
-        ray.cloudpickle.register_pickle_by_value(_this_module())
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
         self._answer = ray.remote(num_cpus=1, retry_exceptions=False)(_answer)
         self._take = ray.remote(num_cpus=1)(_take)
         self._look = ray.remote(num_cpus=0, max_retries=0)(_look)
@@ -206,12 +224,12 @@ class Cluster:
         shipped = elsewhere.Shipped(self._ray.put, blocks)
         answer = self._answer.options(max_retries=_RETRIES if retries is None else retries)
         waiting = self._waiting = {}
-        jobs, room, looked = iter(jobs), 0, -np.inf
+        jobs, most, looked = iter(jobs), 0, -np.inf
         try:
             while True:
                 if time.monotonic() - looked > 5:
-                    room, looked = self.room(), time.monotonic()
-                while len(waiting) < room and (job := next(jobs, None)) is not None:
+                    most, looked = self.most_jobs(), time.monotonic()
+                while len(waiting) < most and (job := next(jobs, None)) is not None:
                     waiting[answer.remote(*shipped.arguments(job))] = (job.left, job.right)
                 if not waiting:
                     return
@@ -226,8 +244,8 @@ class Cluster:
         while self._waiting:
             self._ray.cancel(self._waiting.popitem()[0])
 
-    def room(self) -> int:
-        """Return how many jobs may be in flight; wait while there is no node.
+    def most_jobs(self) -> int:
+        """Return the largest number of jobs in flight; wait while there is no node.
 
         Raises:
             RayUnavailable: if no node appears
@@ -259,12 +277,6 @@ class Cluster:
             raise kind(
                 f"Ray gave a job up: {str(error).strip()}. What was written stays; run it again"
             ) from error
-
-
-def _this_module() -> Any:
-    import sys
-
-    return sys.modules[__name__]
 
 
 # The functions below are sent by value: a worker cannot import this module by its name here.

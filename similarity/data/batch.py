@@ -67,7 +67,7 @@ def check(samples: fo.core.collections.SampleCollection, options: ClusterOptions
         ids = set(samples.values("id"))
         if ids.issubset(reference_of(dataset, options.reference, options.run_key).values("id")):
             raise ValueError(
-                f"All of these {len(ids):,} samples are in the reference {options.reference!r}: choose a view with new ones"
+                f"No sample of {len(ids):,} is outside of the reference {options.reference!r}: choose a view with new ones"
             )
     read_values(dataset, (), (), options.to_dict())
 
@@ -77,11 +77,12 @@ def read(
 ) -> Batch:
     """Read the vectors of samples and of the reference, and the values; a reference sample is no new one.
 
+    The options are those that :func:`check` let pass.
+
     Raises:
-        ValueError: if the vectors, the reference or a field are unusable, or no sample is new
+        ValueError: if the vectors are unusable
     """
     dataset, field = sm.dataset_of(samples), options.embeddings_field
-    check(samples, options)
     if options.reference is None:
         vectors = read_vectors(samples, field, store)
         return Batch(vectors, len(vectors.ids), [], read_values(dataset, vectors.ids, (), options.to_dict()))
@@ -92,7 +93,7 @@ def read(
     skipped = {i: reason for i, reason in every.skipped.items() if i not in known}
     if not rows:
         raise ValueError(
-            f"None of the {len(skipped):,} new samples has a usable vector in {field!r}. Run compute_embeddings on them"
+            f"No new sample of {len(skipped):,} has a usable vector in {field!r}. Run compute_embeddings on them"
         )
     old = gather(reference, field, every.matrix.shape[1], store)
     new_ids, matrix = [every.ids[row] for row in rows], joined(picked(every.matrix, rows), old.matrix)

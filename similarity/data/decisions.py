@@ -2,6 +2,7 @@
 
 import fiftyone as fo
 
+from ..result import count
 from ..workflow import KEEP
 from . import samples as sm
 from .names import Names
@@ -27,6 +28,6 @@ def require_heeded(dataset: fo.Dataset, run_key: str) -> None:
     left_out = chosen.match(fo.ViewField(names.kept) == False).count()  # noqa: E712
     if left_out:
         raise ValueError(
-            f"{left_out:,} of the samples that the run {run_key!r} leaves out were tagged {names.tag(FIRST)} or "
-            f"{names.tag(DISTINCT)} since: run {KEEP.operator} again"
+            f"The run {run_key!r} leaves out {count(left_out, 'sample')} tagged {names.tag(FIRST)} or {names.tag(DISTINCT)} "
+            f"since: run {KEEP.operator} again"
         )

@@ -10,6 +10,7 @@ import fiftyone as fo
 from ..declare import AUTO
 from ..embed_options import EmbedOptions
 from ..engine import vgg16
+from ..result import count
 from . import locks, runs
 from . import samples as sm
 
@@ -79,7 +80,7 @@ def agree(
 ) -> dict[str, Any]:
     """Return the provenance for the field's vectors: as requested, and for ``auto`` in the precision that they have.
 
-    If nothing is computed, the abilities of this machine do not matter.
+    If nothing is computed, the abilities of this machine do not matter, nor whether the field's own weights are there.
 
     Args:
         ids: ids of the requested samples
@@ -95,7 +96,7 @@ def agree(
     replaces = options.recompute and not others
     auto = options.precision == AUTO and known and not replaces
     precision = known["precision"] if auto else options.precision
-    if computing:
+    if computing or not known:
         wanted = vgg16.provenance(layer=options.layer, weights=options.weights, precision=precision)
     else:
         wanted = known | _asked(options, known) | {"precision": precision, "version": vgg16.VERSION}
@@ -110,9 +111,7 @@ def agree(
         then, now = (f"{told['weights']} ({told.get(key)})" for told in (known, wanted))
     remedy = "recompute=True to replace them all"
     if options.recompute:
-        remedy = (
-            f"recompute on the whole dataset: {len(others):,} of its vectors are of samples that are not here"
-        )
+        remedy = f"recompute on the whole dataset: {count(len(others), 'sample')} with vectors in it would keep theirs"
     raise ValueError(
         f"The field {names.vectors!r} holds vectors with {key} {then!r}, not {now!r}, and one field never mixes them. "
         f"Choose another embeddings_field, or {remedy}"

@@ -45,14 +45,31 @@ def hold_frames(samples: fo.core.collections.SampleCollection) -> bool:
 class FramesDataset:
     """A dataset of pictures with the frames of another dataset's videos.
 
-    The info of the field with the videos' ids lists the complete videos: of the others, an earlier process may have
-    written a part of the frames.
+    The info of the field with the videos' ids lists the complete videos, with the choice of their frames: of the others, an
+    earlier process may have written a part of the frames.
 
     Attributes:
         dataset: the dataset
     """
 
     dataset: fo.Dataset
+
+    @classmethod
+    def find(cls, videos: fo.Dataset, name: str) -> "FramesDataset | None":
+        """Open the dataset; None if there is none.
+
+        Raises:
+            ValueError: if there is another dataset of that name
+        """
+        if not fo.dataset_exists(name):
+            return None
+        found = fo.load_dataset(name)
+        found.reload()
+        if sm.provenance(found, VIDEO_ID).get("frames_of") != str(videos._doc.id):
+            raise ValueError(
+                f"The dataset {name!r} exists and does not hold the frames of {videos.name!r}: give another name"
+            )
+        return cls(found)
 
     @classmethod
     def of(cls, videos: fo.Dataset, name: str) -> "FramesDataset":
@@ -62,14 +79,9 @@ class FramesDataset:
             ValueError: if there is another dataset of that name
         """
         locks.check()
-        info = {"frames_of": str(videos._doc.id)}
-        if fo.dataset_exists(name):
-            found = fo.load_dataset(name)
-            found.reload()
-            if sm.provenance(found, VIDEO_ID).get("frames_of") != info["frames_of"]:
-                raise ValueError(
-                    f"The dataset {name!r} exists and does not hold the frames of {videos.name!r}: give another name"
-                )
+        info, there = {"frames_of": str(videos._doc.id)}, cls.find(videos, name)
+        if there is not None:
+            found = there.dataset
         else:
             found = fo.Dataset(name, persistent=True)
             found.media_type = fom.IMAGE
@@ -79,9 +91,9 @@ class FramesDataset:
         return cls(found)
 
     @property
-    def videos(self) -> list[str]:
-        """Ids of the videos whose frames are all written."""
-        return list(sm.provenance(self.dataset, VIDEO_ID).get("videos", ()))
+    def videos(self) -> dict[str, str]:
+        """Id -> choice of its frames, of the videos whose frames are all written."""
+        return dict(sm.provenance(self.dataset, VIDEO_ID).get("videos", {}))
 
     def write(self, video: fo.Sample, frames: Iterable[tuple[int, float, str]]) -> None:
         """Write the frames of a video, in place of a part written by an earlier process.
@@ -106,10 +118,10 @@ class FramesDataset:
                 progress=False,
             )
 
-    def finish(self, video: fo.Sample) -> None:
-        """Note that the frames of a video are all written."""
+    def finish(self, video: fo.Sample, choice: str) -> None:
+        """Note that the frames of a video are all written, and how they were chosen."""
         kind, description = _FIELDS[VIDEO_ID]
-        info = sm.provenance(self.dataset, VIDEO_ID) | {"videos": [*self.videos, video.id]}
+        info = sm.provenance(self.dataset, VIDEO_ID) | {"videos": self.videos | {video.id: choice}}
         sm.declare_field(self.dataset, VIDEO_ID, kind, description, info)
 
 

@@ -37,9 +37,8 @@ def served_folder(path: Path) -> Path | None:
         path: absolute, with symbolic links resolved; need not exist
     """
     for served in (PLUGIN, Path(fo.config.plugins_dir)):
-        if served.exists() and any(
-            place.exists() and place.samefile(served) for place in (path, *path.parents)
-        ):
+        places = [place for place in (path, *path.parents) if os.path.exists(place)]  # noqa: PTH110 - no error
+        if served.exists() and any(place.samefile(served) for place in places):
             return served
     return None
 
@@ -64,8 +63,8 @@ def in_home(path: Path) -> Iterator[None]:
     except OSError as error:
         place, reason = error.filename or path, error.strerror or error
         raise (Missing if isinstance(error, FileNotFoundError) else HomeError)(
-            f"OnlyOne cannot use {place} ({reason}): make room there, give this user the right to read and write, or set "
-            "ONLYONE_HOME to another folder"
+            f"OnlyOne cannot use {place} ({reason}): free disk space there, give this user the right to read and write, or "
+            "set ONLYONE_HOME to another folder"
         ) from error
 
 

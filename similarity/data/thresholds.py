@@ -1,5 +1,8 @@
 """The threshold of a field's vectors, by their provenance."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import fiftyone as fo
 
 from ..engine import vgg16
@@ -12,28 +15,31 @@ def of_field(samples: fo.core.collections.SampleCollection, field: str, metric: 
     return threshold(sm.provenance(samples, field)) if metric == "cosine" else None
 
 
-def require(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> Threshold:
-    """Return the measured threshold of a field's vectors.
+def require(provenance: Mapping[str, Any], field: str, metric: str) -> Threshold:
+    """Return the measured threshold of vectors by their provenance.
+
+    Args:
+        provenance: of the vectors that the field holds, or is to hold; empty where OnlyOne did not make them
 
     Raises:
         ValueError: if none is known for them; the message names the reason and the alternative
     """
-    found = of_field(samples, field, metric)
+    found = threshold(provenance) if metric == "cosine" else None
     if found is not None:
         return found
     raise ValueError(
-        f"eps='auto' has no measured threshold for the vectors in {field!r}: {_reason(samples, field, metric)}. "
+        f"eps='auto' has no measured threshold for the vectors in {field!r}: {_reason(provenance, metric)}. "
         "Give eps (a distance), or target (how many to keep); the panel and sweep_thresholds show what each threshold "
         "keeps, with example pairs"
     )
 
 
-def _reason(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> str:
+def _reason(provenance: Mapping[str, Any], metric: str) -> str:
     if metric != "cosine":
         return f"it is known for metric='cosine' only, not {metric!r}"
-    told = sm.provenance(samples, field)
-    if "weights_digest" not in told:
+    if "weights_digest" not in provenance:
         return "compute_embeddings did not make them"
-    if told.get("version") != vgg16.VERSION:
+    if provenance.get("version") != vgg16.VERSION:
         return "an earlier version made them (compute_embeddings with recompute=True makes new ones)"
-    return f"it was never measured for the layer {told.get('layer')!r} of the weights {told.get('weights')!r}"
+    layer, weights = provenance.get("layer"), provenance.get("weights")
+    return f"it was never measured for the layer {layer!r} of the weights {weights!r}"

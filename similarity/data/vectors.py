@@ -17,7 +17,7 @@ import numpy as np
 from ..engine import vectors as engine_vectors
 from ..engine.pieces import SIZE, Pieces, Store
 from ..options import DIGEST
-from ..result import Skipped
+from ..result import Skipped, count
 from . import samples as sm
 from .raw import documents
 
@@ -101,7 +101,7 @@ def read_vectors(
     if not found.ids:
         reason = next(iter(found.skipped.values()), "they are gone")
         raise ValueError(
-            f"None of the {len(found.skipped):,} samples has a usable vector in {field!r} (first reason: {reason}). "
+            f"No sample of {len(found.skipped):,} has a usable vector in {field!r} (first reason: {reason}). "
             "Run compute_embeddings on them"
         )
     return found
@@ -204,7 +204,7 @@ def _fill(matrix: np.ndarray, row: int, vector: np.ndarray | None, error: str | 
     if vector.ndim != 1 or vector.dtype.kind not in "fiu":
         return "its vector is not a list of numbers"
     if len(vector) != matrix.shape[1]:
-        return f"its vector has {len(vector)} values instead of {matrix.shape[1]}"
+        return f"its vector has {count(len(vector), 'value')} instead of {matrix.shape[1]:,}"
     with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are skipped
         matrix[row] = vector
     return None

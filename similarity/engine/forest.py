@@ -105,7 +105,7 @@ class Forest:
         query = np.asarray(vector)
         trouble = vec.problem(query)
         if trouble is None and len(query) != self.facts.dimension:
-            trouble = f"has {len(query)} values"
+            trouble = f"has the length {len(query)}"
         if trouble:
             raise ValueError(f"the query {trouble}; it must be one vector of {self.facts.dimension} numbers")
         return query

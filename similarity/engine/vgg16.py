@@ -203,7 +203,7 @@ def embed_stream(pictures: Iterable[_P], model: Vgg16) -> Iterator[tuple[_P, Vec
         the picture and its ``(dimension,)`` float32 vector
     """
     known: OrderedDict[str | None, Vectors] = OrderedDict()
-    room = _REMEMBERED_BYTES // (4 * model.dimension)
+    most = _REMEMBERED_BYTES // (4 * model.dimension)
     waiting: list[_P] = []
     fresh: dict[str | None, NDArray[np.uint8]] = {}
     for picture in pictures:
@@ -214,7 +214,7 @@ def embed_stream(pictures: Iterable[_P], model: Vgg16) -> Iterator[tuple[_P, Vec
         if len(fresh) == model.batch_size or len(waiting) == 8 * model.batch_size:
             yield from _answer(waiting, fresh, known, model)
             waiting, fresh = [], {}
-            while len(known) > room:
+            while len(known) > most:
                 known.popitem(last=False)
     yield from _answer(waiting, fresh, known, model)
 

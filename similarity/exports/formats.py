@@ -78,7 +78,7 @@ def content(kept: sm.Samples, rows: Sequence[Row], options: ExportOptions) -> Co
         ValueError: if the format cannot hold a label, or name a picture
     """
     field, wanted = options.label_field, options.dataset_type
-    _check_field(kept, options)
+    check(kept, options)
     files = labels.mask_files(kept, field) if field is not None else []
     copied = wanted == FIFTYONE and options.media != NONE
     measured = wanted in (COCO, CVAT) and options.media == NONE
@@ -95,15 +95,19 @@ def content(kept: sm.Samples, rows: Sequence[Row], options: ExportOptions) -> Co
     )
 
 
-def _check_field(samples: sm.Samples, options: ExportOptions) -> None:
-    """Refuse a label field that is missing, or that the format cannot hold.
+def check(kept: sm.Samples, options: ExportOptions) -> None:
+    """Refuse labels that the format cannot hold, before a file is looked at.
 
     Raises:
-        ValueError: naming the label fields that there are, or the formats that would do
+        ValueError: names the label fields, formats or classes that would do
     """
-    name, wanted = options.label_field, options.dataset_type
-    if name is None:
-        return
+    if options.label_field is not None:
+        _check_field(kept, options.label_field, options.dataset_type)
+    _class_list(kept, options)
+
+
+def _check_field(samples: sm.Samples, name: str, wanted: str) -> None:
+    """Refuse a label field that is missing, or that the format cannot hold."""
     kind = labels.label_type(samples, name)
     if kind is None:
         known = ", ".join(samples.get_field_schema(embedded_doc_type=fol.Label)) or "none"

@@ -70,7 +70,7 @@ def check(paths: Iterable[str], target: Target, media: str) -> None:
         media: ``"copy"``, ``"hardlink"`` or ``"symlink"``; ``"none"`` where the files are read only
 
     Raises:
-        ValueError: if files are missing, or there is no room for the copies
+        ValueError: if files are missing, or the disk is too full for the copies
     """
     wanted = list(paths)
     found = sizes(wanted)

@@ -46,11 +46,7 @@ class Target:
                 yield partial
                 owner.unlink()
         except OSError as error:
-            place = error.filename2 or error.filename or self.anchor
-            raise ValueError(
-                f"Writing {self.path} stopped at {place} ({error.strerror or error}), and nothing was left there: make "
-                "room, mend that file, or choose another folder"
-            ) from error
+            raise _stopped(self.path, error) from error
 
 
 def target(folder: str) -> Target:
@@ -73,6 +69,26 @@ def target(folder: str) -> Target:
         if path.is_mount():
             raise ValueError(f"{path} is the root of a file system: name a new folder in it")
     return Target(path, anchor)
+
+
+def _stopped(path: Path, error: OSError) -> ValueError:
+    place = error.filename2 or error.filename or path
+    return ValueError(
+        f"Writing {path} stopped at {place} ({error.strerror or error}), and nothing was left there: free disk space, mend "
+        "that file, or choose another folder"
+    )
+
+
+def make(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        ValueError: in place of an OSError, naming the place and the remedy
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _stopped(folder, error) from error
 
 
 def folder(named: str) -> Path:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..engine import exact
 from ..engine import vectors as vec
+from ..result import count
 from .state import State
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ class Query:
         missing = [sample_id for sample_id in ids if sample_id not in state.position_of]
         if missing:
             raise ValueError(
-                f"Found {len(missing)} query IDs (eg {missing[0]!r}) that are not in the index: these samples have no "
-                "usable vector, or got theirs after the index was built (run build_similarity_index again)"
+                f"{count(len(missing), 'query ID is', 'query IDs are')} not in the index (eg {missing[0]!r}): without a "
+                "usable vector, or with one made after the index was built (run build_similarity_index again)"
             )
         positions = np.array([state.position_of[sample_id] for sample_id in ids], dtype=np.int64)
         return cls(state.vectors(positions), positions, isinstance(query, str))
@@ -76,7 +77,7 @@ def check_comparable(state: State, vectors: np.ndarray) -> None:
     for row, vector in enumerate(vectors):
         trouble = vec.problem(vector)
         if trouble is None and state.dimension and len(vector) != state.dimension:
-            trouble = f"has {len(vector)} values instead of {state.dimension}"
+            trouble = f"has {count(len(vector), 'value')} instead of {state.dimension}"
         if trouble:
             raise ValueError(f"vector {row} of {len(vectors)} {trouble}")
 

@@ -126,7 +126,7 @@ def _plan(
     stored = labels.stored(dataset, options.label_field, matched)
     if matched and not stored:
         raise ValueError(
-            f"None of the {len(matched):,} samples of this export is in {dataset.name!r}: open the dataset that was exported"
+            f"No sample of {len(matched):,} in this export is in {dataset.name!r}: open the dataset that was exported"
         )
     without_sample |= {matched[i].name: _GONE for i in matched.keys() - stored.keys()}
     not_annotated = {

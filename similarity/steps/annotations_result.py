@@ -63,7 +63,7 @@ class AnnotationsResult(Result):
         ]
         if self.empty:
             lines.append(
-                f"{self.empty:,} of them show nothing: an empty list of labels says that they are annotated."
+                f"{count(self.empty, 'of them shows', 'of them show')} nothing: an empty list of labels means annotated."
             )
         if self.unchanged:
             lines.append(f"{count(self.unchanged, 'sample')} had these labels already.")

@@ -15,7 +15,7 @@ from ..data import samples as sm
 from ..data.batch import Batch
 from ..data.files import with_names
 from ..data.locks import lock
-from ..data.vectors import Vectors
+from ..data.vectors import Vectors, check_vector_field
 from ..engine import bins, tiles
 from ..engine import clusters as engine_clusters
 from ..engine.calibration import ALIKE, usual_distance
@@ -23,13 +23,40 @@ from ..engine.certificate import ALARMING_SHARE
 from ..engine.clusters import NOISE
 from ..engine.pieces import picked
 from ..engine.sweep import check_min_samples, eps_for_target
-from ..options import AUTO, ClusterOptions, WriteRunOptions
+from ..options import AUTO, ClusterOptions, RayOptions, WriteRunOptions
 from ..progress import Progress, about, silent
 from ..workflow import CLUSTER, Step
 from .cluster_result import ClusterResult, alike_warning, large_cluster_warning
 from .plans import refuse_shrinking
 
 LEAST = 50_000  # samples from which a cluster's start takes less time than it saves
+
+
+def check(
+    samples: sm.Samples,
+    options: ClusterOptions,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse, before a vector is read, samples, names, limits or a threshold that do not do.
+
+    Args:
+        provenance (None): of the vectors, where they are still to be made
+
+    Raises:
+        ValueError: as :func:`cluster` does
+    """
+    samples, dataset = sm.flat(samples), sm.dataset_of(samples)
+    runs.refuse_foreign(dataset, options.run_key, _owned(options.run_key))
+    splits.check(dataset, options.splits)
+    bt.check(samples, options)
+    if provenance is None:
+        check_vector_field(samples, options.embeddings_field)
+        provenance = sm.provenance(samples, options.embeddings_field)
+    if options.target is not None:
+        check_min_samples(options.min_samples)
+        sweeps.wanted(options.target, sm.exact_count(samples))
+    elif options.eps == AUTO:
+        thresholds.require(provenance, options.embeddings_field, options.metric)
 
 
 def cluster(
@@ -52,13 +79,10 @@ def cluster(
         Busy: if another operator is at work on the run
     """
     dataset = sm.dataset_of(samples)
-    if options.target is not None:
-        check_min_samples(options.min_samples)
     with lock(dataset, f"run-{options.run_key}"), ExitStack() as opened:
+        check(samples, options)
         samples = sm.flat(samples)
-        runs.refuse_foreign(dataset, options.run_key, _owned(options.run_key))
         refuse_shrinking(samples, options)
-        splits.check(dataset, options.splits)
         progress("Reading the vectors", 0, 1)
         few = sm.exact_count(samples) < least
         on = None if few else opened.enter_context(ray.cluster(options.ray))
@@ -78,10 +102,15 @@ def cluster(
         # The reference has the clusters that it stands for, which are the new samples'.
         labels[batch.new :][~np.isin(labels[batch.new :], labels[: batch.new])] = NOISE
         result = _result(dataset, options, batch, labels, (eps, reason))
-        if ray.wanted(options.ray):
-            where = str(on) if on else f"this machine: Ray is of use from {least:,} samples"
-            result = dataclasses.replace(result, engine=where)
+        result = dataclasses.replace(result, engine=engine(on, options, least))
         return write_clusters(dataset, options, CLUSTER, batch, labels, result, progress)
+
+
+def engine(on: ray.Cluster | None, options: RayOptions, least: int) -> str | None:
+    """Say where vectors are compared; None where no Ray cluster was asked for."""
+    if not ray.wanted(options.ray):
+        return None
+    return str(on) if on else f"this machine: Ray is of use from {least:,} samples"
 
 
 def write_clusters(
@@ -143,7 +172,8 @@ def _choose_eps(
         return eps, f"of the numbers that can be kept, {kept:,} is the nearest to {wanted:,}"
     if options.eps != AUTO:
         return float(options.eps), "as given"
-    found = thresholds.require(samples, options.embeddings_field, options.metric)
+    provenance = sm.provenance(samples, options.embeddings_field)
+    found = thresholds.require(provenance, options.embeddings_field, options.metric)
     measured = "measured for these weights and this layer"
     return found.eps, measured if found.measured else "measured for ImageNet's weights, not for these"
 

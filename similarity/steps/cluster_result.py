@@ -62,7 +62,7 @@ class ClusterResult(SkippingResult):
         lines = [
             *self.warnings,
             f"{samples}: {count(self.clusters, 'cluster')}, and {count(self.noise, 'sample')} unlike any "
-            f"other. One of each are {self.unique:,}: {percent(self.unique, clustered)} to annotate{known}.",
+            f"other. One of each makes {self.unique:,}: {percent(self.unique, clustered)} to annotate{known}.",
             self.eps_sentence(),
             *([self.leaks.sentence()] if self.leaks else []),
         ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data import samples as sm
 from ..data.files import file_names
-from ..data.vectors import read_vectors
+from ..data.vectors import check_vector_field, read_vectors
 from ..engine.vectors import between
 from ..engine.vectors import percent as similarity_percent
 from ..progress import Progress, silent
@@ -66,10 +66,10 @@ def compare(
         ValueError: if there are fewer than two, or more than 50
     """
     sm.dataset_of(samples).reload()  # another process may have written the vectors
+    check(samples, options, selected)
     samples = sm.flat(samples)
     if selected:
         samples = samples.select(list(selected), ordered=True)
-    check_number(sm.exact_count(samples))
     progress("Comparing", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)
     ids = vectors.ids
@@ -86,12 +86,14 @@ def compare(
     )
 
 
-def check_number(total: int) -> None:
-    """Refuse to compare fewer than 2 samples, or more than 50.
+def check(samples: sm.Samples, options: CompareOptions, selected: Sequence[str] = ()) -> None:
+    """Refuse a field without vectors, and to compare fewer than 2 samples, or more than 50.
 
     Raises:
-        ValueError: naming the bounds
+        ValueError: as :func:`compare` does
     """
+    total = len(selected) or sm.exact_count(sm.flat(samples))
+    check_vector_field(samples, options.embeddings_field)
     if not 2 <= total <= MOST:
         raise ValueError(
             f"compare_samples takes 2 to {MOST} samples, got {total:,}: select that many in the grid"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import runs
+from ..data import runs, splits
 from ..data import samples as sm
 from ..data.batch import Batch
 from ..data.copies import read_digests
@@ -22,6 +22,7 @@ from .cluster import counted, write_clusters
 from .cluster_result import ClusterResult
 from .keep import keep
 from .keep_result import KeepResult
+from .order import check as check_order
 from .plans import refuse_shrinking
 
 
@@ -45,6 +46,18 @@ class CopiesResult(KeepResult):
         return "\n".join([words, *skipped_words("Skipped:", self.skipped)])
 
 
+def check(samples: sm.Samples, options: CopiesOptions) -> None:
+    """Refuse, before a file is read, samples, names or an order that do not do.
+
+    Raises:
+        ValueError: as :func:`find_copies` does
+    """
+    dataset, names = sm.dataset_of(sm.flat(samples)), runs.Names(options.run_key)
+    runs.refuse_foreign(dataset, options.run_key, {"fields": names.fields, "views": names.views})
+    splits.check(dataset, options.splits)
+    check_order(dataset, options)
+
+
 def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress = silent) -> CopiesResult:
     """Find files of the same bytes, and decide which sample is kept for which.
 
@@ -54,6 +67,7 @@ def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress 
         Busy: if another operator is at work on the run
     """
     # The grid may show, say, an earlier run's kept samples, whose tags and fields are about to change.
+    check(samples, options)
     samples = sm.settled(sm.flat(samples), f"{options.run_key}_", f"{options.run_key}:")
     _cluster(samples, options, progress)
     kept = keep(samples, options.pick(KeepOptions), progress)
@@ -62,15 +76,14 @@ def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress 
 
 def _cluster(samples: sm.Samples, options: CopiesOptions, progress: Progress) -> None:
     """Write which files have the same bytes, as the clusters of the run."""
-    dataset, names = sm.dataset_of(samples), runs.Names(options.run_key)
+    dataset = sm.dataset_of(samples)
     with lock(dataset, f"run-{options.run_key}"):
-        runs.refuse_foreign(dataset, options.run_key, {"fields": names.fields, "views": names.views})
         refuse_shrinking(samples, options)
         progress("Looking at the files", 0, 1)
         found = read_digests(samples, progress)
         if not found.digests:
             raise ValueError(
-                f"None of these {len(found.skipped):,} samples has a file that can be read (first reason: "
+                f"No sample of {len(found.skipped):,} has a file that can be read (first reason: "
                 f"{next(iter(found.skipped.values()))}): put the files back, or correct the samples' filepath"
             )
         labels = _labels(list(found.digests.values()))

@@ -41,7 +41,7 @@ class DistantReader:
             model.provenance, vgg16.arrays(options.layer, options.weights), model.batch_size
         )
         most = CHUNK if options.pictures == "shared" else SENT
-        self._size = max(model.batch_size, min(most, count // (2 * on.room())))
+        self._size = max(model.batch_size, min(most, count // (2 * on.most_jobs())))
 
     def __call__(self, paths: Iterable[str], large: bool) -> Iterator[Picture]:
         """Read files.

@@ -71,6 +71,19 @@ class EmbedResult(SkippingResult):
         return lines
 
 
+def check(samples: sm.Samples, options: EmbedOptions) -> dict[str, Any]:
+    """Return the provenance that the vectors will have; refuse, before a picture is read, what would mix vectors.
+
+    Raises:
+        ValueError, WeightsUnavailable: as :func:`embed` does
+    """
+    samples, names = sm.flat(samples), FieldNames(options.embeddings_field)
+    dataset = sm.dataset_of(samples)
+    embeddings.refuse_foreign(dataset, names)
+    ids = samples.values("id") if options.recompute else ()
+    return embeddings.agree(dataset, names, options, ids, computing=False)
+
+
 def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silent) -> EmbedResult:
     """Embed new and changed files, and write the vectors batch by batch.
 
@@ -81,9 +94,9 @@ def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silen
     """
     with lock(sm.dataset_of(samples), f"field-{options.embeddings_field}"):
         started = time.monotonic()
+        check(samples, options)
         samples = sm.flat(samples)
         dataset, names = sm.dataset_of(samples), FieldNames(options.embeddings_field)
-        embeddings.refuse_foreign(dataset, names)
         paths = dict(zip(*sm.read(samples, "filepath"), strict=True))
         digests, stale = _look(samples, names, paths, options.recompute)
         agreed = embeddings.agree(dataset, names, options, paths, computing=bool(stale))

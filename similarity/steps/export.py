@@ -5,7 +5,7 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from ..data import runs
+from ..data import decisions, runs
 from ..data import samples as sm
 from ..data.files import sizes
 from ..data.frames import hold_frames
@@ -58,19 +58,31 @@ class ExportResult(ReportResult):
         return lines
 
 
+def check(samples: sm.Samples, options: ExportOptions) -> None:
+    """Refuse, before a file is looked at, samples, a run or labels that do not do.
+
+    Raises:
+        ValueError: as :func:`export` does
+    """
+    samples = sm.flat(samples)
+    runs.require(sm.dataset_of(samples), options.run_key, KEEP)
+    decisions.require_heeded(sm.dataset_of(samples), options.run_key)
+    formats.check(_kept(samples, options), options)
+
+
 def export(samples: sm.Samples, options: ExportOptions, progress: Progress = silent) -> ExportResult:
     """Write the kept ones of the samples, a manifest of all of them, the clusters, the report, and of frames their times.
 
     The folder appears when everything is in it. The samples are not changed.
 
     Raises:
-        ValueError: if the run has no result, the folder or the labels do not do, pictures are missing, or there is no
-            room; nothing has been written then
+        ValueError: if the run has no result, the folder or the labels do not do, pictures are missing, or the
+            disk is full; nothing has been written then
         Busy: if another operator is at work on the run
     """
-    samples = sm.flat(samples)
     with lock(sm.dataset_of(samples), f"run-{options.run_key}"):
-        runs.require(sm.dataset_of(samples), options.run_key, KEEP)
+        check(samples, options)
+        samples = sm.flat(samples)
         progress("Checking", 0, 1)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key)
@@ -93,11 +105,14 @@ def _content(samples: sm.Samples, rows: list[Row], options: ExportOptions) -> fo
     kept = [row for row in rows if row.status == manifest.KEPT]
     if not kept:
         raise ValueError(
-            f"None of these {len(rows):,} samples is kept in the run {options.run_key!r}: choose the dataset, or a view "
+            f"No sample of {len(rows):,} is kept in the run {options.run_key!r}: choose the dataset, or a view "
             "that holds kept ones"
         )
-    view = samples.match(fo.ViewField(runs.Names(options.run_key).kept) == True)  # noqa: E712
-    return formats.content(view, kept, options)
+    return formats.content(_kept(samples, options), kept, options)
+
+
+def _kept(samples: sm.Samples, options: ExportOptions) -> sm.Samples:
+    return samples.match(fo.ViewField(runs.Names(options.run_key).kept) == True)  # noqa: E712
 
 
 def _pairs(rows: list[Row]) -> list[tuple[str, str]]:

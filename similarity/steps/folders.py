@@ -59,7 +59,7 @@ def folders(samples: sm.Samples, options: FoldersOptions, progress: Progress = s
     The folder appears when everything is in it. The samples are not changed.
 
     Raises:
-        ValueError: if the run has no clusters, the folder does not do, pictures are missing, or there is no room or they
+        ValueError: if the run has no clusters, the folder does not do, pictures are missing, or the disk is full or they
             cannot be linked; nothing has been written then
         Busy: if another operator is at work on the run
     """

@@ -1,6 +1,7 @@
 """The frames of videos as a dataset of pictures."""
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -30,6 +31,7 @@ class FramesResult(SkippingResult):
         added: how many of them had their frames taken
         up_to_date: of how many the frames were there already
         frames: number of frames that were added
+        notes: frames that were chosen otherwise earlier
         view: the dataset of the frames
     """
 
@@ -41,6 +43,7 @@ class FramesResult(SkippingResult):
     added: int
     up_to_date: int
     frames: int
+    notes: list[str]
     view: fo.Dataset | None = view_field()
 
     def lines(self) -> list[str]:
@@ -48,8 +51,43 @@ class FramesResult(SkippingResult):
         return [
             f"{count(self.frames, 'frame')} of {count(self.added, 'video')} added to the dataset {self.dataset!r}. Of "
             f"{count(self.videos, 'video')}, {self.up_to_date:,} had theirs already; {len(self.skipped):,} skipped. The "
-            f"pictures are in {self.output_dir}."
+            f"pictures are in {self.output_dir}.",
+            *self.notes,
         ]
+
+
+def check(samples: sm.Samples, options: FramesOptions) -> Path:
+    """Return the folder for the frames; refuse, before a video is read, samples, a name or a folder that do not do.
+
+    Raises:
+        ValueError: as :func:`frames` does
+    """
+    require_ffmpeg()
+    check_videos(samples)
+    FramesDataset.find(sm.dataset_of(samples), _name(samples, options))
+    return targets.folder(options.output_dir)
+
+
+def chosen_otherwise(samples: sm.Samples, options: FramesOptions) -> list[str]:
+    """Say of which videos frames were taken earlier by another choice; they keep those."""
+    target, choice = FramesDataset.find(sm.dataset_of(samples), _name(samples, options)), _choice(options)
+    earlier = target.videos if target else {}
+    others = Counter(earlier.get(sample_id, choice) for sample_id in sm.read(samples)[0])
+    return [
+        f"{count(number, 'video keeps its', 'videos keep their')} frames, taken earlier at {other}, not at {choice}: give "
+        "another frames_dataset to take others."
+        for other, number in others.items()
+        if other != choice
+    ]
+
+
+def _name(samples: sm.Samples, options: FramesOptions) -> str:
+    return options.frames_dataset or f"{sm.dataset_of(samples).name}-frames"
+
+
+def _choice(options: FramesOptions) -> str:
+    most = f", at most {options.max_frames:,}" if options.max_frames else ""
+    return f"{options.fps:g} a second{most}"
 
 
 def frames(samples: sm.Samples, options: FramesOptions, progress: Progress = silent) -> FramesResult:
@@ -62,14 +100,12 @@ def frames(samples: sm.Samples, options: FramesOptions, progress: Progress = sil
             written then
         Busy: if another operator takes frames of the dataset's videos
     """
-    require_ffmpeg()
-    check_videos(samples)
-    videos = sm.dataset_of(samples)
-    folder = targets.folder(options.output_dir)
+    folder, videos = check(samples, options), sm.dataset_of(samples)
     with lock(videos, "frames"):
-        target = FramesDataset.of(videos, options.frames_dataset or f"{videos.name}-frames")
-        folder.mkdir(parents=True, exist_ok=True)
-        done = set(target.videos)
+        targets.make(folder)
+        notes = chosen_otherwise(samples, options)
+        target = FramesDataset.of(videos, _name(samples, options))
+        done = target.videos
         wanted = sm.read(samples)[0]
         new = [sample_id for sample_id in wanted if sample_id not in done]
         added, skipped = 0, {}
@@ -87,6 +123,7 @@ def frames(samples: sm.Samples, options: FramesOptions, progress: Progress = sil
             up_to_date=len(wanted) - len(new),
             frames=added,
             **with_names(videos, skipped),
+            notes=notes,
             view=target.dataset,
         )
 
@@ -103,5 +140,5 @@ def _take(video: fo.Sample, target: FramesDataset, folder: Path, options: Frames
             seconds = round(float(clock.times[index] - clock.times[0]), 6)
             written.append((index + 1, seconds, str(own / name)))
         target.write(video, written)
-    target.finish(video)
+    target.finish(video, _choice(options))
     return len(written)

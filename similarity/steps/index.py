@@ -66,18 +66,13 @@ def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silen
         ValueError: if the field does not do, or the brain key is somebody else's
         Busy: if another operator is at work on the index
     """
-    dataset, key, started = sm.dataset_of(samples), options.brain_key, time.monotonic()
-    with lock(dataset, f"brain-{key}"):
-        sm.flat(samples)
-        if dataset.has_brain_run(key) and dataset.get_brain_info(key).config.method != BACKEND:
-            raise ValueError(
-                f"The brain key {key!r} is not OnlyOne's: choose another brain_key, or delete that run"
-            )
-        check_vector_field(dataset, options.embeddings_field)
+    dataset, started = sm.dataset_of(samples), time.monotonic()
+    with lock(dataset, f"brain-{options.brain_key}"):
+        check(samples, options)
         progress("Building the index", 0, 1)
         status = _build(dataset, options).status
         return IndexResult(
-            brain_key=key,
+            brain_key=options.brain_key,
             embeddings_field=options.embeddings_field,
             samples=status.built + len(status.skipped),
             indexed=status.built,
@@ -85,6 +80,20 @@ def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silen
             exact=status.exact,
             seconds=round(time.monotonic() - started, 3),
         )
+
+
+def check(samples: sm.Samples, options: IndexOptions) -> None:
+    """Refuse, before a vector is read, samples, a field or a brain key that do not do.
+
+    Raises:
+        ValueError: as :func:`index` does
+    """
+    dataset, key = sm.dataset_of(sm.flat(samples)), options.brain_key
+    if dataset.has_brain_run(key) and dataset.get_brain_info(key).config.method != BACKEND:
+        raise ValueError(
+            f"The brain key {key!r} is not OnlyOne's: choose another brain_key, or delete that run"
+        )
+    check_vector_field(dataset, options.embeddings_field)
 
 
 def _existing(dataset: fo.Dataset, options: IndexOptions):

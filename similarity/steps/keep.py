@@ -23,16 +23,36 @@ from ..options import DIGEST, KeepOptions
 from ..progress import Progress, about, silent
 from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
-from .cluster import LEAST
+from .cluster import LEAST, engine
 from .cluster_result import large_cluster_warning
 from .keep_result import KeepResult, largest_clusters
 from .members import Members, eps_and_metric, read_members
 from .order import Standing
+from .order import check as check_order
 from .pairs import LISTED, WORST, equal_pairs, pairs_at, side_by_side, worst_pairs
 
 
+def check(samples: sm.Samples, options: KeepOptions) -> dict[str, Any]:
+    """Return the record of the run's clustering; refuse, before a vector is read, options that do not do.
+
+    Raises:
+        ValueError: as :func:`keep` does
+    """
+    dataset, run_key = sm.dataset_of(sm.flat(samples)), options.run_key
+    clustering = runs.require(dataset, run_key, CLUSTER)
+    reference = clustering["options"].get("reference")
+    if options.reference not in (None, reference):
+        raise ValueError(
+            f"reference is {options.reference!r}, and the run {run_key!r} was clustered with {reference!r}: leave it "
+            "out, or run cluster_duplicates again"
+        )
+    runs.refuse_foreign(dataset, run_key, _owned(run_key))
+    check_order(dataset, options)
+    return clustering
+
+
 def keep(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     options: KeepOptions,
     progress: Progress = silent,
     *,
@@ -49,15 +69,8 @@ def keep(
     """
     dataset, run_key, owned = sm.dataset_of(samples), options.run_key, _owned(options.run_key)
     with lock(dataset, f"run-{run_key}"), ExitStack() as opened:
+        clustering = check(samples, options)
         samples = sm.flat(samples)
-        clustering = runs.require(dataset, run_key, CLUSTER)
-        reference = clustering["options"].get("reference")
-        if options.reference not in (None, reference):
-            raise ValueError(
-                f"reference is {options.reference!r}, and the run {run_key!r} was clustered with {reference!r}: leave it "
-                "out, or run cluster_duplicates again"
-            )
-        runs.refuse_foreign(dataset, run_key, owned)
         progress("Reading the vectors", 0, 3)
         unusable = runs.step_results(dataset, run_key, CLUSTER)["skipped"]
         few = clustering["samples"] < least
@@ -68,10 +81,11 @@ def keep(
         if not options.cover:
             covering = _choose(members, clustering, True, about(progress, "Counting with cover"))
         result = _result(dataset, options, clustering, members, found, int(covering.kept.sum()))
+        result = dataclasses.replace(result, engine=engine(on, options, least))
         progress("Writing", 2, 3)
         runs.begin(dataset, run_key, KEEP, options, owned)
         view = _write(dataset, options, members, found, result, unusable)
-        facts = ("samples", "kept", "dropped", "copies", "identical", "beyond_eps")
+        facts = ("samples", "kept", "dropped", "copies", "identical", "beyond_eps", "engine")
         runs.finish(
             dataset,
             run_key,
@@ -198,9 +212,8 @@ def _labelled(standing: Standing, dropped: int) -> list[str]:
     if not dropped:
         return []
     labelled = count(int(standing.labelled.sum()), "labelled sample")
-    return [
-        f"Of {labelled} ({', '.join(standing.label_fields)}), {dropped:,} are dropped all the same: see the pairs."
-    ]
+    fields, are = ", ".join(standing.label_fields), count(dropped, "is", "are")
+    return [f"Of {labelled} ({fields}), {are} dropped all the same: see the pairs."]
 
 
 def _of_each(

@@ -66,6 +66,7 @@ class KeepResult(Result):
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: what a person should look at first
         notes: what a person should know
+        engine: where the vectors were compared, if a Ray cluster was asked for
         view: the kept samples
     """
 
@@ -99,6 +100,7 @@ class KeepResult(Result):
     largest_share: float
     warnings: list[str]
     notes: list[str]
+    engine: str | None = None
     view: fo.DatasetView | None = view_field()
 
     def summary(self) -> str:
@@ -127,6 +129,8 @@ class KeepResult(Result):
                 "known as copies: look at them before anything is deleted."
             )
         lines += self.notes
+        if self.engine:
+            lines.append(f"Compared on {self.engine}.")
         if self.skipped:
             lines += ["", "Skipped:", *skipped_lines(self.skipped)]
         return "\n".join(lines)

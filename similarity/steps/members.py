@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import numpy as np
 
 from ..data import runs
@@ -42,7 +41,7 @@ class Members:
 
 
 def read_members(
-    samples: fo.core.collections.SampleCollection,
+    samples: sm.Samples,
     options: KeepOptions,
     clustering: dict[str, Any],
     unusable: Skipped,

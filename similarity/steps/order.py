@@ -15,7 +15,7 @@ from ..data import decisions
 from ..data import samples as sm
 from ..data.labels import annotated_fields, count_labels, label_type, labelled
 from ..engine import bins
-from ..options import LABELS, MEDOID, ORDERS, PIXELS, SHARPNESS, VIEW_ORDER, KeepOptions
+from ..options import LABELS, MEDOID, ORDERS, PIXELS, SHARPNESS, VIEW_ORDER, FirstOptions, KeepOptions
 from ..progress import Progress
 from .sharpness import sharpness
 
@@ -58,7 +58,7 @@ class Compared:
         metric: of the clustering
     """
 
-    samples: fo.core.collections.SampleCollection
+    samples: sm.Samples
     ids: list[str]
     labels: np.ndarray
     matrix: Any
@@ -66,22 +66,42 @@ class Compared:
     metric: str
 
 
-def standing(compared: Compared, options: KeepOptions, progress: Progress) -> Standing:
-    """Put samples in order: those a person tagged first, protected ones, labelled ones, then by ``order_by``.
-
-    Tags and labels are read from the whole dataset: a view may show a part of them.
+def check(dataset: fo.Dataset, options: FirstOptions) -> None:
+    """Refuse names in the options of an order that do not do.
 
     Raises:
         ValueError: if a name in ``order_by`` is none of the known orders, nor a numeric field; if a field of
             ``label_fields`` or ``protect_fields`` holds no labels, or no sample has a tag of ``protect_tags``
     """
+    samples = sm.everything(dataset)
+    for option in ("label_fields", "protect_fields"):
+        _check_labels(samples, option, getattr(options, option))
+    _tags(samples, options.protect_tags or ())
+    for name in map(str.strip, options.order_by.split(",")):
+        field = samples.get_field(name)
+        if name not in ORDERS and not isinstance(field, _NUMERIC):
+            schema = samples.get_field_schema(flat=True)
+            known = [name for name, kind in schema.items() if isinstance(kind, _NUMERIC)]
+            problem = "is not numeric" if field is not None else "does not exist"
+            raise ValueError(
+                f"order_by: the field {name!r} {problem}. Use {', '.join(ORDERS)}, or one of "
+                f"{', '.join(known) or 'no field: none is numeric'}"
+            )
+
+
+def standing(compared: Compared, options: KeepOptions, progress: Progress) -> Standing:
+    """Put samples in order: those a person tagged first, protected ones, labelled ones, then by ``order_by``.
+
+    Tags and labels are read from the whole dataset: a view may show a part of them. :func:`check` has let the options pass.
+
+    Raises:
+        ValueError: if a field of ``order_by`` has several values a sample
+    """
     ids = compared.ids
     dataset = sm.dataset_of(compared.samples)
     first, by_hand = (_among(ids, tagged) for tagged in decisions.tagged(dataset, options.run_key))
     guarded = _protected(sm.everything(dataset), ids, options)
-    fields = _label_fields(sm.everything(dataset), "label_fields", options.label_fields)
-    if options.label_fields is None:
-        fields = annotated_fields(sm.everything(dataset))
+    fields = list(options.label_fields or annotated_fields(sm.everything(dataset)))
     numbers = _count_labels(dataset, ids, fields)
     keys = [np.arange(len(ids))]
     for order_by in reversed(options.order_by.split(",")):
@@ -121,23 +141,13 @@ def _order_values(
         return _aligned(ids, *sharpness(samples, compared.field, run_key, progress))
     if order_by == LABELS:
         return numbers
-    field = samples.get_field(order_by)
-    if not isinstance(field, _NUMERIC):
-        known = [
-            name for name, kind in samples.get_field_schema(flat=True).items() if isinstance(kind, _NUMERIC)
-        ]
-        problem = "is not numeric" if field is not None else "does not exist"
-        raise ValueError(
-            f"order_by: the field {order_by!r} {problem}. Use {', '.join(ORDERS)}, or one of "
-            f"{', '.join(known) or 'no field: none is numeric'}"
-        )
     sample_ids, values = samples.values(["id", order_by])
     if any(isinstance(value, list) for value in values):
         raise ValueError(f"order_by: the field {order_by!r} has several values a sample, and one is needed")
     return _aligned(ids, sample_ids, values)
 
 
-def _pixels(samples: fo.core.collections.SampleCollection) -> tuple[list[str], list[float | None]]:
+def _pixels(samples: sm.Samples) -> tuple[list[str], list[float | None]]:
     """Picture sizes, from the metadata where it is known and else from the file's header."""
     sample_ids, paths, widths, heights = samples.values(
         ["id", "filepath", "metadata.width", "metadata.height"]
@@ -171,12 +181,10 @@ def _number(value: Any) -> float:
     return float(value.toordinal() if isinstance(value, date) else value)
 
 
-def _protected(
-    samples: fo.core.collections.SampleCollection, ids: Sequence[str], options: KeepOptions
-) -> np.ndarray:
+def _protected(samples: sm.Samples, ids: Sequence[str], options: KeepOptions) -> np.ndarray:
     """Which samples the options keep in any case: ``(n,)`` bool."""
     guarded: set[str] = set()
-    for field in _label_fields(samples, "protect_fields", options.protect_fields):
+    for field in options.protect_fields or ():
         guarded.update(labelled(samples, field))
     if options.protect_tags:
         guarded.update(samples.match_tags(_tags(samples, options.protect_tags)).values("id"))
@@ -187,21 +195,18 @@ def _among(ids: Sequence[str], found: Collection[str]) -> np.ndarray:
     return np.array([sample_id in found for sample_id in ids], dtype=bool)
 
 
-def _label_fields(
-    samples: fo.core.collections.SampleCollection, option: str, given: Sequence[str] | None
-) -> list[str]:
-    """The fields that an option names, each of which must hold labels."""
+def _check_labels(samples: sm.Samples, option: str, given: Sequence[str] | None) -> None:
+    """Refuse a field that an option names and that holds no labels."""
     for field in given or ():
         if label_type(samples, field) is None:
             present = samples.get_field_schema(embedded_doc_type=fol.Label, flat=True)
             problem = "does not exist" if samples.get_field(field) is None else "holds no labels"
             raise ValueError(f"{option}: the field {field!r} {problem} ({_alike(field, present)})")
-    return list(given or ())
 
 
-def _tags(samples: fo.core.collections.SampleCollection, wanted: Sequence[str]) -> list[str]:
+def _tags(samples: sm.Samples, wanted: Sequence[str]) -> list[str]:
     """The tags that are meant: a text was split at its commas, and a tag may have one."""
-    known = samples.distinct("tags")
+    known = samples.distinct("tags") if wanted else []
     parts = {tag: {part.strip() for part in tag.split(",")} for tag in known if "," in tag}
     whole = [tag for tag in parts if parts[tag] <= set(wanted)]
     for tag in wanted:

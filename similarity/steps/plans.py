@@ -35,6 +35,14 @@ def require_same(shown: str | None, plan: str, changed: str, undone: str = "chan
         )
 
 
+def count_undecided(samples: sm.Samples, run_key: str) -> int:
+    """Count the samples with a decision of the run that are not among these: deciding about these takes it away."""
+    dataset, field = sm.dataset_of(samples), runs.Names(run_key).kept
+    if not runs.owns_field(dataset, run_key, field):
+        return 0
+    return sm.everything(dataset).exists(field).count() - sm.flat(samples).exists(field).count()
+
+
 def refuse_shrinking(samples: sm.Samples, options: WriteRunOptions) -> None:
     """Refuse to take samples out of a run that nobody confirmed to be lost.
 
@@ -52,10 +60,11 @@ def refuse_shrinking(samples: sm.Samples, options: WriteRunOptions) -> None:
     lost = sorted(set(members) - stay)
     plan = json_digest({"run_key": run_key, "lost": lost})
     if lost and not options.confirm:
-        where = "in this view" if reference is None else "in this view, nor in the reference,"
+        where = "this view" if reference is None else "this view or the reference"
         raise Unconfirmed(
-            f"{count(len(lost), 'sample')} of the run {run_key!r} ({len(members):,} in all) are not {where} and would "
-            "lose their clusters and decisions. Take the whole dataset, choose another run_key, or confirm it "
+            f"Of the {count(len(members), 'sample')} of the run {run_key!r}, "
+            f"{count(len(lost), 'is outside of', 'are outside of')} {where} and would leave the run, with cluster and "
+            "decision. Take the whole dataset, choose another run_key, or confirm it "
             "(confirm=True)",
             plan,
             lost,

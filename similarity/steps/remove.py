@@ -74,46 +74,43 @@ class RemoveResult(Result):
         """The result in words."""
         lines = [self._samples(), *self._files()]
         if not self.confirmed and (self.removed or self.trashed):
-            lines.append(
-                "Nothing has been changed. Confirm to remove them (confirm=True); restore_removed then brings them back."
-            )
+            confirm = "Confirm to remove them (confirm=True); restore_removed then brings them back."
+            lines.append(f"Nothing has been changed. {confirm}")
         lines += skipped_words(f"{count(len(self.left), 'sample')} left in place:", self.left)
         if not self.files_compared and self.removed:
-            lines += [
-                "",
-                "The vectors are not OnlyOne's, so nobody knows which bytes were embedded: files were compared by the size "
-                "and time that they had when the run was done.",
-            ]
+            lines.append(
+                "\nThe vectors are not OnlyOne's, so nobody knows which bytes were embedded: files were compared with those "
+                "at the time of the run, by size and time."
+            )
         return "\n".join(lines)
 
     def _samples(self) -> str:
-        labels = count(self.labels, "label")
+        labels, remain = count(self.labels, "label"), count(self.remain, "remains", "remain")
+        removed = count(self.removed, "sample")
         if self.removed and self.confirmed:
             return (
-                f"{count(self.removed, 'sample')} removed, {self.remain:,} remain in {self.dataset!r}. They are in the "
-                f"dataset {self.archive!r} with every field, label and tag ({labels}): bring them back with restore_removed."
+                f"{removed} removed, {remain} in {self.dataset!r}. Every field, label and tag ({labels}) is in the dataset "
+                f"{self.archive!r}: restore_removed brings back what was removed."
             )
         if self.removed:
             return (
-                f"{count(self.removed, 'sample')} of {self.samples:,} would be removed from {self.dataset!r}, which leaves "
-                f"{self.remain:,}: {percent(self.remain, self.samples)} to annotate. {labels} go with them."
+                f"{removed} of {self.samples:,} would be removed from {self.dataset!r} with {labels}, which leaves "
+                f"{self.remain:,}: {percent(self.remain, self.samples)} to annotate."
             )
         if self.archived:
-            return f"No more to remove: {count(self.archived, 'sample')} of the run are in {self.archive!r} already."
+            return f"No more to remove: {self.archive!r} has {count(self.archived, 'sample')} of the run already."
         return "Nothing to remove" + ("." if self.left else ": the run leaves none of these samples out.")
 
     def _files(self) -> list[str]:
         if not self.trashed and not self.files_left:
             return [f"Their files ({size(self.bytes)}) stay where they are."] if self.removed else []
-        verb = "were moved" if self.confirmed else "would be moved"
+        verb = "Moved" if self.confirmed else "To be moved"
         trashed = (
-            f"{count(self.trashed, 'file')} ({size(self.trashed_bytes)}) of the run's removed samples, earlier ones too,"
-            f" {verb} to the system's trash; the disk is free when that is emptied."
+            f"{verb} to the system's trash: {count(self.trashed, 'file')} ({size(self.trashed_bytes)}) of the run's removed "
+            "samples, earlier ones too; the disk is free when the trash is emptied."
         )
-        return [
-            trashed,
-            *skipped_words(f"{count(len(self.files_left), 'file')} stay:", self.files_left, "file"),
-        ]
+        stay = f"{count(len(self.files_left), 'file stays', 'files stay')}:"
+        return [trashed, *skipped_words(stay, self.files_left, "file")]
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """The samples that stay although the run leaves them out, and the files that do not go to the trash."""
@@ -167,20 +164,26 @@ def remove(samples: sm.Samples, options: RemoveOptions, progress: Progress = sil
         )
 
 
-def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, bool]:
-    """Refuse a run that is not finished, or is not the one that was looked at.
+def check(samples: sm.Samples, options: RemoveOptions) -> None:
+    """Refuse, before a sample is read, an archive, a system without a trash, and a run that is not finished.
 
-    Returns:
-        the name of the plan, the checks, and whether files are compared with those that were embedded
+    Raises:
+        ValueError: as :func:`remove` does
     """
+    dataset = sm.dataset_of(samples)
     if ar.opened(dataset) is not None:
         raise ValueError(
             f"{dataset.name!r} is an archive of removed samples: run remove_duplicates on the dataset they are from"
         )
     if options.files == TRASH:
         trash.require()
+    runs.require(dataset, options.run_key, KEEP)
+
+
+def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, bool]:
+    """Return the plan's name, the checks, and whether files are compared; refuse a plan that nobody looked at."""
+    check(dataset, options)
     run_key, wanted = options.run_key, options.plan
-    runs.require(dataset, run_key, KEEP)
     record = runs.load(dataset, run_key)
     plan = seals.run_state(record)
     require_same(wanted, plan, f"The run {run_key!r} was done again", "removed")

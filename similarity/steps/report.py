@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data import runs
+from ..data import decisions, runs
 from ..data import samples as sm
 from ..data.locks import lock
 from ..exports import manifest, targets
@@ -42,6 +42,16 @@ class ReportResult(SkippingResult):
         ]
 
 
+def check(samples: sm.Samples, options: ReportOptions) -> None:
+    """Refuse, before a file is looked at, a run that has no result, or that a person has overruled since.
+
+    Raises:
+        ValueError: as :func:`report` does
+    """
+    runs.require(sm.dataset_of(samples), options.run_key, KEEP)
+    decisions.require_heeded(sm.dataset_of(samples), options.run_key)
+
+
 def report(samples: sm.Samples, options: ReportOptions, progress: Progress = silent) -> ReportResult:
     """Write ``report.html``, one file that needs nothing beside itself, and its figures, manifest and clusters.
 
@@ -53,7 +63,7 @@ def report(samples: sm.Samples, options: ReportOptions, progress: Progress = sil
     """
     samples = sm.flat(samples)
     with lock(sm.dataset_of(samples), f"run-{options.run_key}"):
-        runs.require(sm.dataset_of(samples), options.run_key, KEEP)
+        check(samples, options)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key)
         with target.writing() as folder:

@@ -53,8 +53,8 @@ class RestoreResult(Result):
             lines[0] += " All are back, so the archive dataset was deleted."
         if self.missing_files:
             lines.append(
-                f"{count(len(self.missing_files), 'file')} of theirs are not in place (e.g. {self.missing_files[0]}); they "
-                "may be in the system's trash."
+                f"Of their files, {count(len(self.missing_files), 'is', 'are')} not in place (e.g. "
+                f"{self.missing_files[0]}): look in the system's trash."
             )
         return "\n".join([*lines, *skipped_words("Not restored:", self.left), *self.notes])
 
@@ -94,6 +94,22 @@ class _Stale:
         return notes
 
 
+def check(samples: sm.Samples, options: RestoreOptions, selected: Sequence[str] = ()) -> ar.Archive:
+    """Return the archive with the removed samples.
+
+    Raises:
+        ValueError: if there is none
+    """
+    dataset, opened = sm.dataset_of(samples), ar.opened(sm.dataset_of(samples))
+    archive = ar.find(opened.source, opened.run_key) if opened else ar.find(dataset, options.run_key)
+    if archive is None:
+        raise ValueError(
+            f"No samples of the run {options.run_key!r} are in an archive: remove_duplicates removed none, they are all "
+            "back, or the archive dataset was deleted"
+        )
+    return archive
+
+
 def restore(
     samples: sm.Samples,
     options: RestoreOptions,
@@ -120,12 +136,7 @@ def restore(
     dataset = opened.source if opened else sm.dataset_of(samples)
     run_key = opened.run_key if opened else options.run_key
     with lock(dataset, f"run-{run_key}"):
-        archive = ar.find(dataset, run_key)
-        if archive is None:
-            raise ValueError(
-                f"No samples of the run {run_key!r} are in an archive: remove_duplicates removed none, they are all back, "
-                "or the archive dataset was deleted"
-            )
+        archive = check(samples, options)
         wanted, left = _wanted(archive, samples.values("id") if opened else (), selected)
         groups = _by_staleness(archive, wanted)
         everywhere = set.intersection(*(stale.fields for stale in groups)) if groups else set()

@@ -114,7 +114,7 @@ def keep_again(dataset: fo.Dataset, run_key: str) -> None:
     keep(samples, KeepOptions.of(options))
 
 
-def _decided(dataset: fo.Dataset, names: runs.Names) -> fo.core.collections.SampleCollection:
+def _decided(dataset: fo.Dataset, names: runs.Names) -> sm.Samples:
     return sm.everything(dataset).match((F(names.cluster) >= 0) & F(names.kept).exists())
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -12,6 +13,7 @@ from .. import load_index
 from ..data import samples as sm
 from ..data.files import file_names
 from ..data.locks import lock
+from ..data.vectors import check_vector_field
 from ..engine import images, vgg16
 from ..engine.vectors import percent as similarity_percent
 from ..progress import Progress, silent
@@ -62,6 +64,33 @@ class SortResult(Result):
         return {"nearest": [{"picture": self.files[i], "similarity": f"{near:.2f} %"} for i, near in listed]}
 
 
+def check(
+    samples: sm.Samples,
+    options: SortOptions,
+    selected: Sequence[str] = (),
+    content: bytes | None = None,
+) -> None:
+    """Refuse, before a picture or a vector is read, a search for nothing, and fields that do not do.
+
+    Raises:
+        ValueError: as :func:`sort` does
+    """
+    dataset, field = sm.dataset_of(sm.flat(samples)), options.similarity_field
+    picture = content is not None or options.picture is not None
+    if not selected and not picture:
+        raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
+    vectors = IndexOptions().embeddings_field
+    if dataset.has_brain_run(options.brain_key):
+        vectors = dataset.get_brain_info(options.brain_key).config.embeddings_field
+    check_vector_field(dataset, vectors)
+    if picture:
+        _provenance(dataset, vectors)
+    if dataset.has_sample_field(field) and not sm.provenance(dataset, field).get("search"):
+        raise ValueError(
+            f"The field {field!r} exists and was not made by sort_by_similarity: choose another similarity_field"
+        )
+
+
 def sort(
     samples: sm.Samples,
     options: SortOptions,
@@ -82,13 +111,11 @@ def sort(
         Busy: if another search is writing the same field
     """
     dataset, picture = sm.dataset_of(samples), content if content is not None else options.picture
-    if not selected and picture is None:
-        raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
+    check(samples, options, selected, content)
     if not dataset.has_brain_run(options.brain_key):
         build(samples, IndexOptions(brain_key=options.brain_key), progress)
     with lock(dataset, f"field-{options.similarity_field}"):
         samples = sm.flat(samples)
-        _refuse_foreign(dataset, options.similarity_field)
         found_index = load_index(dataset, options.brain_key)
         progress("Searching", 0, 1)
         query = list(selected)
@@ -119,12 +146,7 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
         ValueError: if the field's provenance does not say how, its weights are not to be had any more, or the picture
             cannot be read
     """
-    info = sm.provenance(dataset, field)
-    if "layer" not in info:
-        raise ValueError(
-            f"OnlyOne did not write {field!r}, so a picture from outside cannot be embedded as its vectors were. "
-            "Select a sample instead, or build an index over a field of compute_embeddings"
-        )
+    info = _provenance(dataset, field)
     try:
         pixels = images.decode(picture)
     except images.UnreadableImage as error:
@@ -141,11 +163,15 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
     return model.embed(pixels[None])[0]
 
 
-def _refuse_foreign(dataset: fo.Dataset, field: str) -> None:
-    if dataset.has_sample_field(field) and not sm.provenance(dataset, field).get("search"):
+def _provenance(dataset: fo.Dataset, field: str) -> dict[str, Any]:
+    """The provenance of a field's vectors, to embed another picture alike."""
+    info = sm.provenance(dataset, field)
+    if "layer" not in info:
         raise ValueError(
-            f"The field {field!r} exists and was not made by sort_by_similarity: choose another similarity_field"
+            f"OnlyOne did not write {field!r}, so a picture from outside cannot be embedded as its vectors were. "
+            "Select a sample instead, or build an index over a field of compute_embeddings"
         )
+    return info
 
 
 def _shown(samples: sm.Samples, field: str, neighbors: Mapping[str, float]) -> fo.DatasetView:

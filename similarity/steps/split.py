@@ -83,6 +83,22 @@ class SplitResult(SkippingResult):
         return tables | super().tables()
 
 
+def check(samples: sm.Samples, options: SplitOptions) -> None:
+    """Refuse, before a tag is read, samples, a run, a name or a field of classes that do not do.
+
+    Raises:
+        ValueError: as :func:`split` does
+    """
+    dataset, run_key, field = sm.dataset_of(sm.flat(samples)), options.run_key, options.stratify
+    runs.require(dataset, run_key, CLUSTER)
+    runs.refuse_foreign(dataset, run_key, {"views": [runs.Names(run_key).view("leaks")]})
+    if field is not None and label_type(samples, field) is not fol.Classification:
+        fields = list(samples.get_field_schema(embedded_doc_type=fol.Classification))
+        raise ValueError(
+            f"stratify: {field!r} is no field of classifications (there are: {', '.join(fields) or 'none'})"
+        )
+
+
 def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silent) -> SplitResult:
     """Deal whole clusters out to the splits, and tag the samples.
 
@@ -96,8 +112,8 @@ def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silen
     dataset, run_key, names = sm.dataset_of(samples), options.run_key, runs.Names(options.run_key)
     with lock(dataset, f"run-{run_key}"):
         samples = sm.flat(samples)
+        check(samples, options)
         clustering = runs.require(dataset, run_key, CLUSTER)
-        runs.refuse_foreign(dataset, run_key, {"views": [names.view("leaks")]})
         progress("Dealing out the clusters", 0, 2)
         reference = runs.reference_ids(dataset, run_key)
         samples = samples.exclude(reference) if reference else samples
@@ -183,8 +199,8 @@ def refuse_replacing(samples: sm.Samples, options: SplitOptions) -> int:
     if tagged and not options.confirm:
         found = ", ".join(f"{name} {n:,}" for name, n in sorted(Counter(tagged.values()).items()))
         raise Unconfirmed(
-            f"{count(len(tagged), 'sample')} of {dataset.name!r} have split tags already ({found}), which would be "
-            "replaced: confirm it (confirm=True)",
+            f"In {dataset.name!r}, {count(len(tagged), 'sample has', 'samples have')} split tags already ({found}), which "
+            "would be replaced: confirm it (confirm=True)",
             plan,
             list(tagged),
         )
@@ -197,10 +213,5 @@ def _classes(samples: sm.Samples, ids: Sequence[str], field: str | None) -> np.n
     """The class of each sample, empty where it has none; the same for all without a field."""
     if field is None:
         return np.zeros(len(ids), dtype=np.int64)
-    if label_type(samples, field) is not fol.Classification:
-        fields = list(samples.get_field_schema(embedded_doc_type=fol.Classification))
-        raise ValueError(
-            f"stratify: {field!r} is no field of classifications (there are: {', '.join(fields) or 'none'})"
-        )
     found = dict(zip(*samples.values(["id", f"{field}.label"]), strict=True))
     return np.array([found[i] or "" for i in ids])

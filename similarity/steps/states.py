@@ -10,7 +10,7 @@ from .. import load_index
 from ..data import runs
 from ..data import samples as sm
 from ..data.embeddings import FieldNames
-from ..data.vectors import read_compared
+from ..data.vectors import gather, read_compared
 from ..engine.vectors import percent as similarity_percent
 from ..options import DIGEST
 from ..result import count
@@ -91,8 +91,8 @@ def _index(dataset: fo.Dataset, field: str) -> StepState:
     if not mine:
         return StepState(INDEX.operator, MISSING, "optional, for searches")
     lacking = [f"{key}: {lacks}" for key in mine if (lacks := _lacking(dataset, key))]
-    state, told = (STALE, lacking) if lacking else (DONE, mine)
-    return StepState(INDEX.operator, state, ", ".join(told))
+    state, texts = (STALE, lacking) if lacking else (DONE, mine)
+    return StepState(INDEX.operator, state, ", ".join(texts))
 
 
 def _lacking(dataset: fo.Dataset, brain_key: str) -> str:
@@ -131,13 +131,26 @@ def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: i
     now = members.count()
     if now < clustered:
         return f"{count(clustered - now, 'sample')} deleted since"
-    comparable = sm.everything(dataset) if by_bytes else sm.everything(dataset).exists(field)
-    new = comparable.match(~F(cluster).exists()).count() - (step["skipped"] if by_bytes else 0)
-    if new > 0 and step.get("whole_dataset"):
+    new = _count_added(dataset, run_key, None if by_bytes else field) if step.get("whole_dataset") else 0
+    if new > 0:
         return f"{count(new, 'sample')} added since"
     if not removed and now <= ALWAYS_CHECKED and _digest(members, field, metric) != step["vectors_digest"]:
         return "the vectors have changed"
     return None
+
+
+def _count_added(dataset: fo.Dataset, run_key: str, field: str | None) -> int:
+    """Count the samples that can be compared and were not there when the run was clustered.
+
+    Args:
+        field: of the vectors; None for a run of copies
+    """
+    samples = sm.everything(dataset).match(~F(runs.Names(run_key).cluster).exists())
+    found = set((samples.exists(field) if field else samples).values("id"))
+    clustering = runs.load_results(dataset, run_key).get(CLUSTER.name, {}) if found else {}
+    known = found & {*clustering.get("skipped", ()), *clustering.get("reference_ids", ())}
+    usable = gather(samples.select(sorted(known)), field).ids if field and known else ()
+    return len(found) - len(known) + len(usable)
 
 
 def _digest(members: sm.Samples, field: str, metric: str) -> str | None:

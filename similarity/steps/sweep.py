@@ -9,7 +9,7 @@ import numpy as np
 from ..data import samples as sm
 from ..data import sweeps, thresholds
 from ..data.files import with_names
-from ..data.vectors import read_vectors
+from ..data.vectors import check_vector_field, read_vectors
 from ..engine import sweep as engine_sweep
 from ..engine.neighbors import check_eps
 from ..engine.sweep import eps_for_target
@@ -148,6 +148,16 @@ class SweepResult(SkippingResult):
         return {"thresholds": rows} | super().tables()
 
 
+def check(samples: sm.Samples, options: SweepOptions) -> None:
+    """Refuse, before a vector is read, samples, a field or a ``min_samples`` that do not do.
+
+    Raises:
+        ValueError: as :func:`sweep` does
+    """
+    engine_sweep.check_min_samples(options.min_samples)
+    check_vector_field(sm.flat(samples), options.embeddings_field)
+
+
 def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silent) -> SweepResult:
     """Count clusters and kept samples at every eps, in one pass over the vectors; nothing is written to the dataset.
 
@@ -158,7 +168,7 @@ def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silen
     Raises:
         ValueError: if the samples or the field do not do, or ``min_samples`` is above 2
     """
-    engine_sweep.check_min_samples(options.min_samples)
+    check(samples, options)
     samples = sm.flat(samples)
     progress("Reading the vectors", 0, 1)
     vectors = read_vectors(samples, options.embeddings_field)

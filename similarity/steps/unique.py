@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data import samples as sm
-from ..data.batch import check, reference_of
+from ..data.batch import reference_of
 from ..data.vectors import holds_others_vectors
 from ..embed_options import EmbedOptions
 from ..options import ClusterOptions, KeepOptions, UniqueOptions
 from ..progress import Progress, silent
+from .cluster import check as check_clustering
 from .cluster import cluster
 from .cluster_result import ClusterResult
 from .embed import EmbedResult, embed
+from .embed import check as check_embedding
 from .keep import KeepResult, keep
+from .order import check as check_order
 from .plans import refuse_shrinking
 
 
@@ -43,6 +46,18 @@ class UniqueResult(KeepResult):
         """The tables of clustering and keeping, and the files that could not be read."""
         unread = self.embedding.tables() if self.embedding else {}
         return self.clustering.tables() | super().tables() | unread
+
+
+def check(samples: sm.Samples, options: UniqueOptions) -> None:
+    """Refuse, before a picture is read, what the last of the steps would refuse.
+
+    Raises:
+        ValueError, WeightsUnavailable: as :func:`find_unique` does
+    """
+    samples = sm.flat(samples)
+    others = holds_others_vectors(samples, options.embeddings_field)
+    check_clustering(samples, options, None if others else check_embedding(samples, options))
+    check_order(sm.dataset_of(samples), options)
 
 
 def find_unique(samples: sm.Samples, options: UniqueOptions, progress: Progress = silent) -> UniqueResult:

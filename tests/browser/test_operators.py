@@ -69,16 +69,34 @@ def test_a_wrong_value_is_shown_in_the_form_and_blocks_it(app, embedded):
     opened.screenshot("form_error")
 
 
-def test_what_goes_wrong_later_is_shown_as_an_error_with_a_way_back_to_the_filled_form(app, deduplicated):
-    opened = app(deduplicated)
+def test_what_goes_wrong_later_is_shown_as_an_error_with_a_way_back_to_the_filled_form(
+    app, deduplicated, copy
+):
+    made = copy(deduplicated)
+    sample = made.first()
+    sample["vgg16"] = -sample["vgg16"]  # which no form reads
+    sample.save()
+    opened = app(made)
 
-    text = opened.run("Keep first per cluster", order_by="nothing")
+    text = opened.run("Keep first per cluster", order_by="medoid")
     expect(opened.output.locator(".MuiAlert-standardError")).to_be_visible()
     opened.screenshot("later_error")
     opened.output.get_by_role("button", name="Back to the form").click()
 
-    assert "'nothing'" in text
-    expect(opened.field("Order by")).to_have_value("nothing")
+    assert "have changed since they were clustered" in text
+    expect(opened.field("Order by")).to_have_value("medoid")
+
+
+def test_weights_that_a_field_would_mix_are_refused_in_the_form(app, embedded):
+    opened = app(embedded)
+
+    opened.operator("Find unique samples, leave out duplicates (deletes nothing)")
+    expect(opened.field("Weights")).to_have_value("untrained")
+    expect(opened.form.get_by_role("button", name="Execute")).to_be_enabled()
+    opened.fill("Weights", "imagenet")
+
+    expect(opened.form).to_contain_text("one field never mixes them")
+    expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
 
 
 def test_a_text_counts_while_it_is_typed(app, embedded):
@@ -94,6 +112,25 @@ def test_a_text_counts_while_it_is_typed(app, embedded):
     field.press_sequentially("97 %")
     expect(opened.form.get_by_role("button", name="Execute")).to_be_enabled()
     expect(field).to_have_value("97 %")
+
+
+def test_control_and_enter_execute_the_form_with_the_text_typed_last(app, embedded, copy):
+    made = copy(embedded)
+    opened = app(made)
+    opened.operator("Cluster duplicates")
+
+    field = opened.field("Run key")
+    field.press("ControlOrMeta+a")
+    field.press_sequentially("night")
+    field.press("Enter")
+    expect(opened.form.get_by_role("button", name="Execute")).to_be_enabled()
+    opened.field("Threshold").press("ControlOrMeta+a")
+    opened.field("Threshold").press_sequentially(str(EPS))
+    opened.field("Threshold").press("ControlOrMeta+Enter")
+
+    assert "6 clusters" in opened.result()
+    made.reload()
+    assert made.list_runs() == ["night"]
 
 
 def test_clustering_and_keeping_show_their_results(app, embedded, copy):

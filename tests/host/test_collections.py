@@ -255,7 +255,7 @@ def test_embedding_clustering_and_keeping_in_one_go(dataset, pictures, tmp_path)
     assert np.array_equal(made.values("dedup_kept").count(True), 3)
     made.add_sample(fo.Sample(filepath=str(pictures(scenes=1, each=1, seed=7)[0])))
     before = documents(made)
-    with pytest.raises(ValueError, match=r"\b6\b.*'dedup'.*\b9\b.*confirm=True"):
+    with pytest.raises(ValueError, match=r"\b9\b.*'dedup'.*\b6\b.*confirm=True"):
         unique.find_unique(made.match(fo.ViewField("dedup_kept") != False), given)  # noqa: E712
     assert documents(made) == before  # nor was the new one embedded
     made.delete_samples(made.last().id)

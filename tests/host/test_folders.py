@@ -162,6 +162,6 @@ def test_a_full_and_a_read_only_place_are_refused_first(deduplicated, tmp_path):
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("needs the right to mount")
     full, read_only, left = [line for line in done.stdout.splitlines() if line.startswith(("ERROR", "LEFT"))]
-    assert "not enough room" in full
+    assert "too full" in full
     assert "Nothing can be written" in read_only
     assert left == "LEFT: full: read-only/:"

@@ -14,6 +14,7 @@ from tests import support
 from tests.vectors import documents
 
 import fiftyone as fo  # isort: skip
+import fiftyone.operators as foo  # isort: skip
 
 SECONDS, RATE = 2, 10  # of every video
 
@@ -128,6 +129,32 @@ def test_run_again_it_adds_the_frames_of_new_videos_only(run, videos, films, tmp
     assert (result["added"], result["up_to_date"]) == (1, 1)
     assert frames.match(fo.ViewField("video") == str(films[0])).values("id") == [kept]
     assert len(frames) == 1 + len(seen(frames, films[1]))
+
+
+def test_frames_that_were_chosen_otherwise_stay_and_are_told_in_the_form_and_the_result(
+    run, videos, tmp_path
+):
+    def warned(**options):
+        params = {"output_dir": str(tmp_path), **options}
+        context = foo.executor.ExecutionContext({"dataset_name": videos.name, "params": params})
+        form = foo.get_operator(support.uri("frames_from_videos")).resolve_input(context).type.properties
+        return [found.view.label for name, found in form.items() if name.startswith("earlier")]
+
+    take(run, videos.limit(1), tmp_path)
+    assert warned(fps=1) == []
+    assert "1 video keeps its frames, taken earlier at 1 a second, not at 5" in warned(fps=5)[0]
+    assert "not at 1 a second, at most 3" in warned(max_frames=3)[0]
+    result, frames = take(run, videos, tmp_path, fps=5)
+    assert len(frames.match_tags("rain")) == SECONDS
+    assert [note.split(":")[0] for note in result["notes"]] == [
+        "1 video keeps its frames, taken earlier at 1 a second, not at 5 a second"
+    ]
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(run, videos, tmp_path):
+    with pytest.raises(Exception, match=r"x{300} \(File name too long\).*choose another folder"):
+        take(run, videos, tmp_path / ("x" * 300))
+    assert not fo.dataset_exists(f"{videos.name}-frames")
 
 
 def test_a_video_whose_frames_were_written_in_part_is_done_again(

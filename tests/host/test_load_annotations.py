@@ -705,6 +705,6 @@ def test_the_form_says_what_is_wrong_with_the_annotations(form):
     _, params, show = form
     Path(params["labels_path"]).write_text("<x")
     shown = show()
-    assert "annotations.xml cannot be read" in shown["plan_words"].view.label
+    assert "annotations.xml cannot be read" in shown["problem"].error_message
     assert not [name for name in shown if name.startswith("confirm")]
     assert "cars move" in show(more_options=True)["copy_labels"].view.description

@@ -16,6 +16,7 @@ from tests import support
 from tests.vectors import declare_as_ours, directions, documents
 
 import fiftyone as fo  # isort: skip
+import fiftyone.brain as fob  # isort: skip
 import fiftyone.operators as foo  # isort: skip
 
 options = support.plugin("similarity.options")
@@ -269,10 +270,11 @@ def test_a_step_that_cannot_run_fails_with_its_own_words(vector_dataset):
     with pytest.raises(Exception, match="Cluster duplicates"):
         support.run("keep_first_per_cluster", made)
     call("cluster_duplicates", made, eps=0.01)
-    support.run("keep_first_per_cluster", made, delegate=True, order_by="nothing")
+    support.run("keep_first_per_cluster", made, delegate=True)
+    made.set_values("vgg16", directions(0, 2))  # which the form does not read
     record = support.run_queue("keep_first_per_cluster", made)
     assert record.run_state == "failed"
-    assert "'nothing'" in record.result.error
+    assert "have changed since they were clustered" in record.result.error
 
 
 def test_an_operator_called_in_another_process_finds_the_same(vector_dataset):
@@ -322,10 +324,11 @@ def test_in_the_app_progress_comes_first_and_an_error_that_explains_itself_is_sh
     asked = [name for name, _ in support.requests(support.run("cluster_duplicates", made, eps=0.01))]
     assert asked[0] == "set_progress"
     assert asked[-2:] == ["reload_dataset", "show_output"]
-    failed = support.requests(support.run("keep_first_per_cluster", made, order_by="nothing"))
+    made.set_values("vgg16", directions(0, 2, 40))  # which the form does not read
+    failed = support.requests(support.run("keep_first_per_cluster", made, order_by="medoid"))
     told = json.dumps(dict(failed)["show_output"])
-    assert "'nothing'" in told
-    assert '"params": {"order_by": "nothing"' in told  # the way back to the form, as it was filled
+    assert "have changed since they were clustered" in told
+    assert '"params": {"order_by": "medoid"' in told  # the way back to the form, as it was filled
 
 
 def test_paths_and_classes_of_fiftyone_are_taken_as_options(clustered, tmp_path):
@@ -397,12 +400,14 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
     (folder / "link").symlink_to(tmp_path)
     monkeypatch.setenv("ONLYONE_FOLDERS", f"{tmp_path / 'other'}:{folder}")
     required = {"export_dir": str(folder / "x"), "label_field": "truth"} if name == "load_annotations" else {}
+    if option == "weights":
+        required = {"embeddings_field": "new"}
     for path in (tmp_path / "x", folder / ".." / "x", folder / "link" / "x", "/"):
         with pytest.raises(foo.executor.ExecutionError, match="ONLYONE_FOLDERS"):
             support.run(name, made, **{**required, option: str(path)})
     assert "ONLYONE_FOLDERS" not in problem(name, made, **{**required, option: str(folder / "x")})
     if option == "weights":
-        assert not problem(name, made, weights="untrained")
+        assert not problem(name, made, **required, weights="untrained")
     monkeypatch.delenv("FIFTYONE_SERVER")
     assert "ONLYONE_FOLDERS" not in problem(name, made, **{**required, option: str(tmp_path / "x")})
 
@@ -414,7 +419,41 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         ("cluster_duplicates", {"embeddings_field": "other"}, "'other'"),
         ("cluster_duplicates", {"eps": "90"}, '"90 %"'),
         ("cluster_duplicates", {"eps": "100 %"}, "'100 %'"),
-        ("compute_embeddings", {"weights": "/nowhere.h5"}, "'/nowhere.h5'"),
+        ("compute_embeddings", {"weights": "/nowhere.h5", "embeddings_field": "new"}, "'/nowhere.h5'"),
+        (
+            "find_unique_samples",
+            {"layer": "fc1", "embeddings_field": "new"},
+            "never measured for the layer 'fc1'",
+        ),
+        ("find_unique_samples", {}, "no measured threshold for the vectors in 'vgg16'"),
+        ("find_unique_samples", {"eps": "0.1", "order_by": "size"}, "'size' does not exist"),
+        ("find_copies", {"protect_tags": "dusk"}, "no sample has the tag 'dusk'"),
+        ("build_similarity_index", {"brain_key": "foreign"}, "'foreign' is not OnlyOne's"),
+        ("sort_by_similarity", {"k": 5}, "Nothing to search for"),
+        ("sort_by_similarity", {"picture": "(file)"}, "OnlyOne did not write 'vgg16'"),
+        ("sweep_thresholds", {"min_samples": 3}, "need 1 or 2"),
+        (
+            "cluster_duplicates",
+            {"eps": "0.1", "reference": "dusk"},
+            "no tag, saved view or boolean field 'dusk'",
+        ),
+        ("cluster_duplicates", {"eps": "0.1", "within": "camera"}, "'camera' does not exist"),
+        ("cluster_duplicates", {"eps": "0.1", "splits": "fold"}, "'fold' does not exist"),
+        (
+            "cluster_duplicates",
+            {"eps": "0.1", "run_key": "mine"},
+            "'mine_cluster' exists and is not OnlyOne's",
+        ),
+        ("keep_first_per_cluster", {"reference": "dusk"}, "was clustered with None"),
+        ("split_by_cluster", {"stratify": "truth"}, "'truth' is no field of classifications"),
+        (
+            "export_deduplicated",
+            {"export_dir": "(new)", "label_field": "truth"},
+            "'truth' is not a label field",
+        ),
+        ("restore_removed", {}, "No samples of the run 'dedup' are in an archive"),
+        ("delete_run", {"run_key": "other"}, "no run 'other'"),
+        ("load_annotations", {"export_dir": "(full)", "label_field": "truth"}, "holds no manifest.csv"),
         ("sort_by_similarity", {"picture": "/nowhere.png"}, "'/nowhere.png'"),
         ("export_deduplicated", {"export_dir": "(full)"}, "not empty"),
         ("export_deduplicated", {"export_dir": "/"}, "not empty"),
@@ -424,9 +463,12 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
 )
 def test_the_form_tells_at_once_what_the_step_would_refuse(clustered, tmp_path, name, given, told):
     (tmp_path / "file").touch()
-    given = {key: str(tmp_path) if value == "(full)" else value for key, value in given.items()}
+    places = {"(full)": tmp_path, "(new)": tmp_path / "new", "(file)": clustered.first().filepath}
+    given = {key: str(places[value]) if value in places else value for key, value in given.items()}
     if name == "compare_samples":
         clustered.delete_samples(clustered.values("id")[1:])
+    clustered.add_sample_field("mine_cluster", fo.IntField)
+    fob.compute_similarity(clustered, embeddings="vgg16", brain_key="foreign", backend="sklearn")
     before = documents(clustered)
     assert told in problem(name, clustered, **given)
     with pytest.raises(foo.executor.ExecutionError, match=re.escape(told)):
@@ -449,6 +491,7 @@ def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
 
 def test_a_threshold_may_be_given_in_percent(clustered):
     assert not problem("cluster_duplicates", clustered, eps="97 % similar")
+    assert "from 1 to 3" in problem("cluster_duplicates", clustered, target="4")
     assert call("cluster_duplicates", clustered, eps="97%").eps == 0.03
 
 
@@ -476,6 +519,7 @@ def test_the_form_says_how_many_samples_and_never_takes_a_selection_by_itself(cl
         assert target(kept, [], name)[0] == "DATASET"
         assert target(kept.limit(1), [], name)[0] == "CURRENT_VIEW"
     assert target(kept, [])[0] == "CURRENT_VIEW"
+    assert target(kept, [], "keep_first_per_cluster")[0] == "DATASET"
 
 
 def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(copy):
@@ -487,6 +531,42 @@ def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(cop
         declare_as_ours(made, precision=precision)
         properties = form_of("find_unique_samples", made, more_options=True)
         assert properties["precision"].default == default
+
+
+@pytest.mark.parametrize("name", ["compute_embeddings", "find_unique_samples"])
+def test_the_form_refuses_to_mix_vectors_of_other_weights_or_layers(copy, name):
+    made = copy("a")
+    assert "one field never mixes them" in problem(name, made, weights="imagenet")
+    assert "with layer 'block5_conv1', not 'block4'" in problem(
+        name, made, weights="untrained", layer="block4"
+    )
+    assert not problem(name, made, weights="imagenet", recompute=True)
+    declare_as_ours(made, weights_source="/gone.h5")
+    assert form_of(name, made)["weights"].default == "/gone.h5"
+    assert not problem(
+        name, made, weights="/gone.h5", layer="block5_conv1"
+    )  # what is up to date needs no file
+    assert "no weights file '/other.h5'" in problem(name, made, weights="/other.h5", layer="block5_conv1")
+
+
+def test_the_form_warns_of_samples_that_lose_their_decision(clustered):
+    def warning(samples):
+        context = {"dataset_name": clustered.name, "view": samples._serialize(), "params": {}}
+        form = foo.get_operator(support.uri("keep_first_per_cluster"))
+        shown = form.resolve_input(foo.executor.ExecutionContext(context)).type.properties.get("undecided")
+        return shown and shown.view.label.split(" decision")[0]
+
+    assert warning(clustered.view()) is None
+    assert warning(clustered.limit(2)) == "1 sample that is not here loses its"
+    assert warning(clustered.limit(1)) == "2 samples that are not here lose their"
+
+
+def test_the_form_says_how_many_cluster_tags_are_written_at_most(clustered):
+    def words(**params):
+        return form_of("cluster_duplicates", clustered, eps="0.1", **params)["tags"].view.label
+
+    assert words().startswith("At most 1 tag of clusters")  # of three samples two make one cluster
+    assert words(tag_clusters=0).startswith("At most 0 tags of clusters")
 
 
 def test_a_form_that_embeds_says_how_many_pictures_and_about_how_long(copy):

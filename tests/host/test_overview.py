@@ -115,6 +115,16 @@ def test_a_change_makes_clustering_and_keeping_stale(deduplicated, overview, cha
     assert words in {step.text for step in found.steps}
 
 
+def test_a_vector_that_cannot_be_used_is_no_added_sample_until_it_can(deduplicated, overview, vector_dataset):
+    made = vector_dataset([*directions(0, 0.5, 40), np.full(2, np.nan)])
+    cluster(made)
+    assert states(overview(made))["cluster_duplicates"] == "done"
+    sample = made.last()
+    sample["vgg16"] = np.ones(2, dtype=np.float32)
+    sample.save()
+    assert "1 sample added since" in {step.text for step in overview(made).steps}
+
+
 def test_clustering_again_makes_what_is_kept_unknown(deduplicated, overview):
     made = deduplicated()
     cluster(made)

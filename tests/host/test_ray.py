@@ -1,5 +1,6 @@
 """What needs a Ray cluster: one of two nodes with a CPU each, on this machine."""
 
+import dataclasses
 import operator
 import os
 import re
@@ -97,7 +98,8 @@ def test_labels_are_those_of_one_machine(vector_dataset, address, vectors, monke
     here = keep_step.keep(made, options.KeepOptions(order_by="medoid"))
     decided = made.values(["dedup_kept", "dedup_kept_id", "dedup_similarity"])
     there = keep_step.keep(made, options.KeepOptions(order_by="medoid", ray=address), least=1_000)
-    assert there == here
+    assert f"Compared on {there.engine}." in there.summary()
+    assert dataclasses.replace(there, engine=None) == here
     assert made.values(["dedup_kept", "dedup_kept_id", "dedup_similarity"]) == decided
 
 
@@ -105,6 +107,7 @@ def test_few_samples_are_compared_here_and_the_result_says_so(vector_dataset):
     made = vector_dataset(data.vectors(20))
     result = cluster_step.cluster(made, options.ClusterOptions(eps=data.EPS, ray="nobody:1"))
     assert "this machine: Ray is of use from 50,000 samples" in result.summary()
+    assert keep_step.keep(made, options.KeepOptions(ray="nobody:1")).engine == result.engine
 
 
 @pytest.mark.parametrize("pictures_", ["shared", "send"])
@@ -286,6 +289,19 @@ def test_ray_is_not_started_by_its_own_variable_and_stays_up_where_it_was(
     with ours.cluster(address):
         pass
     assert ray.is_initialized()
+
+
+@pytest.mark.usefixtures("on")
+def test_another_cluster_than_the_connected_one_is_refused_by_both_names(address):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        asked = f"127.0.0.1:{other.getsockname()[1]}"
+        with (
+            pytest.raises(ours.RayUnavailable, match=rf"{address}, not to {asked}"),
+            ours.cluster(asked),
+        ):
+            pass
+    with ours.cluster(f"ray://127.0.0.1:{CLIENT}"):  # the same one, by another address
+        pass
 
 
 def test_the_variable_is_the_default(monkeypatch):
