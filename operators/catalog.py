@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
 
@@ -37,6 +38,7 @@ from ..similarity.steps.unique import find_unique
 from ..similarity.workflow import CLUSTER, EMBED, KEEP
 from .asking import AskingOperator, PlannedOperator
 from .base import StepOperator
+from .progress import cancel
 from .request import in_app
 
 UPLOAD = "upload"
@@ -247,6 +249,26 @@ class LoadAnnotations(
         return plan_for_form(ctx.dataset, options)
 
 
+class CancelStep(foo.Operator):
+    """Cancel a step at work at its next progress; a button of the progress that its form shows."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """The operator's configuration."""
+        return foo.OperatorConfig(
+            name="cancel_step",
+            label="Cancel",
+            description=(self.__doc__ or "").strip(),
+            icon="stop",
+            unlisted=True,
+            risk_level="low",
+        )
+
+    def execute(self, ctx) -> None:
+        """Cancel it."""
+        cancel(ctx.params["id"])
+
+
 OPERATORS = (
     FindUniqueSamples,
     FramesFromVideos,
@@ -266,4 +288,5 @@ OPERATORS = (
     RemoveDuplicates,
     RestoreRemoved,
     DeleteRun,
+    CancelStep,
 )

@@ -11,6 +11,11 @@ _SWITCH = re.compile(r"\b([a-z_]+)=(True|False)\b")
 _NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 
 
+def uri(operator: str) -> str:
+    """Return the full name of one of this plugin's operators."""
+    return f"@onlyone/dedup/{operator}"
+
+
 def app_words(text: str) -> str:
     """Return a message with the labels of operators and switches in the place of their names in Python."""
     text = text.replace(" (confirm=True)", "")
