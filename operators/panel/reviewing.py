@@ -1,4 +1,4 @@
-"""The panel's events about clusters: which one is shown, and what a person decides about it."""
+"""The panel's events about clusters and pairs: which one is shown, and a person's decisions about it."""
 
 from typing import Any
 
@@ -76,14 +76,18 @@ class Reviewing:
             self.refresh(ctx)
             ctx.ops.reload_samples()
 
-    def _done(self, ctx: Any, step: Any, *what: Any) -> bool:
+    def _done(self, ctx: Any, step: Any, *values: Any) -> bool:
         """Do something to the run; say so where it cannot be done."""
         try:
-            step(ctx.dataset, State(ctx).run_key, *what)
+            step(ctx.dataset, State(ctx).run_key, *values)
         except (ValueError, Busy) as error:
             ctx.ops.notify(str(error), variant="error")
             return False
         return True
+
+    def open_sample(self, ctx: Any) -> None:
+        """Open FiftyOne's modal on the picture that was clicked."""
+        ctx.ops.open_sample(id=ctx.params["id"])
 
     def show_in_grid(self, ctx: Any) -> None:
         """Select the pair that was clicked in the grid."""
