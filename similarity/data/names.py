@@ -70,16 +70,6 @@ class Names:
         return f"(OnlyOne run {self.run_key})"
 
     @property
-    def cluster_tags(self) -> str:
-        """Regular expression of the tags that clustering writes."""
-        return rf"{re.escape(self.run_key)}:(?:cluster:\d{{4,}}|noise|skipped)"
-
-    @property
-    def keep_tags(self) -> str:
-        """Regular expression of the tags that keeping writes."""
-        return rf"{re.escape(self.run_key)}:(?:duplicate|skipped)"
-
-    @property
     def tags(self) -> str:
         """Regular expression of all tags that the run writes."""
-        return f"{self.cluster_tags}|{self.keep_tags}"
+        return rf"{re.escape(self.run_key)}:(?:cluster:\d{{4,}}|noise|duplicate|skipped)"
