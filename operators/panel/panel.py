@@ -88,6 +88,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         """Show another run, with its vectors."""
         record = runs.load(ctx.dataset, ctx.params["value"])
         ctx.panel.state.set(ps.RUN, ctx.params["value"])
+        ctx.panel.state.set(ps.AT, 0)
         self._show_field(ctx, record["steps"][CLUSTER.name]["options"]["embeddings_field"])
 
     def on_field(self, ctx) -> None:

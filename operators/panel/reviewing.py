@@ -23,8 +23,9 @@ class Reviewing:
         state = State(ctx)
         order = review.order(ctx.dataset, found.run_key) if found.counts else []
         if set(order) != set(state.order):
-            state.set(ps.ORDER, order)
-            state.set(ps.AT, 0)
+            state.set(
+                ps.ORDER, order
+            )  # not the place in it: a late look would take a person back to the first one
 
     def review(self, ctx: Any) -> None:
         """Open the tab at the first cluster that nobody has looked at."""
@@ -35,7 +36,8 @@ class Reviewing:
 
     def previous(self, ctx: Any) -> None:
         """Go back to the cluster before."""
-        self._go_to(ctx, State(ctx).at - 1)
+        state = State(ctx)
+        state.set(ps.AT, max(state.at - 1, 0))
 
     def next(self, ctx: Any) -> None:
         """Leave a cluster as it is, and go on; behind the last one, show the result."""
@@ -44,7 +46,7 @@ class Reviewing:
             if state.at + 1 == len(state.order):
                 state.open_tab(ps.RESULT)
             else:
-                self._go_to(ctx, state.at + 1)
+                state.set(ps.AT, state.at + 1)
 
     def decide(self, ctx: Any) -> None:
         """Decide about the sample that was clicked."""
@@ -64,10 +66,6 @@ class Reviewing:
     def on_bar(self, ctx: Any) -> None:
         """Select the cluster of a bar in the grid."""
         self._select_cluster(ctx, int(ctx.params["x"]))
-
-    def _go_to(self, ctx: Any, at: int) -> None:
-        state = State(ctx)
-        state.set(ps.AT, min(max(at, 0), len(state.order) - 1))
 
     def _decide(self, ctx: Any, words: dict[str, str | None]) -> None:
         state = State(ctx)

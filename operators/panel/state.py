@@ -69,7 +69,8 @@ class State:
         self.seen, self.weights, self.problem = self._get(SEEN), self._get(WEIGHTS), self._get(PROBLEM)
         self.tab, self.tabs = self._get(TAB) or RESULT, self._get(TABS) or 0
         self.map = self._get(MAP) or 0
-        self.order, self.at = self._get(ORDER) or [], self._get(AT) or 0
+        self.order = self._get(ORDER) or []
+        self.at = min(self._get(AT) or 0, max(len(self.order) - 1, 0))
 
     @cached_property
     def found(self) -> Overview | None:

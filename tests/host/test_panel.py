@@ -427,6 +427,17 @@ def test_what_was_reviewed_is_remembered_until_it_is_clustered_again(tab):
     assert "0 of 3 reviewed" in tab.send("refresh").send("review").text
 
 
+def test_a_look_that_ends_late_does_not_take_a_person_back_to_the_first_cluster(tab):
+    late = {key: value for key, value in tab.state.items() if key not in ("order", "at")}
+    now = tab.send("review").send("next").state
+    tab.state = late
+    tab.send("refresh")
+    patched = [
+        sent["params"]["state"] for sent in tab.requests if sent["operator_uri"] == "patch_panel_state"
+    ]
+    assert {**now, **{key: value for patch in patched for key, value in patch.items()}}["at"] == 1
+
+
 def test_the_least_similar_clusters_are_reviewed_first(tab):
     similarities = tab.dataset.values("dedup_similarity")
     worst: dict[int, float] = {}
