@@ -9,9 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..similarity.data import archive
-from ..similarity.data.locks import Busy
 from ..similarity.declare import plain, title
-from ..similarity.engine.vgg16 import WeightsUnavailable
 from ..similarity.options import Options
 from ..similarity.progress import Progress
 from ..similarity.result import Result
@@ -19,8 +17,6 @@ from ..similarity.workflow import Step
 from . import form, output, request
 from . import progress as op
 from .words import LABELS, app_words, enter
-
-EXPECTED = (ValueError, Busy, WeightsUnavailable)  # errors that explain themselves
 
 
 class StepOperator(foo.Operator):
@@ -123,7 +119,7 @@ class StepOperator(foo.Operator):
                 if self.check is not None:
                     self.check(samples, options, **self.arguments(ctx))
                 self.add_plan(inputs, samples, options)
-            except (*EXPECTED, OSError, RuntimeError) as error:  # "~nobody" raises a RuntimeError
+            except (*op.EXPECTED, OSError, RuntimeError) as error:  # "~nobody" raises a RuntimeError
                 form.add_problem(inputs, str(error))
         return types.Property(inputs, view=types.View(label=self.config.label))
 
@@ -169,16 +165,19 @@ class StepOperator(foo.Operator):
         return {"selected": list(ctx.selected)} if self.selects else {}
 
     def _streamed(self, ctx, work: Callable[[Progress], Result]) -> Iterator[Any]:
-        begun = False
+        running = op.Running(self.config.label, work)
         try:
-            for kind, value in op.stream(work):
-                begun = True
-                if kind == "result":
-                    yield from self.finish(ctx, value)
-                elif not self.in_passing:  # the App closes a progress bar only for an output
-                    activity, done, total = value
-                    yield ctx.ops.set_progress(label=activity, progress=done / max(total, 1))
-        except EXPECTED as error:  # raised, it would only break the stream: the App has its headers already
+            for _ in running.stream():
+                if not self.in_passing:  # the App closes a progress bar only for an output
+                    yield ctx.ops.show_output(*output.progress(running))
+            yield from self.finish(ctx, running.result)
+        except op.Cancelled:
+            yield ctx.ops.reload_dataset()
+            yield ctx.ops.show_output(*output.cancelled())
+        except (
+            op.EXPECTED
+        ) as error:  # raised, it would only break the stream: the App has its headers already
+            begun = running.meter.total > 0
             yield ctx.ops.show_output(*output.failure(error, begun, self.uri, ctx.params))
 
     def finish(self, ctx, result: Result) -> Iterator[Any]:

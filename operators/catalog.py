@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone import ViewField as F
 
@@ -35,6 +36,7 @@ from ..similarity.steps.plans import count_undecided, refuse_shrinking
 from ..similarity.workflow import CLUSTER, EMBED, KEEP
 from .asking import AskingOperator, PlannedOperator
 from .base import StepOperator
+from .progress import cancel
 from .searching import SortBySimilarity
 from .words import app_words
 
@@ -225,6 +227,26 @@ class LoadAnnotations(
         return annotations.plan_for_form(sm.dataset_of(samples), options)
 
 
+class CancelStep(foo.Operator):
+    """Cancel a step at work at its next progress; a button of the progress that its form shows."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """The operator's configuration."""
+        return foo.OperatorConfig(
+            name="cancel_step",
+            label="Cancel",
+            description=(self.__doc__ or "").strip(),
+            icon="stop",
+            unlisted=True,
+            risk_level="low",
+        )
+
+    def execute(self, ctx) -> None:
+        """Cancel it."""
+        cancel(ctx.params["id"])
+
+
 OPERATORS = (
     FindUniqueSamples,
     FramesFromVideos,
@@ -244,4 +266,5 @@ OPERATORS = (
     RemoveDuplicates,
     RestoreRemoved,
     DeleteRun,
+    CancelStep,
 )

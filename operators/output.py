@@ -6,7 +6,10 @@ import fiftyone.operators.types as types
 
 from ..similarity.declare import title
 from ..similarity.result import NeedsOperator, Result
-from .words import app_words
+from .progress import Running
+from .words import app_words, uri
+
+CANCELLED = "Cancelled; what was done before stays."
 
 
 def values(result: Result) -> dict[str, Any]:
@@ -33,6 +36,22 @@ def schema(shown: dict[str, Any] | None) -> types.Property:
     return types.Property(outputs)
 
 
+def progress(running: Running) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Schema and values that show how far a step is, with a button that cancels it."""
+    outputs = types.Object()
+    outputs.float("progress", view=types.ProgressView(label=running.words))
+    cancel = types.Button(label="Cancel", operator=uri("cancel_step"), params={"id": running.id})
+    outputs.view("cancel", cancel)
+    return types.Property(outputs).to_json(), {"progress": running.share or 0.0}
+
+
+def cancelled() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Schema and values that show that a step was cancelled."""
+    outputs = types.Object()
+    outputs.view("cancelled", types.Notice(label=CANCELLED))
+    return types.Property(outputs).to_json(), {}
+
+
 def failure(
     error: Exception, begun: bool, operator: str, params: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -55,8 +74,8 @@ def failure(
 
 def add_button(outputs: types.Object, operator: str, params: dict[str, Any]) -> None:
     """Add a button that opens the form of another operator of this plugin."""
-    uri = f"@onlyone/dedup/{operator}"
-    outputs.view(operator, types.Button(label=title(operator), operator=uri, params=params, prompt=True))
+    button = types.Button(label=title(operator), operator=uri(operator), params=params, prompt=True)
+    outputs.view(operator, button)
 
 
 def markdown(text: str) -> str:

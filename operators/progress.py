@@ -1,70 +1,124 @@
-"""A step's progress: as a stream that the App's server sends on, in a terminal, and in a delegated run's record."""
+"""A step's progress: of a thread that the App's server follows, in a terminal, and in a delegated run's record."""
 
 import contextlib
 import math
-import queue
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import fiftyone as fo
 
+from ..similarity.data.locks import Busy
+from ..similarity.engine.vgg16 import WeightsUnavailable
 from ..similarity.progress import Progress, throttled
 from .rates import Meter
 
 INTERVAL = 0.25  # seconds between two progress messages about the same thing
 RECORD_INTERVAL = 2.0  # seconds between two progress writes of a delegated run
 ABANDONED = 10.0  # seconds without a reader: a closed tab's stream is not always closed with it
+EXPECTED = (ValueError, Busy, WeightsUnavailable)  # errors that explain themselves
 _FEW = 3  # parts of a step that need no bar
+_at_work: dict[str, "Running"] = {}
 
 
 class Cancelled(BaseException):
-    """The stream was closed; raised inside the step at its next progress, past every ``except Exception``."""
+    """Raised inside of a cancelled step at its next progress, past every ``except Exception``."""
 
 
-def stream(work: Callable[[Progress], Any]) -> Iterator[tuple[str, Any]]:
-    """Run ``work(progress)`` in a thread; yield ``("progress", (activity, done, total))``, at the end ``("result", value)``.
+class Running:
+    """A step at work in a thread of its own, or one that has ended.
 
-    Closing the stream cancels the work at its next progress. So does leaving it unread for :data:`ABANDONED` seconds: the
-    server may drop a closed tab's stream without closing it.
+    Args:
+        label: the step, as people read it
+        work: ``work(progress) -> result``
 
-    Raises:
-        Exception: of any type, by the work
+    Attributes:
+        id: tells it from other ones
+        meter: how far it is, and how fast
+        ended: whether it has; then ``result`` or ``error`` is set, a :class:`Cancelled` where it was cancelled
     """
-    messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-    meter = Meter()
 
-    def put(activity: str, done: int, total: int) -> None:
-        messages.put(("progress", (meter.words if total > _FEW else activity, done, total)))
+    def __init__(self, label: str, work: Callable[[Progress], Any]):
+        self.id, self.label, self.meter = uuid.uuid4().hex, label, Meter()
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._stop, self._end, self._unread_since = threading.Event(), threading.Event(), math.inf
+        _at_work[self.id] = self
+        threading.Thread(target=self._run, args=(work,), daemon=True).start()
 
-    send = throttled(put, INTERVAL)
-    closed, busy_since = False, math.inf  # the reader is busy with a message since then; never while it waits
+    def cancel(self) -> None:
+        """Stop at the next progress; everything written by then stays."""
+        self._stop.set()
 
-    def progress(activity: str, done: int, total: int) -> None:
-        if closed or time.monotonic() - busy_since > ABANDONED:
-            raise Cancelled
-        meter.note(activity, done, total)
-        send(activity, done, total)
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._end.is_set()
 
-    def run() -> None:
+    @property
+    def share(self) -> float | None:
+        """How much of the activity is done, in [0, 1]; None where it has few parts."""
+        return min(self.meter.done / self.meter.total, 1.0) if self.meter.total > _FEW else None
+
+    @property
+    def words(self) -> str:
+        """The activity, its rate, and the time left."""
+        if self._stop.is_set():
+            return "Stopping"
+        return self.meter.words if self.meter.total > _FEW else self.meter.activity
+
+    @property
+    def problem(self) -> str | None:
+        """Why it stopped; None if it did not, or was cancelled."""
+        if self.error is None or isinstance(self.error, Cancelled):
+            return None
+        kind = "" if isinstance(self.error, EXPECTED) else f"{type(self.error).__name__}: "
+        return f"{kind}{self.error}"
+
+    def stream(self) -> Iterator[None]:
+        """Yield now and then until the step has ended.
+
+        Closing the stream cancels the step. So does leaving it unread for :data:`ABANDONED` seconds: the server may drop a
+        closed tab's stream without closing it.
+
+        Raises:
+            BaseException: of any type, by the step
+        """
         try:
-            messages.put(("result", work(progress)))
-        except BaseException as error:  # handed to the reader, whatever it is
-            messages.put(("error", error))
+            while not self._end.wait(INTERVAL):
+                self._unread_since = time.monotonic()
+                yield
+                self._unread_since = math.inf
+        finally:
+            self.cancel()
+        if self.error is not None:
+            raise self.error
 
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        kind = "progress"
-        while kind == "progress":
-            kind, value = messages.get()
-            if kind == "error":
-                raise value
-            busy_since = time.monotonic()
-            yield kind, value
-            busy_since = math.inf
-    finally:
-        closed = True
+    def _progress(self, activity: str, done: int, total: int) -> None:
+        if self._stop.is_set() or time.monotonic() - self._unread_since > ABANDONED:
+            raise Cancelled
+        self.meter.note(activity, done, total)
+
+    def _run(self, work: Callable[[Progress], Any]) -> None:
+        try:
+            self.result = work(self._progress)
+        except (*EXPECTED, Cancelled) as error:
+            self.error = error
+        except BaseException as error:
+            self.error = error
+            raise  # for the server's log
+        finally:
+            del _at_work[self.id]
+            self._end.set()
+
+
+def cancel(running_id: str) -> None:
+    """Cancel a step; one that has ended stays as it is."""
+    found = _at_work.get(running_id)
+    if found is not None:
+        found.cancel()
 
 
 @contextlib.contextmanager

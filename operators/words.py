@@ -17,6 +17,11 @@ def enter(operator: str, label: str, options: type[Options]) -> None:
     LABELS[operator] = label
 
 
+def uri(operator: str) -> str:
+    """Return the full name of one of this plugin's operators."""
+    return f"@onlyone/dedup/{operator}"
+
+
 def app_words(text: str) -> str:
     """Return a message with the labels of operators, options and switches in the place of their names in Python."""
     text = text.replace(" (confirm=True)", "")

@@ -134,7 +134,7 @@ def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
 def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
     """The number kept with cover, where it was counted: nothing is claimed between the points.
 
-    It tells nothing under the mouse, so that a click is always a click on the line of what is kept.
+    It tells nothing under the mouse, so that a click is always a click on the line of the number kept.
     """
     shown = [threshold for threshold in swept.covered() if scale.low < threshold.eps < scale.high]
     x, y = [threshold.eps for threshold in shown], [threshold.kept_with_cover for threshold in shown]

@@ -12,6 +12,7 @@ from . import charts, parts
 from .state import State
 
 _MOST = 24  # pictures of one cluster
+_KEYS = "Keys: Space goes on, Alt+B back (Firefox Alt+Shift+B, Mac Ctrl+Option+B)."
 _ACTS = {review.DISTINCT: "Keep this too", review.INSTEAD: "Keep this instead", None: "Undo"}
 _TOLD = {review.DISTINCT: "kept too", review.INSTEAD: "kept instead", None: "kept"}
 
@@ -23,7 +24,7 @@ def draw(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) ->
         _review(panel, events, state, dataset)
     if found.sizes:
         many = f"the {BARS:,} largest of {found.clusters:,}" if found.clusters > BARS else "all of them"
-        caption = f"{many.capitalize()}. Click a bar to see the cluster in the grid."
+        caption = f"{many.capitalize()}. Click a bar to see the cluster in the grid. The map shows what is kept by colours."
         section = parts.card(panel, "clusters", "Sizes", caption)
         parts.button(
             parts.row(section, "more"), "map", "Map of the vectors", events.open_map, icon="scatter_plot"
@@ -39,10 +40,10 @@ def _review(panel: types.Object, events: Any, state: State, dataset: fo.Dataset)
     members = review.members(dataset, state.run_key, number)
     seen = review.reviewed(dataset, state.run_key) & set(state.order)
     done = f"{len(seen):,} of {len(state.order):,} reviewed"
-    caption = f"Cluster {place}, the least similar first: {count(len(members), 'sample')}. {done}. The space bar goes on."
+    caption = f"Cluster {place}, the least similar first: {count(len(members), 'sample')}. {done}. {_KEYS}"
     section = parts.card(panel, "review", "Review", caption)
     line = parts.row(section, "line")
-    parts.button(line, "back", "Back", events.previous, disabled=state.at == 0)
+    parts.button(line, "back", "Back", events.previous, disabled=state.at == 0, access_key="b")
     parts.button(
         line,
         f"next_{state.at}_{state.moves}",  # a new one each time, which takes the keyboard; FiftyOne keeps Enter for itself
@@ -54,7 +55,8 @@ def _review(panel: types.Object, events: Any, state: State, dataset: fo.Dataset)
     parts.button(line, "distinct", "All different", events.all_different)
     parts.button(line, "grid", "In grid", events.show_cluster)
     pictures = [_picture(events, member) for member in members[:_MOST]]
-    parts.pictures(section, "members", pictures, "repeat(auto-fill, minmax(180px, 1fr))", dataset)
+    columns = "repeat(auto-fill, minmax(180px, 1fr))"
+    parts.pictures(section, "members", pictures, dataset, columns, "170px")
     if len(members) > _MOST:
         parts.text(section, "rest", f"And {len(members) - _MOST:,} more, which are more similar.")
 
@@ -71,5 +73,5 @@ def _picture(events: Any, member: review.Member) -> parts.Picture:
         frame=charts.CHOSEN if member.kept else None,
         on_click=events.decide,
         params={"id": member.id, "word": following},
-        act=_ACTS[following],
+        act=(_ACTS[following], events.decide),
     )

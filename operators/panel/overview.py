@@ -1,4 +1,4 @@
-"""How the panel looks: what is looked at, the step at work, the tabs, and the tabs of the result and the steps."""
+"""The panel's look: run and vectors, the step at work, the tabs, and the tabs of the result and the steps."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
     """Everything, for the state that a person has brought the panel to.
 
     Args:
-        events: the panel, whose methods are what buttons call
+        events: the panel, whose methods the buttons call
     """
     found = state.found
     if found.problem:
@@ -33,6 +33,8 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
     panel = types.Object()
     _choices(panel, events, found)
     _working(panel, events, state, dataset)
+    if state.map:
+        panel.view("map_timer", types.TimerView(interval=_FOLLOW, on_interval=events.show_map))
     _tabs(panel, events, state)
     if state.tab == ps.RESULT:
         _result(panel, events, state)
@@ -48,7 +50,7 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
 
 
 def nothing(words: str) -> types.Property:
-    """Say what to do first."""
+    """Say the first thing to do."""
     panel = types.Object()
     parts.text(panel, "empty_title", "Nothing to compare here yet", bold=True, size="1rem")
     parts.text(panel, "empty", words, color="text.secondary")
@@ -80,7 +82,7 @@ def _working(panel: types.Object, events: Any, state: State, dataset: fo.Dataset
     section = parts.card(panel, "working", found.label)
     if found.id != state.seen:
         section.view("timer", types.TimerView(interval=_FOLLOW, on_interval=events.follow))
-        section.float("bar", default=found.share, view=types.ProgressView(variant="linear"))
+        section.float("bar", default=found.share, view=types.ProgressView())
         line = parts.row(section, "line")
         parts.text(line, "words", found.words)
         parts.button(line, "cancel", "Cancel", events.cancel, icon="stop")
@@ -106,7 +108,7 @@ def _result(panel: types.Object, events: Any, state: State) -> None:
 
 
 def _start(panel: types.Object, events: Any, state: State, changed: str) -> None:
-    """What the main button will do, to how many samples, and how long that takes."""
+    """Add the main button, with the number of samples and the time that it takes."""
     found = state.found
     embedded = next(step for step in found.steps if step.operator == EMBED.operator)
     caption = f"The run {found.run_key!r}: {changed}. " if changed else ""

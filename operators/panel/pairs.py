@@ -1,4 +1,4 @@
-"""The panel's tab of pairs: what was dropped, beside what stands for it."""
+"""The panel's tab of pairs: dropped samples, beside the kept ones that stand for them."""
 
 from typing import Any
 
@@ -12,8 +12,7 @@ from . import parts
 def draw(panel: types.Object, events: Any, found: Overview, dataset: fo.Dataset) -> None:
     """Draw the tab."""
     caption = (
-        "What was dropped, left, and the kept one that stands for it, the least similar first. Click one to see both in the "
-        "grid."
+        "Left a dropped sample, right its kept one; the least similar first. Click a picture to open it."
     )
     section = parts.card(panel, "worst", "Worst pairs", caption)
     if not found.worst:
@@ -22,22 +21,24 @@ def draw(panel: types.Object, events: Any, found: Overview, dataset: fo.Dataset)
     line = parts.row(section, "more")
     parts.button(line, "show", "Show as groups", events.show_saved_view, params={"word": "worst"})
     shown = [(p.id, p.kept_id, p.file, p.kept_file, f"{p.similarity:.2f} % similar") for p in found.worst]
-    add(section, events, "pairs", shown, dataset)
+    add(section, events, shown, dataset)
 
 
 def add(
     panel: types.Object,
     events: Any,
-    name: str,
     shown: list[tuple[str, str, str | None, str | None, str]],
     dataset: fo.Dataset,
+    height: str = "auto",
 ) -> None:
     """Add pairs ``(id, other id, file, other file, words)``, the two of each beside each other."""
     pictures = []
     for left, right, file, other, words in shown:
-        params = {"ids": [left, right]}
+        ids, both = [left, right], ("Both in grid", events.show_in_grid)
         pictures += [
-            parts.Picture(file, words, on_click=events.show_in_grid, params=params),
-            parts.Picture(other, "", on_click=events.show_in_grid, params=params),
+            parts.Picture(
+                file, words, on_click=events.open_sample, params={"id": left, "ids": ids}, act=both
+            ),
+            parts.Picture(other, "", on_click=events.open_sample, params={"id": right}),
         ]
-    parts.pictures(panel, name, pictures, "repeat(2, minmax(0, 1fr))", dataset)
+    parts.pictures(panel, "pairs", pictures, dataset, height=height)

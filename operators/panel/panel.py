@@ -1,4 +1,4 @@
-"""The panel: where a dataset stands, which threshold to choose, and what a run left out, and what a person says to it."""
+"""The panel: state of a dataset, choice of a threshold, and review of a run."""
 
 import time
 from typing import Any
@@ -14,6 +14,7 @@ from ...similarity.steps.overview import Overview, overview
 from ...similarity.steps.states import ALWAYS_CHECKED
 from ...similarity.steps.sweep import SweepResult, find, sweep
 from ...similarity.workflow import CLUSTER, EMBED, INDEX
+from ..words import uri
 from . import overview as page
 from . import state as ps
 from .reviewing import Reviewing
@@ -39,7 +40,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
     @property
     def config(self) -> foo.PanelConfig:
-        """What FiftyOne needs to know about the panel."""
+        """The panel's configuration."""
         return foo.PanelConfig(
             name="deduplication",
             label="Deduplication",
@@ -87,6 +88,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         """Show another run, with its vectors."""
         record = runs.load(ctx.dataset, ctx.params["value"])
         ctx.panel.state.set(ps.RUN, ctx.params["value"])
+        ctx.panel.state.set(ps.AT, 0)
         self._show_field(ctx, record["steps"][CLUSTER.name]["options"]["embeddings_field"])
 
     def on_field(self, ctx) -> None:
@@ -136,8 +138,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         self._prompt(ctx, operator, params)
 
     def _prompt(self, ctx, operator: str, params: dict[str, Any]) -> None:
-        uri = f"@onlyone/dedup/{operator}"
-        ctx.prompt(uri, params=params | _EVERYTHING, on_success=self.refresh)
+        ctx.prompt(uri(operator), params=params | _EVERYTHING, on_success=self.refresh)
 
     def show_saved_view(self, ctx) -> None:
         """Open one of the run's saved views; the archive in place of that of the duplicates when they are all removed."""
@@ -155,7 +156,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
             ctx.ops.notify(f"There is no view {name!r}: keep first per cluster makes it", variant="info")
 
     def render(self, ctx) -> types.Property:
-        """Draw what is known."""
+        """Draw the last look at the dataset."""
         state = State(ctx)
         if ctx.dataset is None or state.found is None:
             return page.nothing("Open a dataset of pictures to look for near-duplicates in it.")
@@ -169,7 +170,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
 
 def _one_of(wanted: str | None, there: list[str], default: str) -> str:
-    """What is wanted if it is there, else the default if it is, else the first that is."""
+    """The wanted one if it is there, else the default if it is, else the first that is."""
     return next((name for name in (wanted, default) if name in there), there[0] if there else default)
 
 

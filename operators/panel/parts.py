@@ -24,7 +24,7 @@ _COLUMN = {"gridTemplateColumns": "minmax(0, 1fr)"}
 _ROW = {"flexWrap": "wrap", "& > .MuiBox-root": {"width": "auto"}}
 _PICTURE = {
     "width": "100%",
-    "height": "170px",
+    "aspectRatio": "auto 4 / 3",  # a place until it is loaded, when it is seen
     "objectFit": "contain",
     "borderRadius": "4px",
     "display": "block",
@@ -43,7 +43,7 @@ class Picture:
         words: below it
         frame: colour of a frame around it
         on_click: the panel's method that a click calls with ``params``
-        act: label of a button below it, which does what a click does
+        act: label and method of a button below it, called with the same ones
     """
 
     file: str | None
@@ -51,7 +51,7 @@ class Picture:
     frame: str | None = None
     on_click: Any = None
     params: dict[str, Any] = field(default_factory=dict)
-    act: str = ""
+    act: tuple[str, Any] | None = None
 
 
 def styled(**styles: dict[str, Any]) -> dict[str, Any]:
@@ -118,11 +118,19 @@ def button(
     *,
     main: bool = False,
     autofocus: bool = False,
+    access_key: str | None = None,
     **more: Any,
 ) -> None:
     """Add a button; the main one of a section is filled, and takes the keyboard with ``autofocus``."""
     style = {"whiteSpace": "nowrap", "padding": "4px 12px", "minHeight": "34px", "textTransform": "none"}
-    props = {"button": {"sx": style, **({"color": "primary"} if main else {}), "autoFocus": autofocus}}
+    props = {
+        "button": {
+            "sx": style,
+            **({"color": "primary"} if main else {}),
+            "autoFocus": autofocus,
+            "accessKey": access_key,
+        }
+    }
     look = "contained" if main else "outlined"
     panel.btn(name, label=label, on_click=on_click, variant=look, componentsProps=props, **more)
 
@@ -135,19 +143,26 @@ def badge(panel: types.Object, name: str, words: str, color: str) -> None:
     )
 
 
-def pictures(panel: types.Object, name: str, shown: list[Picture], columns: str, dataset: fo.Dataset) -> None:
-    """Add pictures in a table; ``columns`` as CSS has them."""
+def pictures(
+    panel: types.Object,
+    name: str,
+    shown: list[Picture],
+    dataset: fo.Dataset,
+    columns: str = "repeat(2, minmax(0, 1fr))",
+    height: str = "auto",
+) -> None:
+    """Add pictures in a table; columns and the pictures' height as CSS has them."""
     names = unique_names(dataset, [picture.file for picture in shown if picture.file])
     table = table_row(panel, name, columns, align_y="top")
     for place, picture in enumerate(shown):
         called = names[picture.file] if picture.file else "this file is not known"
-        look = _PICTURE | {"border": f"3px solid {picture.frame or 'transparent'}"}
+        look = _PICTURE | {"border": f"3px solid {picture.frame or 'transparent'}", "height": height}
         look |= {"cursor": "pointer"} if picture.on_click else {}
         image = types.ImageView(
             alt=called,
             operator=picture.on_click,
             params=picture.params,
-            componentsProps={"image": {"style": look, "title": picture.file or called}},
+            componentsProps={"image": {"style": look, "title": picture.file or called, "loading": "lazy"}},
         )
         one = table.v_stack(f"cell_{place}", gap=0.25, **styled(grid=_COLUMN))
         one.str("picture", default=_source(picture.file) if picture.file else "", view=image)
@@ -156,7 +171,8 @@ def pictures(panel: types.Object, name: str, shown: list[Picture], columns: str,
         if picture.words:
             text(line, "words", picture.words, size="0.8125rem")
         if picture.act:
-            button(line, "act", picture.act, picture.on_click, params=picture.params)
+            label, method = picture.act
+            button(line, "act", label, method, params=picture.params)
 
 
 def _source(file: str) -> str:

@@ -1,4 +1,4 @@
-"""The panel's events about clusters: which one is shown, and what a person decides about it."""
+"""The panel's events about clusters and pairs: which one is shown, and a person's decisions about it."""
 
 from typing import Any
 
@@ -23,8 +23,9 @@ class Reviewing:
         state = State(ctx)
         order = review.order(ctx.dataset, found.run_key) if found.counts else []
         if set(order) != set(state.order):
-            state.set(ps.ORDER, order)
-            state.set(ps.AT, 0)
+            state.set(
+                ps.ORDER, order
+            )  # not the place in it: a late look would take a person back to the first one
 
     def review(self, ctx: Any) -> None:
         """Open the tab at the first cluster that nobody has looked at."""
@@ -35,7 +36,8 @@ class Reviewing:
 
     def previous(self, ctx: Any) -> None:
         """Go back to the cluster before."""
-        self._go_to(ctx, State(ctx).at - 1)
+        state = State(ctx)
+        state.set(ps.AT, max(state.at - 1, 0))
 
     def next(self, ctx: Any) -> None:
         """Leave a cluster as it is, and go on; behind the last one, show the result."""
@@ -44,7 +46,7 @@ class Reviewing:
             if state.at + 1 == len(state.order):
                 state.open_tab(ps.RESULT)
             else:
-                self._go_to(ctx, state.at + 1)
+                state.set(ps.AT, state.at + 1)
 
     def decide(self, ctx: Any) -> None:
         """Decide about the sample that was clicked."""
@@ -65,10 +67,6 @@ class Reviewing:
         """Select the cluster of a bar in the grid."""
         self._select_cluster(ctx, int(ctx.params["x"]))
 
-    def _go_to(self, ctx: Any, at: int) -> None:
-        state = State(ctx)
-        state.set(ps.AT, min(max(at, 0), len(state.order) - 1))
-
     def _decide(self, ctx: Any, words: dict[str, str | None]) -> None:
         state = State(ctx)
         if self._done(ctx, review.decide, words):
@@ -76,14 +74,18 @@ class Reviewing:
             self.refresh(ctx)
             ctx.ops.reload_samples()
 
-    def _done(self, ctx: Any, step: Any, *what: Any) -> bool:
+    def _done(self, ctx: Any, step: Any, *values: Any) -> bool:
         """Do something to the run; say so where it cannot be done."""
         try:
-            step(ctx.dataset, State(ctx).run_key, *what)
+            step(ctx.dataset, State(ctx).run_key, *values)
         except (ValueError, Busy) as error:
             ctx.ops.notify(str(error), variant="error")
             return False
         return True
+
+    def open_sample(self, ctx: Any) -> None:
+        """Open FiftyOne's modal on the picture that was clicked."""
+        ctx.ops.open_sample(id=ctx.params["id"])
 
     def show_in_grid(self, ctx: Any) -> None:
         """Select the pair that was clicked in the grid."""

@@ -1,4 +1,4 @@
-"""What a person has brought the panel to, as its browser tab remembers it and sends it with every event."""
+"""The panel's state, as its browser tab remembers it and sends it with every event."""
 
 import math
 from functools import cached_property
@@ -57,7 +57,7 @@ class State:
         seen: id of the running step whose end was told
         problem: why the number to keep that was typed is none; None if it is one
         tab: the tab that is shown, and ``tabs`` how often it was changed otherwise than by a click on it
-        map: whether the map is opened when it is made
+        map: how many times more the map is to be opened
         order: the clusters to review, and ``at`` the place of the one that is shown
     """
 
@@ -68,18 +68,19 @@ class State:
         self.chosen, self.moves = self._get(EPS), self._get(MOVES) or 0
         self.seen, self.weights, self.problem = self._get(SEEN), self._get(WEIGHTS), self._get(PROBLEM)
         self.tab, self.tabs = self._get(TAB) or RESULT, self._get(TABS) or 0
-        self.map = bool(self._get(MAP))
-        self.order, self.at = self._get(ORDER) or [], self._get(AT) or 0
+        self.map = self._get(MAP) or 0
+        self.order = self._get(ORDER) or []
+        self.at = min(self._get(AT) or 0, max(len(self.order) - 1, 0))
 
     @cached_property
     def found(self) -> Overview | None:
-        """What was seen at the last look."""
+        """The result of the last look."""
         found = self._get(FOUND)
         return Overview.of(found) if found else None
 
     @cached_property
     def swept(self) -> SweepResult | None:
-        """What every threshold gives; None if nobody looked yet."""
+        """The sweep of thresholds; None if nobody looked yet."""
         key = self._get(SWEPT)
         return recall(self._ctx.dataset, self.found.sweep_options, key) if self.found and key else None
 

@@ -51,24 +51,27 @@ def _curve(section: types.Object, events: Any, state: State) -> None:
 
 
 def _slider(section: types.Object, events: Any, state: State) -> None:
-    # The slider's thumb stands below the chosen line: FiftyOne pads it by 16 and 32 pixels, which is taken back here.
-    box = {
-        "marginTop": "-60px",
-        "marginLeft": f"{charts.LEFT - 16}px",
-        "marginRight": f"{charts.RIGHT - 16}px",
+    # An input of the kind "range" reports while it is dragged, FiftyOne's SliderView when it is let go only. Its thumb of 16
+    # pixels stands below the chosen line.
+    look = {
+        "marginTop": "-12px",
+        "paddingLeft": f"{charts.LEFT - 8}px",
+        "paddingRight": f"{charts.RIGHT - 8}px",
+        "& fieldset": {"border": 0},
+        "& input": {
+            "padding": "0 !important",
+            "height": "20px",
+            "accentColor": charts.CHOSEN,
+            "cursor": "pointer",
+        },
     }
-    slider = {"step": 0.25, "size": "small", "color": "primary", "aria-label": "Threshold"}
+    field = {"type": "range", "sx": look, "inputProps": {"step": 0.25, "aria-label": "Threshold"}}
     section.float(
         f"slider_{state.moves}",  # a new one after each move: a slider keeps the place that it was first drawn at
         default=state.scale.place(state.eps),
         min=0,
         max=100,
-        view=types.SliderView(
-            height="20px",
-            value_label_display="off",
-            label_position="top",
-            componentsProps={"container": {"sx": box}, "slider": slider},
-        ),
+        view=types.FieldView(componentsProps={"field": field}),
         on_change=events.on_slider,
     )
 
@@ -123,4 +126,4 @@ def _examples(
                 (m.id, m.other_id, paths.get(m.id), paths.get(m.other_id), f"{m.similarity:.2f} % similar")
                 for m in merges
             ]
-            pairs.add(block, events, "pairs", shown, dataset)
+            pairs.add(block, events, shown, dataset, "170px")

@@ -1,6 +1,7 @@
 """The panel's events that start a step, follow it and stop it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import fiftyone as fo
@@ -12,15 +13,19 @@ from ...similarity.progress import Progress
 from ...similarity.result import Result
 from ...similarity.steps.cluster import cluster
 from ...similarity.steps.keep import keep
-from ...similarity.steps.map import MapResult, draw_map, is_current
+from ...similarity.steps.map import draw_map, is_current
 from ...similarity.steps.sweep import sweep
 from ...similarity.steps.unique import find_unique
 from ...similarity.workflow import KEEP
 from .. import request
+from ..output import CANCELLED
+from ..progress import Cancelled
 from ..words import app_words
 from . import running
 from . import state as ps
 from .state import State
+
+_TIMES = 3  # that a map is opened
 
 
 class Working:
@@ -55,21 +60,35 @@ class Working:
         self._start(ctx, "Look at every threshold", type(options), options.to_dict(), sweep)
 
     def open_map(self, ctx: Any) -> None:
-        """Open FiftyOne's own panel on a map of the vectors, which is made first where there is none."""
+        """Show the map of the vectors, which is made first where there is none."""
         state, dataset = State(ctx), ctx.dataset
         field, key = state.field, runs.Names(state.run_key).map
         try:
-            current = is_current(dataset, field, key)
+            if not is_current(dataset, field, key):
+                work = partial(draw_map, dataset, field, key)
+                running.start(dataset, state.run_key, "Map", work)
         except ValueError as error:
             ctx.ops.notify(str(error), variant="error")
-            return
-        if current:
-            _open_map(ctx, key)
         else:
-            state.set(ps.MAP, True)
-            running.start(
-                dataset, state.run_key, "Map", lambda progress: draw_map(dataset, field, key, progress)
-            )
+            state.set(ps.MAP, _TIMES)
+
+    def show_map(self, ctx: Any) -> None:
+        """Open the map in FiftyOne's panel, coloured by kept and dropped, when both are there.
+
+        That panel forgets its state when its code is loaded, so it is told again a few times.
+        """
+        state, names = State(ctx), runs.Names(State(ctx).run_key)
+        at_work, shown = running.find(ctx.dataset, state.run_key), _panels(ctx.spaces, "Embeddings")
+        if at_work is not None and not at_work.ended:
+            return
+        if not is_current(ctx.dataset, state.field, names.map):  # it was cancelled
+            state.set(ps.MAP, 0)
+        elif not shown:
+            ctx.ops.open_panel("Embeddings")
+        else:
+            told = {"openKey": names.map, "colorField": names.kept}
+            ctx.trigger("patch_panel_data", {"panel_id": shown[0], "data": told, "full_merge": True})
+            state.set(ps.MAP, state.map - 1)
 
     def _start(
         self, ctx: Any, label: str, kind: Any, given: dict[str, Any], step: Callable[..., Result]
@@ -93,11 +112,8 @@ class Working:
         state.set(ps.SEEN, found.id)
         self.refresh(ctx)
         ctx.ops.reload_dataset()
-        if found.cancelled:
-            ctx.ops.notify("Cancelled; what was done before stays.", variant="info")
-        elif isinstance(found.result, MapResult) and state.map:
-            state.set(ps.MAP, False)
-            _open_map(ctx, found.result.brain_key)
+        if isinstance(found.error, Cancelled):
+            ctx.ops.notify(CANCELLED, variant="info")
         elif found.result is not None:
             ctx.ops.notify(app_words(found.result.summary().splitlines()[0]), variant="success")
 
@@ -118,11 +134,11 @@ class Working:
         running.forget(ctx.dataset, State(ctx).run_key)
 
 
-def _open_map(ctx: Any, brain_key: str) -> None:
-    """Open the Embeddings panel; it lists the maps, and takes neither the map nor the colours from here."""
-    cluster_field = runs.Names(State(ctx).run_key).cluster
-    ctx.ops.open_panel("Embeddings", layout="horizontal")
-    ctx.ops.notify(f"Choose {brain_key}, and {cluster_field} for its colours.", variant="info")
+def _panels(space: Any, kind: str) -> list[str]:
+    """The ids of the open panels of a kind."""
+    if isinstance(space, fo.Panel):
+        return [space.component_id] if space.type == kind else []
+    return [found for child in space.children for found in _panels(child, kind)] if space else []
 
 
 def _of_field(dataset: fo.Dataset, field: str) -> dict[str, Any]:

@@ -63,7 +63,31 @@ class Panel:
 
     def drag(self, share: float) -> str:
         """Move the slider to a share of its way; return the new sentence."""
-        return self._moved(self.page.locator(".MuiSlider-sizeSmall"), share)
+        return self._moved(self.slider, share)
+
+    @property
+    def slider(self) -> Locator:
+        """The slider of the threshold."""
+        return self.page.get_by_role("slider", name="Threshold")
+
+    def hold(self, share: float) -> str:
+        """Move the pressed mouse to a share of the slider's way; return the new sentence, with the mouse still pressed."""
+        before, box = self.threshold, self.slider.bounding_box()
+        self.page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        self.page.mouse.down()
+        return self._other(before)
+
+    def press_access_key(self, key: str) -> None:
+        """Press a button's key together with Alt; Playwright's own keyboard gives the browser no access keys."""
+        session = self.page.context.new_cdp_session(self.page)
+        pressed = {
+            "modifiers": 1,
+            "key": key,
+            "unmodifiedText": key,
+            "windowsVirtualKeyCode": ord(key.upper()),
+        }
+        for kind in ("keyDown", "keyUp"):
+            session.send("Input.dispatchKeyEvent", {"type": kind, **pressed})
 
     def click_curve(self, share: float) -> str:
         """Click on the curve at a share of its width; return the new sentence."""

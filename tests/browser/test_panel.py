@@ -1,12 +1,14 @@
 """The panel, as a person uses it at 1280 x 720: run and stop, read, move the threshold, look at pairs, review, hand on."""
 
 import re
+from pathlib import Path
 
 import pytest
+from fiftyone import ViewField as F
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.app import OPEN_MS, eventually
+from tests.browser.app import OPEN_MS, cy, eventually
 from tests.browser.conftest import call
 from tests.browser.panel import Panel
 from tests.support import plugin
@@ -15,6 +17,12 @@ import fiftyone as fo  # isort: skip
 
 pytestmark = pytest.mark.browser
 
+# Counts what a person does: clicks and presses of the space bar.
+COUNT = """() => {
+    window.counted = {clicks: 0, spaces: 0};
+    addEventListener("pointerdown", () => { window.counted.clicks += 1; }, true);
+    addEventListener("keydown", (pressed) => { window.counted.spaces += pressed.key === " "; }, true);
+}"""
 BOTTOM = """(buttons) => Math.max(...buttons
     .filter((button) => button.checkVisibility()).map((button) => button.getBoundingClientRect().bottom))"""
 RIGHT = "(plot) => plot.getBoundingClientRect().right"
@@ -30,6 +38,13 @@ def numbers(panel, samples: int, kept: int, dropped: int) -> None:
     """Wait until the tiles say so."""
     said = {"Samples": f"{samples}", "Kept": f"{kept}", "Dropped": f"{dropped}", "Skipped": "0"}
     panel.tiles(lambda shown: shown == said, *said)
+
+
+def leave_modal(page) -> bool:
+    """Press Escape and say whether the modal has gone; it lets keys go by while it opens."""
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(300)
+    return page.locator(cy("modal")).count() == 0
 
 
 def ends_within(panel, height: int) -> None:
@@ -93,6 +108,49 @@ def test_a_cancelled_run_keeps_what_it_did_and_the_next_one_goes_on(app, many):
     assert not made.has_sample_field("dedup_kept")
 
 
+def test_a_step_that_a_form_started_is_cancelled_there_and_keeps_what_it_did(app, many):
+    call("compute_embeddings", many[:2], weights="untrained")
+    opened = app(many)
+    opened.operator("Compute embeddings")
+    opened.fill("Weights", "untrained")
+    opened.press_execute()
+    opened.progress(r"Embedding: [1-9]\d* of 118")
+    opened.output.get_by_role("button", name="Cancel").click()
+    assert "what was done before stays" in opened.result()
+    many.reload()
+    assert 2 < many.exists("vgg16").count() < 120
+
+
+def test_ten_clicks_and_a_key_for_each_cluster_lead_to_an_exported_reviewed_set(app, traffic, copy, tmp_path):
+    made = copy(traffic)
+    opened = app(made)
+    panel = Panel(opened).ready()
+    panel.page.get_by_placeholder("imagenet, or the path of a file").fill("untrained")
+    panel.page.evaluate(COUNT)
+    panel.press("Find unique samples")
+    panel.says("Result of 'dedup'")
+    panel.press("Review the clusters")
+    for number in range(1, 7):
+        panel.says(f"Cluster {number} of 6")
+        panel.page.keyboard.press("Space")
+    panel.says("Result of 'dedup'")
+    panel.press("Export")
+    opened.form.wait_for()
+    opened.fill("Export dir", tmp_path / "export")
+    opened.press_execute()
+    assert "samples of 24" in opened.result()
+
+    counted = panel.page.evaluate("window.counted")
+    assert counted["clicks"] <= 10
+    assert counted["spaces"] == 6
+    made.reload()
+    kept_files = made.match(F("dedup_kept")).values("filepath")
+    exported = {path.name for path in (tmp_path / "export").rglob("*.jpg")}
+    assert exported == {Path(file).name for file in kept_files}
+    review = plugin("similarity.steps.review")
+    assert len(review.reviewed(made, "dedup")) == 6
+
+
 def test_why_a_run_could_not_be_done_is_said_where_it_was_started(app, traffic, copy):
     panel = Panel(app(copy(traffic))).ready()
     panel.page.get_by_placeholder("imagenet, or the path of a file").fill("/nowhere/weights.h5")
@@ -124,6 +182,15 @@ def test_the_threshold_is_moved_and_the_pairs_change_with_it(app, embedded):
     assert kept(panel.click_curve(0.97)) < kept(left)
     panel.says(re.compile("^One cluster would hold"))
     assert kept(panel.keep_about("6")) == 6
+
+
+def test_the_numbers_follow_the_slider_while_it_is_dragged(app, embedded):
+    panel = Panel(app(embedded)).ready().tab("Threshold")
+    first = panel.hold(0.6)
+    second = panel.hold(0.3)
+    assert kept(second) > kept(first)
+    assert kept(panel.hold(0.05)) > kept(second)
+    panel.page.mouse.up()
 
 
 def test_one_click_clusters_and_keeps_at_the_chosen_threshold(app, embedded, copy):
@@ -166,6 +233,10 @@ def test_clusters_are_reviewed_by_key_and_overruled_by_clicks(app, deduplicated,
     for number in range(1, 6):
         panel.page.keyboard.press("Space")
         panel.says(f"{number} of 6 reviewed")
+    panel.press_access_key("b")
+    panel.says("Cluster 5 of 6")
+    panel.page.keyboard.press("Space")
+    panel.says("Cluster 6 of 6")
     panel.press("All different")
     expect(panel.page.get_by_role("button", name=re.compile("instead|Undo"))).to_have_count(
         4, timeout=OPEN_MS
@@ -181,9 +252,33 @@ def test_a_bar_and_a_pair_are_selected_in_the_grid_which_keeps_its_view(app, ded
     panel.click_bar(0.05)
     opened.shows("4 samples")
     panel.tab("Pairs").says("Worst pairs")
-    panel.picture(panel.pictures()[0]).click()
+    panel.press("Both in grid")
     opened.shows("2 samples")
     expect(opened.page.locator('[data-cy="saved-views-selection"]')).to_contain_text("Unsaved view")
+
+
+def test_a_pair_fills_the_panel_and_each_of_it_is_opened_by_a_click_whatever_the_grid_shows(
+    app, deduplicated, copy
+):
+    made = copy(deduplicated)
+    opened = app(made)
+    panel = Panel(opened).ready()
+    panel.press("Show kept")
+    opened.shows("6 samples")
+    panel.tab("Pairs").says("Worst pairs")
+    names = panel.pictures()[:2]
+    width = panel.page.get_by_role("tablist").bounding_box()["width"]
+    eventually(
+        opened.page,
+        lambda: [panel.picture(name).bounding_box()["width"] for name in names],
+        lambda widths: sum(widths) > 0.9 * width,
+    )
+    for name in names:
+        panel.picture(name).click()
+        shown = made.match(F("filepath").ends_with(f"/{name}")).first()
+        expect(opened.page.locator(cy("modal"))).to_contain_text(shown.id, timeout=OPEN_MS)
+        eventually(opened.page, lambda: leave_modal(opened.page), lambda left: left)
+    opened.shows("6 samples")
 
 
 def test_the_worst_pairs_are_groups_of_two_in_a_saved_view(app, deduplicated, copy):
@@ -194,11 +289,13 @@ def test_the_worst_pairs_are_groups_of_two_in_a_saved_view(app, deduplicated, co
     expect(opened.page.locator('[data-cy="saved-views-selection"]')).to_contain_text("dedup-worst")
 
 
-def test_the_map_opens_in_the_embeddings_panel(app, deduplicated, copy):
+def test_the_map_opens_in_the_embeddings_panel_with_what_is_kept_for_its_colours(app, deduplicated, copy):
     panel = Panel(app(copy(deduplicated))).ready().tab("Clusters")
     panel.press("Map of the vectors")
-    panel.says("dedup_map")
-    panel.says(re.compile("Choose dedup_map, and dedup_cluster for its colours"))
+    panel.says("24 points")
+    legend = panel.page.locator(".emb-plot")
+    for words in ("dedup_map", "Color by", "dedup_kept", re.compile(r"true\s*6"), re.compile(r"false\s*18")):
+        expect(legend).to_contain_text(words, timeout=OPEN_MS)
 
 
 def test_money_saved_follows_the_price(app, deduplicated):
