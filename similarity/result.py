@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Skipped = dict[str, str]  # sample id -> reason
-_LISTED = 20
+_LISTED, _REASONS = 20, 5
 
 
 class NeedsOperator(ValueError):
@@ -96,9 +96,9 @@ def skipped_table(skipped: Skipped, files: Mapping[str, str]) -> dict[str, list[
     return {"skipped": rows} if rows else {}
 
 
-def skipped_lines(skipped: Skipped, most: int = 5, thing: str = "sample") -> list[str]:
+def skipped_lines(skipped: Skipped, thing: str = "sample") -> list[str]:
     """Return why samples, or other things, were skipped, the most common reasons first."""
     ordered = Counter(skipped.values()).most_common()
-    lines = [f"- {count(number, thing)}: {reason}" for reason, number in ordered[:most]]
-    rest = len(ordered) - most
+    lines = [f"- {count(number, thing)}: {reason}" for reason, number in ordered[:_REASONS]]
+    rest = len(ordered) - _REASONS
     return [*lines, f"- and {count(rest, 'more reason')}"] if rest > 0 else lines
