@@ -9,7 +9,7 @@ from fiftyone import ViewField as F
 
 from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
-from ..similarity.data.searches import searched
+from ..similarity.data.saved_views import searched
 from ..similarity.data.vectors import check_vector_field
 from ..similarity.handover_options import AnnotationsOptions, DeleteRunOptions
 from ..similarity.options import Options, RunOptions

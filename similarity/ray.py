@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -151,7 +152,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self._ray = ray = _imported()
-        ray.cloudpickle.register_pickle_by_value(_this_module())
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
         self._answer = ray.remote(num_cpus=1, retry_exceptions=False)(_answer)
         self._take = ray.remote(num_cpus=1)(_take)
         self._look = ray.remote(num_cpus=0, max_retries=0)(_look)
@@ -196,7 +197,6 @@ class Cluster:
         """Compute jobs, as a :data:`~similarity.engine.tiles.Run`; jobs in flight end with the generator.
 
         Args:
-            jobs: the jobs
             blocks: returns, by ``recipe(i)``, the recipe of a block
             retries (None): retries of a job whose worker dies; by default 8
 
@@ -259,12 +259,6 @@ class Cluster:
             raise kind(
                 f"Ray gave a job up: {str(error).strip()}. What was written stays; run it again"
             ) from error
-
-
-def _this_module() -> Any:
-    import sys
-
-    return sys.modules[__name__]
 
 
 # The functions below are sent by value: a worker cannot import this module by its name here.

@@ -1,18 +1,18 @@
 """The threshold of a field's vectors, by their provenance."""
 
-import fiftyone as fo
+from fiftyone.core.collections import SampleCollection as Samples
 
 from ..engine import vgg16
 from ..engine.calibration import Threshold, threshold
 from . import samples as sm
 
 
-def of_field(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> Threshold | None:
+def of_field(samples: Samples, field: str, metric: str) -> Threshold | None:
     """Return the measured threshold of a field's vectors; None where there is none for them or the metric."""
     return threshold(sm.provenance(samples, field)) if metric == "cosine" else None
 
 
-def require(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> Threshold:
+def require(samples: Samples, field: str, metric: str) -> Threshold:
     """Return the measured threshold of a field's vectors.
 
     Raises:
@@ -28,7 +28,7 @@ def require(samples: fo.core.collections.SampleCollection, field: str, metric: s
     )
 
 
-def _reason(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> str:
+def _reason(samples: Samples, field: str, metric: str) -> str:
     if metric != "cosine":
         return f"it is known for metric='cosine' only, not {metric!r}"
     told = sm.provenance(samples, field)

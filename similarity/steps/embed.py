@@ -179,7 +179,7 @@ def _look(
     ids, digests, marks = sm.read(samples, names.digest, names.file)
     vectorless = set(samples.exists(names.vectors, False).values("id"))
     known = {i: d for i, d in zip(ids, digests, strict=True) if d is not None and i not in vectorless}
-    now = {i for i, mark in zip(ids, marks, strict=True) if mark and mark == embeddings.file_mark(paths[i])}
+    now = {i for i, mark in zip(ids, marks, strict=True) if mark and mark == images.file_mark(paths[i])}
     return known, [i for i in paths if i not in known or i not in now]
 
 
@@ -193,7 +193,7 @@ def _readings(
 ) -> Iterator[Iterator[_Item]]:
     """Read the stale files, ``{sample id: path}``: the small ones in one go, each large one in a go of its own."""
     # Before any file is read: what changes from now on shows next time.
-    marks = {sample_id: embeddings.file_mark(path) for sample_id, path in stale.items()}
+    marks = {sample_id: images.file_mark(path) for sample_id, path in stale.items()}
     twins = {digest: sample_id for sample_id, digest in digests.items() if sample_id not in stale}
     for reading in readings(dataset, names, stale, marks, read=read, again=options.recompute):
         yield (_item(dataset, names, i, picture, marks[i], digests.get(i), twins) for i, picture in reading)
