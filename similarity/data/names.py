@@ -19,7 +19,7 @@ class Names:
         map: Brain run: a map of the run's vectors
         views: all views that the run saves
         mark: the end of the descriptions of the views that the run saved
-        cluster_tags, keep_tags, tags: regular expression of the tags that clustering, keeping, or either writes
+        tags: regular expression of all tags that the run writes
     """
 
     def __init__(self, run_key: str):
@@ -33,9 +33,7 @@ class Names:
         self.map = f"{run_key}_map"
         self.views = [self.view(word) for word in VIEWS]
         self.mark = f"(OnlyOne run {run_key})"
-        self.cluster_tags = rf"{re.escape(run_key)}:(?:cluster:\d{{4,}}|noise|skipped)"
-        self.keep_tags = rf"{re.escape(run_key)}:(?:duplicate|skipped)"
-        self.tags = f"{self.cluster_tags}|{self.keep_tags}"
+        self.tags = rf"{re.escape(run_key)}:(?:cluster:\d{{4,}}|noise|duplicate|skipped)"
 
     def cluster_tag(self, number: int) -> str:
         """Return the tag of the members of a cluster."""

@@ -248,7 +248,7 @@ def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views
         locks.check()
         dataset.delete_sample_fields(present)
         sm.tidy_sidebar(dataset)
-    sm.retag(dataset, tags, {})
+    sm.untag(dataset, tags)
     for name in saved_views.marked(dataset, Names(run_key).mark):
         if name in views:
             saved_views.delete(dataset, name)

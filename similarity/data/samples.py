@@ -1,6 +1,6 @@
 """The only readers and writers of samples: fields and tags in bulk, matched by id."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -146,45 +146,57 @@ def write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
         dataset._bulk_write(operations, ids=ids)
 
 
-def retag(dataset: fo.Dataset, pattern: str | None, members: Mapping[str, Iterable[str]]) -> None:
-    """Remove the tags that match ``pattern`` in full everywhere, then add ``{tag: sample ids}``.
+def replace(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write ``{field: {sample id: value}}``, and clear these fields of every other sample.
 
-    Single tags are removed and added in the database, atomically: writing whole tag lists would lose a person's tags of
-    the same moment.
+    A sample whose values stay is not touched, so that nobody sees it without them meanwhile.
     """
-    now = datetime.now(UTC)
-    if pattern is not None:
-        locks.check()
-        dataset._bulk_write(
-            [
-                UpdateMany(
-                    {"tags": {"$regex": f"^(?:{pattern})$"}},
-                    {"$pull": {"tags": {"$regex": f"^(?:{pattern})$"}}, "$set": {"last_modified_at": now}},
-                )
-            ]
-        )
-    added = {"$set": {"last_modified_at": now}}
-    _update(dataset, members, lambda tag: {"$addToSet": {"tags": tag}, **added})
+    ids, *columns = read(everything(dataset), *values)
+    wanted = [[by_id.get(sample_id) for sample_id in ids] for by_id in values.values()]
+    old, new = zip(*columns, strict=True), zip(*wanted, strict=True)
+    rows = [row for row, (before, after) in enumerate(zip(old, new, strict=True)) if before != after]
+    write(
+        dataset,
+        {name: {ids[row]: column[row] for row in rows} for name, column in zip(values, wanted, strict=True)},
+    )
 
 
-def replace_tags(dataset: fo.Dataset, tags: Iterable[str], members: Mapping[str, Iterable[str]]) -> None:
-    """Add ``{tag: sample ids}``, then remove the other ``tags`` from these samples; a kill leaves none without a tag."""
-    retag(dataset, None, members)
-    _update(dataset, members, lambda tag: {"$pullAll": {"tags": [other for other in tags if other != tag]}})
+def tag(dataset: fo.Dataset, members: Mapping[str, Iterable[str]]) -> None:
+    """Add ``{tag: sample ids}``."""
+    for name, ids in members.items():
+        _update(dataset, ids, {"$addToSet": {"tags": name}})
 
 
-def _update(
-    dataset: fo.Dataset, members: Mapping[str, Iterable[str]], change: Callable[[str], dict[str, Any]]
+def untag(dataset: fo.Dataset, pattern: str) -> None:
+    """Remove the tags that match ``pattern`` in full everywhere."""
+    query = {"$regex": f"^(?:{pattern})$"}
+    change = {"$pull": {"tags": query}, "$set": {"last_modified_at": datetime.now(UTC)}}
+    locks.check()
+    dataset._bulk_write([UpdateMany({"tags": query}, change)])
+
+
+def replace_tags(
+    dataset: fo.Dataset, members: Mapping[str, Iterable[str]], among: Iterable[str] | None = None
 ) -> None:
-    """Change the samples of each tag, by one operation for some thousand."""
-    operations = [
-        UpdateMany({"_id": {"$in": chunk}}, change(tag))
-        for tag, ids in members.items()
-        for chunk in chunks([ObjectId(sample_id) for sample_id in ids])
-    ]
-    if operations:
+    """Add ``{tag: sample ids}``, and remove these tags from every other sample, or from the others ``among`` some.
+
+    They are added first, so that a kill leaves none without its tag; a sample that has its tag is not touched.
+    """
+    tagged = {name: set(everything(dataset).match_tags(name).values("id")) for name in members}
+    if among is not None:
+        tagged = {name: having.intersection(among) for name, having in tagged.items()}
+    tag(dataset, {name: [i for i in ids if i not in tagged[name]] for name, ids in members.items()})
+    for name, ids in members.items():
+        _update(dataset, tagged[name].difference(ids), {"$pull": {"tags": name}})
+
+
+def _update(dataset: fo.Dataset, sample_ids: Iterable[str], change: Mapping[str, Any]) -> None:
+    """Change samples within the database, atomically: writing whole tag lists would lose a person's tags of that moment."""
+    change = {**change, "$set": {"last_modified_at": datetime.now(UTC)}}
+    some = chunks([ObjectId(sample_id) for sample_id in sample_ids])
+    if some:
         locks.check()
-        dataset._bulk_write(operations)
+        dataset._bulk_write([UpdateMany({"_id": {"$in": chunk}}, change) for chunk in some])
 
 
 def chunks(items: Sequence[Any]) -> list[Sequence[Any]]:

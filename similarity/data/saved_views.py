@@ -27,7 +27,13 @@ _NARROWING = (
 
 
 def save(dataset: fo.Dataset, name: str, view: fo.DatasetView, description: str) -> None:
-    """Save a view under a name, in place of the view that has the name."""
+    """Save a view under a name, in place of the view that has the name, unless it is the same."""
+    if [
+        document.description
+        for document in mend(dataset)
+        if document.name == name and _stages(document) == view._serialize(include_uuids=False)
+    ] == [description]:
+        return
     delete(dataset, name)
     locks.check()
     dataset.save_view(name, view, description)
@@ -54,7 +60,11 @@ def marked(dataset: fo.Dataset, mark: str) -> list[str]:
 
 def stages(dataset: fo.Dataset) -> list[list[dict[str, Any]]]:
     """Return the serialized stages of every saved view, without their uuids."""
-    return [[json_util.loads(stage) for stage in document.view_stages] for document in mend(dataset)]
+    return [_stages(document) for document in mend(dataset)]
+
+
+def _stages(document: SavedViewDocument) -> list[dict[str, Any]]:
+    return [json_util.loads(stage) for stage in document.view_stages]
 
 
 def mend(dataset: fo.Dataset) -> list[SavedViewDocument]:

@@ -238,7 +238,7 @@ def _write(
         if label in members:
             members[label].append(sample_id)
     tagged |= {names.cluster_tag(number): mine for number, mine in members.items()}
-    sm.retag(dataset, None, {tag: mine for tag, mine in tagged.items() if mine})
+    sm.tag(dataset, tagged)
 
 
 def _owned(run_key: str) -> dict[str, list[str]]:

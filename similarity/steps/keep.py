@@ -238,8 +238,7 @@ def _write(
     result: KeepResult,
     unusable: Skipped,
 ) -> fo.DatasetView:
-    names, owned, ids = runs.Names(options.run_key), _owned(options.run_key), members.ids
-    runs.clear(dataset, options.run_key, owned["fields"], names.keep_tags, owned["views"])
+    names, ids = runs.Names(options.run_key), members.ids
     runs.declare(
         dataset,
         options.run_key,
@@ -258,10 +257,10 @@ def _write(
         names.similarity: found.similarity.tolist(),
     }
     ids = ids[: members.new]
-    sm.write(dataset, {name: dict(zip(ids, values, strict=True)) for name, values in columns.items()})
+    sm.replace(dataset, {name: dict(zip(ids, values, strict=True)) for name, values in columns.items()})
     tags = {
         names.tag("duplicate"): [i for i, kept in zip(ids, found.kept, strict=True) if not kept],
         names.tag("skipped"): list(members.skipped | unusable),
     }
-    sm.retag(dataset, None, {tag: tagged for tag, tagged in tags.items() if tagged})
+    sm.replace_tags(dataset, tags)
     return views.save_decision(dataset, names, side_by_side(result.worst))

@@ -99,8 +99,10 @@ def decide(dataset: fo.Dataset, run_key: str, words: dict[str, str | None]) -> N
         runs.require(dataset, run_key, KEEP)
         chosen = sm.everything(dataset).select(list(words))
         chosen.untag_samples([names.tag(word) for word in (DISTINCT, INSTEAD)])
-        for word in (DISTINCT, INSTEAD):
-            sm.retag(dataset, None, {names.tag(word): [i for i, told in words.items() if told == word]})
+        decided = {
+            names.tag(word): [i for i, told in words.items() if told == word] for word in (DISTINCT, INSTEAD)
+        }
+        sm.tag(dataset, decided)
     keep_again(dataset, run_key)
 
 

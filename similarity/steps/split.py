@@ -146,7 +146,7 @@ def split(
         members = {
             name: [ids[i] for i in np.flatnonzero(dealt == number)] for number, name in enumerate(SPLITS)
         }
-        sm.replace_tags(dataset, splits.TAGS, members)
+        sm.replace_tags(dataset, dict.fromkeys(splits.TAGS, ()) | members, among=ids)
         leaks = splits.save_leaks(dataset, run_key, {**clustering["options"], "splits": None})
         sizes = {name: len(mine) for name, mine in members.items()}
         counts = Counter(zip(of_each.tolist(), dealt.tolist(), strict=True))

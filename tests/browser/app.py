@@ -3,7 +3,10 @@
 import io
 import os
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 from playwright.sync_api import Locator, Page, TimeoutError, expect
@@ -15,6 +18,18 @@ BEGUN_MS = 15_000
 COLORS = 160  # of a screenshot, so that it stays small in the repository
 FILM = (960, 540)
 SETTLE_MS = 800  # pictures fade in; the App never says when it has drawn, and its polling never ends
+
+
+T = TypeVar("T")
+
+
+def eventually(page: Page, read: Callable[[], T], right: Callable[[T], object]) -> T:
+    """Read something again and again until it is right, and return it; the App draws anew at any time."""
+    deadline = time.monotonic() + OPEN_MS / 1000
+    while not right(found := read()):
+        assert time.monotonic() < deadline, found
+        page.wait_for_timeout(200)
+    return found
 
 
 def cy(name: str) -> str:
@@ -157,12 +172,13 @@ class App:
     def select(self, *indices: int) -> None:
         """Select pictures by their places in the grid, read line by line."""
         self.settle()
-        boxes = sorted((box for each in self.thumbnails.all() if (box := each.bounding_box())), key=place)
+        drawn = eventually(self.page, self._drawn, lambda drawn: len(drawn) > max(indices))
         for count, index in enumerate(indices, start=1):
+            y, x, _ = drawn[index]
             # The tick box in the picture's corner comes into being when the mouse does.
-            self.page.mouse.move(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
+            self.page.mouse.move(x + 15, y + 15)
             self.page.wait_for_timeout(SETTLE_MS / 2)
-            self.page.mouse.click(boxes[index]["x"] + 15, boxes[index]["y"] + 15)
+            self.page.mouse.click(x + 15, y + 15)
             expect(self.page.locator(cy("action-manage-selected"))).to_have_text(str(count))
 
     def count(self) -> str:
@@ -197,12 +213,9 @@ class App:
         """Tick a field in the sidebar: every picture then carries its value."""
         self.page.locator(cy(f"checkbox-{field}")).click()
 
-    def values(self, count: int) -> list[str]:
-        """Return what the pictures in the grid carry, line by line, once so many are drawn."""
-        expect(self.thumbnails).to_have_count(count, timeout=OPEN_MS)
-        self.settle()
-        drawn = [(each.bounding_box(), each.evaluate(CARRIED)) for each in self.thumbnails.all()]
-        return [text for box, text in sorted(drawn, key=lambda pair: place(pair[0]))]
+    def values(self, right: Callable[[list[str]], object]) -> list[str]:
+        """Return what the pictures in the grid carry, line by line, once it is right."""
+        return eventually(self.page, lambda: [text for *_, text in self._drawn()], right)
 
     def saved_view(self, name: str) -> None:
         """Choose a saved view from the list over the sidebar."""
@@ -246,6 +259,10 @@ class App:
             more = {"append_images": rest, "duration": durations, "loop": 0, "quality": 60, "method": 6}
             first.save(IMAGES / f"{name}.webp", save_all=True, **more)
 
+    def _drawn(self) -> list[tuple[int, int, str]]:
+        """Where each picture of the grid stands, in pixels, and what it carries, line by line."""
+        return sorted(tuple(each) for each in self.thumbnails.evaluate_all(DRAWN))
+
     def _search(self, text: str) -> Locator:
         browser = self.page.locator(cy("operators-browser"))
         self.page.keyboard.press("`")
@@ -257,14 +274,12 @@ class App:
         return browser
 
 
-def place(box: dict[str, float]) -> tuple[int, int]:
-    """Return where a picture stands in the grid: line, then column, in pixels."""
-    return round(box["y"]), round(box["x"])
-
-
 # Each value that a picture carries is an element of its own, with no space between them.
-CARRIED = """(picture) => [...picture.querySelectorAll('[class*="lookerTags"] > *')]
-    .map((value) => value.textContent.trim()).join(" ")"""
+DRAWN = """(pictures) => pictures.map((picture) => {
+    const box = picture.getBoundingClientRect();
+    const values = [...picture.querySelectorAll('[class*="lookerTags"] > *')];
+    return [Math.round(box.y), Math.round(box.x), values.map((value) => value.textContent.trim()).join(" ")];
+})"""
 EXECUTION = re.compile(r"/operators/execute")
 TAG_SEARCH = "selector-sidebar-search-tags"
 # The text of an output, not of a progress bar, and not of the moment between the two.

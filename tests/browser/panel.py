@@ -1,13 +1,17 @@
 """The panel "Deduplication" as a person sees it: what the browser tests read, move and click in it."""
 
 import re
-import time
+from collections.abc import Callable
 
 from playwright.sync_api import Locator, expect
 
-from tests.browser.app import OPEN_MS, App
+from tests.browser.app import OPEN_MS, App, eventually
 
 PICTURES = 'img[src*="/media?filepath="][alt]'
+NAMES = "(images) => images.map((image) => image.alt)"
+FRAMED = """(images) => images
+    .filter((image) => getComputedStyle(image).borderTopColor === "rgb(255, 109, 4)")
+    .map((image) => image.alt)"""
 
 
 class Panel:
@@ -41,25 +45,17 @@ class Panel:
         """The sentence about the threshold."""
         return self.says(re.compile(r"^At .* are kept")).inner_text()
 
-    @property
-    def pictures(self) -> list[str]:
-        """The pictures of pairs or of a cluster, line by line."""
-        self.page.locator(PICTURES).first.wait_for()
-        return [image.get_attribute("alt") for image in self.page.locator(PICTURES).all()]
+    def pictures(self, right: Callable[[list[str]], object] = bool) -> list[str]:
+        """The pictures of pairs or of a cluster, line by line, once they are right; without a rule, once there are any."""
+        return eventually(self.page, lambda: self.page.locator(PICTURES).evaluate_all(NAMES), right)
 
-    @property
-    def kept(self) -> list[str]:
-        """The framed ones among them."""
-        framed = "(image) => getComputedStyle(image).borderTopColor === 'rgb(255, 109, 4)'"
-        shown = self.page.locator(PICTURES).all()
-        return [image.get_attribute("alt") for image in shown if image.evaluate(framed)]
+    def keeps(self, right: Callable[[list[str]], object]) -> list[str]:
+        """The framed ones among them, once they are right."""
+        return eventually(self.page, lambda: self.page.locator(PICTURES).evaluate_all(FRAMED), right)
 
-    def keeps(self, names: list[str]) -> None:
-        """Wait until exactly these are framed."""
-        deadline = time.monotonic() + OPEN_MS / 1000
-        while self.kept != names:
-            assert time.monotonic() < deadline, (self.kept, names)
-            self.page.wait_for_timeout(200)
+    def tiles(self, right: Callable[[dict[str, str]], object], *labels: str) -> dict[str, str]:
+        """The numbers below these labels, once they are right."""
+        return eventually(self.page, lambda: {label: self._tile(label) for label in labels}, right)
 
     def picture(self, name: str) -> Locator:
         """A picture by its name."""
@@ -82,8 +78,10 @@ class Panel:
         self.page.mouse.move(x, y)
         self.page.wait_for_timeout(300)  # Plotly tells what is below the mouse only when it has rested
         self.page.mouse.click(x, y)
-        expect(self.page.get_by_text(before)).to_have_count(0, timeout=OPEN_MS)
-        return self.threshold
+        return self._other(before)
+
+    def _other(self, before: str) -> str:
+        return eventually(self.page, lambda: self.threshold, lambda sentence: sentence != before)
 
     def click_bar(self, share: float) -> None:
         """Click on a bar at a share of the chart's width."""
@@ -100,8 +98,7 @@ class Panel:
         """Type a target instead of a threshold; return the new sentence."""
         before = self.threshold
         self.page.get_by_placeholder("200 or 10 %").press_sequentially(target, delay=100)
-        expect(self.page.get_by_text(before)).to_have_count(0, timeout=OPEN_MS)
-        return self.threshold
+        return self._other(before)
 
     def press(self, label: str | re.Pattern) -> None:
         """Press a button."""
@@ -109,7 +106,7 @@ class Panel:
         button.scroll_into_view_if_needed()
         button.click()
 
-    def tile(self, label: str) -> str:
+    def _tile(self, label: str) -> str:
         """The number below a label."""
         name = self.page.locator("p.MuiTypography-root").get_by_text(label, exact=True).last
         return name.locator("xpath=following::p[1]").inner_text()

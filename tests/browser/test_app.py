@@ -1,6 +1,9 @@
 """The App itself, before any operator of ours: if these fail, the others say nothing about the plugin."""
 
 import pytest
+from playwright.sync_api import expect
+
+from tests.browser.app import OPEN_MS
 
 pytestmark = pytest.mark.browser
 
@@ -11,8 +14,7 @@ def test_the_app_opens_a_dataset(app, dataset, pictures):
     opened = app(made)
 
     opened.shows("6 samples")
-    opened.settle()
-    assert opened.thumbnails.count() == 6
+    expect(opened.thumbnails).to_have_count(6, timeout=OPEN_MS)
 
 
 def test_a_form_is_found_filled_and_executed(app, dataset, pictures):

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.app import eventually
 from tests.browser.conftest import call
 from tests.browser.panel import Panel
 
@@ -72,7 +73,8 @@ def test_the_report_is_a_page_of_its_own(app, deduplicated, tmp_path):
 
     expect(opened.page.locator("body")).to_contain_text("24")
     expect(opened.page.locator("body")).to_contain_text("18")
-    assert opened.page.locator("img").first.evaluate("image => image.complete && image.naturalWidth > 0")
+    drawn = "image => image.complete && image.naturalWidth > 0"
+    eventually(opened.page, lambda: opened.page.locator("img").first.evaluate(drawn), bool)
     opened.screenshot("report")
     for media, scheme, paper in (
         ("screen", "dark", "rgb(28, 25, 23)"),

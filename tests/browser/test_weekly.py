@@ -154,8 +154,8 @@ def test_every_week_new_pictures_are_found_exported_labelled_and_split(app, arri
 
     opened.page.set_viewport_size({"width": 1440, "height": 1100})
     panel = Panel(opened).ready()
-    shown = [panel.tile(name) for name in ("New samples", "Kept", "Dropped", "To annotate")]
-    assert shown == ["12", "5", "7", "41.7 %"]
+    tiles = {"New samples": "12", "Kept": "5", "Dropped": "7", "To annotate": "41.7 %"}
+    panel.tiles(lambda shown: shown == tiles, *tiles)
     opened.screenshot("weekly_panel")
     made.reload()
     assert made.values("truth.detections.label") == [[scene] for scene in made.values("scene")]

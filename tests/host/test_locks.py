@@ -113,7 +113,7 @@ first = next(iter(dataset.iter_samples())).id
 with locks.lock(dataset, "run-dedup"):
     say("held"); input()
     for write in (
-        lambda: sm.retag(dataset, None, {"late": [first]}),
+        lambda: sm.tag(dataset, {"late": [first]}),
         lambda: sm.write(dataset, {"filepath": {first: "late"}}),
         lambda: sm.declare_field(dataset, "late", fo.IntField, "late", {}),
         lambda: plugin("similarity.data.saved_views").save(dataset, "late", dataset.limit(1), "late"),

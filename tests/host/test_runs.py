@@ -139,8 +139,16 @@ def test_a_run_that_another_process_works_on_is_busy_and_free_as_soon_as_that_is
         assert deduplicate(made).kept == 3
 
 
-@pytest.mark.parametrize("step", ["cluster", "keep"])
-@pytest.mark.parametrize("moment", ["clear", "declare", "finish"])
+@pytest.mark.parametrize(
+    ("step", "moment"),
+    [
+        ("cluster", "clear"),
+        ("cluster", "declare"),
+        ("cluster", "finish"),
+        ("keep", "declare"),
+        ("keep", "finish"),
+    ],
+)
 def test_a_step_killed_while_it_writes_is_done_again_with_the_same_end(vector_dataset, step, moment):
     made = vector_dataset(VECTORS)
     made.tag_samples("mine")

@@ -105,7 +105,7 @@ def test_writing_shows_in_samples_at_hand_and_in_their_time_stamps(numbered):
 def test_more_samples_than_one_operation_takes_are_all_written(numbered, monkeypatch):
     monkeypatch.setattr(sm, "CHUNK", 2)
     sm.write(numbered, {"number": dict.fromkeys(numbered.values("id"), 5)})
-    sm.retag(numbered, None, {"all": numbered.values("id")})
+    sm.tag(numbered, {"all": numbered.values("id")})
     assert numbered.values("number") == [5] * 6
     assert numbered.count_sample_tags() == {"all": 6}
 
@@ -117,16 +117,29 @@ def test_writing_a_deleted_sample_does_nothing(numbered):
     assert numbered.count() == 5
 
 
-def test_retagging_replaces_tags_of_the_full_pattern_alone(numbered):
-    ids = numbered.values("id")
-    numbered.tag_samples(["dedup:noise", "dedup:noise:x", "xdedup:noise", "Dedup:noise", "mine"])
-    sm.retag(numbered, "dedup:noise|dedup:cluster", {"dedup:noise": ids[:1], "dedup:new": ids[:2]})
+def test_tags_of_the_full_pattern_alone_are_removed(numbered):
     mine = ["dedup:noise:x", "xdedup:noise", "Dedup:noise", "mine"]
-    assert [sorted(t) for t in numbered.values("tags")] == [
-        sorted([*mine, "dedup:noise", "dedup:new"]),
-        sorted([*mine, "dedup:new"]),
-        *[sorted(mine)] * 4,
-    ]
+    numbered.tag_samples([*mine, "dedup:noise"])
+    sm.untag(numbered, "dedup:noise|dedup:cluster")
+    assert [sorted(tags) for tags in numbered.values("tags")] == [sorted(mine)] * 6
+
+
+@pytest.mark.parametrize("scope", [None, 4])
+def test_tags_are_replaced_within_their_scope_and_others_stay(numbered, scope):
+    ids = numbered.values("id")
+    numbered.tag_samples(["a", "mine"])
+    sm.replace_tags(numbered, {"b": ids[:2], "a": ids[1:3]}, among=ids[:scope] if scope else None)
+    beyond = {"a", "mine"} if scope else {"mine"}
+    wanted = [{"b", "mine"}, {"a", "b", "mine"}, {"a", "mine"}, {"mine"}, beyond, beyond]
+    assert [set(tags) for tags in numbered.values("tags")] == wanted
+
+
+def test_replaced_values_are_cleared_elsewhere_and_unchanged_samples_are_not_touched(numbered):
+    ids, before = numbered.values(["id", "last_modified_at"])
+    sm.replace(numbered, {"number": {ids[0]: 3, ids[1]: 9}})
+    assert numbered.values("number") == [3, 9, None, None, None, None]
+    touched = [old != new for old, new in zip(before, numbered.values("last_modified_at"), strict=True)]
+    assert touched == [False, *[True] * 5]
 
 
 def test_a_declared_field_says_what_it_holds_from_the_moment_it_exists(numbered):
