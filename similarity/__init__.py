@@ -15,10 +15,6 @@ def register_backend() -> None:
 def load_index(dataset: Any, brain_key: str) -> Any:
     """Return the similarity index of a brain key, also in a process that has not used any plugin yet.
 
-    Args:
-        dataset: the dataset
-        brain_key: the key that the index was built under
-
     Returns:
         an :class:`~similarity.annoy_backend.AnnoySimilarityIndex`
 

@@ -13,8 +13,8 @@ import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityConfig, SimilarityIndex
 
 from .data import samples as sm
-from .data.caches import identity
 from .data.freshness import clear_digests
+from .data.home import identity
 from .data.locks import lock
 from .index.query import NeighborQueries, Query, check_comparable, complain
 from .index.state import current
@@ -30,13 +30,16 @@ class AnnoySimilarityConfig(SimilarityConfig):
     Args:
         n_trees (50): the number of Annoy's trees; more is more exact, slower to build and larger
         search_k (-1): number of items that a search visits; -1 chooses it so that the measured recall is high
-        seed (51): Annoy's seed
-        metric ("cosine"): the only metric
         **kwargs: ``embeddings_field`` and the other arguments of FiftyOne's own config
 
     Raises:
         ValueError: if an option is out of bounds
     """
+
+    method = "annoy"
+    max_k = None  # there is no bound on the number of neighbors
+    supports_least_similarity = False
+    supported_aggregations = ("mean",)
 
     def __init__(
         self,
@@ -54,26 +57,6 @@ class AnnoySimilarityConfig(SimilarityConfig):
         options = IndexOptions(n_trees=n_trees, search_k=search_k, seed=seed)
         self.n_trees, self.search_k, self.seed = options.n_trees, options.search_k, options.seed
         self.metric = metric
-
-    @property
-    def method(self):
-        """The backend's name."""
-        return "annoy"
-
-    @property
-    def max_k(self):
-        """The largest number of neighbors; None: there is no bound."""
-        return None
-
-    @property
-    def supports_least_similarity(self):
-        """Whether the least similar samples can be requested: no."""
-        return False
-
-    @property
-    def supported_aggregations(self):
-        """The ways to aggregate several queries into one."""
-        return ("mean",)
 
 
 class AnnoySimilarity(Similarity):
@@ -111,6 +94,8 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
     :meth:`rebuild`. ``status`` counts them. Distances are cosine distances, in [0, 2].
     """
 
+    is_external = False  # the vectors are in the field
+
     def __init__(self, samples, config, brain_key, backend=None, build=False):
         self._dataset = sm.dataset_of(samples)
         self._settings = IndexSettings(config.embeddings_field, config.n_trees, config.search_k, config.seed)
@@ -128,11 +113,6 @@ class AnnoySimilarityIndex(NeighborQueries, SimilarityIndex, DuplicatesMixin):
     @classmethod
     def _from_dict(cls, d, samples, config, brain_key):
         return cls(samples, config, brain_key)
-
-    @property
-    def is_external(self):
-        """Whether the index stores its own vectors: no, they are in the field."""
-        return False
 
     @property
     def sample_ids(self):

@@ -65,6 +65,16 @@ def option(default: Any, help: str, **more: Any) -> Any:
     return dataclasses.field(default=default, metadata={"option": Option(default, help, **more)})
 
 
+def confirmation(help: str, label: str, **more: Any) -> Any:
+    """Declare the option that has a shown plan carried out."""
+    return option(False, help, label=label, **more)
+
+
+def plan_name(shown: str) -> Any:
+    """Declare the option with the name of a shown plan, which is carried out only as it was shown."""
+    return option(None, f"Name of {shown}", advanced=True)
+
+
 def title(name: str) -> str:
     """Return a name of the code in words."""
     return name.replace("_", " ").capitalize()
@@ -147,7 +157,16 @@ def _checked(option: Option, value: Any) -> Any:
     if option.auto and isinstance(value, str) and value.strip().lower() == AUTO:
         return AUTO
     value = _COERCE[option.kind](option, value)
-    _check_bounds(option, value)
+    bounds = {
+        "one of " + ", ".join(option.choices or ()): option.choices is None or value in option.choices,
+        str(option.pattern_help): option.pattern is None or re.fullmatch(option.pattern, value),
+        f"at least {option.minimum}": option.minimum is None or value >= option.minimum,
+        f"greater than {option.above}": option.above is None or value > option.above,
+        f"at most {option.maximum}": option.maximum is None or value <= option.maximum,
+    }
+    for bound, holds in bounds.items():
+        if not holds:
+            raise OptionError(f"{option.name} must be {bound}; got {value!r}")
     return value
 
 
@@ -192,16 +211,3 @@ def _to_texts(option: Option, value: Any) -> tuple[str, ...]:
 
 
 _COERCE = {bool: _to_bool, int: _to_int, float: _to_number, str: _to_text, tuple: _to_texts}
-
-
-def _check_bounds(option: Option, value: Any) -> None:
-    bounds = {
-        "one of " + ", ".join(option.choices or ()): option.choices is None or value in option.choices,
-        str(option.pattern_help): option.pattern is None or re.fullmatch(option.pattern, value),
-        f"at least {option.minimum}": option.minimum is None or value >= option.minimum,
-        f"greater than {option.above}": option.above is None or value > option.above,
-        f"at most {option.maximum}": option.maximum is None or value <= option.maximum,
-    }
-    for bound, holds in bounds.items():
-        if not holds:
-            raise OptionError(f"{option.name} must be {bound}; got {value!r}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .declare import REQUIRED, OptionError, option
+from .declare import REQUIRED, OptionError, confirmation, option, plan_name
 from .embed_options import NAME
 from .options import RunOptions
 
@@ -77,15 +77,11 @@ class RemoveOptions(RunOptions):
         "keep or trash: whether the files of removed samples stay where they are, or go to the system's trash",
         choices=(KEEP_FILES, TRASH),
     )
-    confirm: bool = option(
-        False,
-        "Remove them now; without it, only the plan is shown",
-        label="Yes, take these samples out of the dataset",
+    confirm: bool = confirmation(
+        "Remove them now; without it, only the plan is shown", "Yes, take these samples out of the dataset"
     )
-    plan: str | None = option(
-        None,
-        "Name of the plan that was looked at: if the run was done again since, nothing is removed",
-        advanced=True,
+    plan: str | None = plan_name(
+        "the plan that was looked at: if the run was done again since, nothing is removed"
     )
 
 
@@ -98,15 +94,12 @@ class RestoreOptions(RunOptions):
 class DeleteRunOptions(RunOptions):
     """Options of ``delete_run``."""
 
-    confirm: bool = option(
-        False,
+    confirm: bool = confirmation(
         "Delete it now; without it, only the plan is shown",
-        label="Yes, delete this run's fields, tags, saved views and record",
+        "Yes, delete this run's fields, tags, saved views and record",
     )
-    plan: str | None = option(
-        None,
-        "Name of the plan that was looked at: if the run has changed since, nothing is deleted",
-        advanced=True,
+    plan: str | None = plan_name(
+        "the plan that was looked at: if the run has changed since, nothing is deleted"
     )
 
 
@@ -121,15 +114,12 @@ class SplitOptions(RunOptions):
     stratify: str | None = option(
         None, "Field of classifications whose classes keep their shares in each split", picks="labels"
     )
-    confirm: bool = option(
-        False,
+    confirm: bool = confirmation(
         "Replace the tags train, val, test and validation that samples have already; without it, nothing is changed then",
-        label="Yes, replace the split tags that are there",
+        "Yes, replace the split tags that are there",
         advanced=True,
     )
-    plan: str | None = option(
-        None, "Name of the tags that were shown: if there are others, nothing is changed", advanced=True
-    )
+    plan: str | None = plan_name("the tags that were shown: if there are others, nothing is changed")
 
     def __post_init__(self) -> None:
         """Refuse shares that do not add up."""
@@ -182,13 +172,9 @@ class AnnotationsOptions(RunOptions):
         "between two pictures that are nearly alike, cars move",
         advanced=True,
     )
-    confirm: bool = option(
-        False,
-        "Write the labels now; without it, only the plan is shown",
-        label="Yes, write these labels",
+    confirm: bool = confirmation(
+        "Write the labels now; without it, only the plan is shown", "Yes, write these labels"
     )
-    plan: str | None = option(
-        None,
-        "Name of the plan that was looked at: if annotations or labels have changed since, nothing is written",
-        advanced=True,
+    plan: str | None = plan_name(
+        "the plan that was looked at: if annotations or labels have changed since, nothing is written"
     )

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .declare import AUTO, OptionError, Options, option, plain
+from .declare import AUTO, OptionError, Options, confirmation, option, plain, plan_name
 from .embed_options import EmbedOptions, RayOptions, VectorsOptions, written
 from .engine.vectors import METRICS
 
@@ -94,15 +94,12 @@ class WriteRunOptions(RunOptions):
         "validation",
         advanced=True,
     )
-    confirm: bool = option(
-        False,
+    confirm: bool = confirmation(
         "Take samples of the run that are not in this view out of it; without it, a run that would lose some stays as it is",
-        label="Yes, take samples that are not in this view out of the run",
+        "Yes, take samples that are not in this view out of the run",
         advanced=True,
     )
-    plan: str | None = option(
-        None, "Name of the loss that was shown: if it is another one, nothing is changed", advanced=True
-    )
+    plan: str | None = plan_name("the loss that was shown: if it is another one, nothing is changed")
 
     def __post_init__(self) -> None:
         """Convert True and False to a number of tags."""

@@ -214,7 +214,6 @@ class Cluster:
         """Compute jobs, as a :data:`~similarity.engine.tiles.Run`; jobs in flight end with the generator.
 
         Args:
-            jobs: the jobs
             blocks: returns, by ``recipe(i)``, the recipe of a block
             retries (None): retries of a job whose worker dies; by default 8
 

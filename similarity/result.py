@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from jinja2.filters import do_filesizeformat
 
 Skipped = dict[str, str]  # sample id -> reason
-_LISTED = 20
+_LISTED, _REASONS = 20, 5
 
 
 class NeedsOperator(ValueError):
@@ -137,9 +137,9 @@ def skipped_words(title: str, skipped: Skipped, thing: str = "sample") -> list[s
     return ["", title, *skipped_lines(skipped, thing=thing)] if skipped else []
 
 
-def skipped_lines(skipped: Skipped, most: int = 5, thing: str = "sample") -> list[str]:
+def skipped_lines(skipped: Skipped, thing: str = "sample") -> list[str]:
     """Return why samples, or other things, were skipped, the most common reasons first."""
     ordered = Counter(skipped.values()).most_common()
-    lines = [f"- {count(number, thing)}: {reason}" for reason, number in ordered[:most]]
-    rest = len(ordered) - most
+    lines = [f"- {count(number, thing)}: {reason}" for reason, number in ordered[:_REASONS]]
+    rest = len(ordered) - _REASONS
     return [*lines, f"- and {count(rest, 'more reason')}"] if rest > 0 else lines

@@ -96,7 +96,7 @@ def mark_embedded(made: fo.Dataset, ids) -> None:
     """Write, as compute_embeddings does, which file the vectors are of."""
     digest, mark = (
         support.plugin("similarity.engine.images").digest,
-        support.plugin("similarity.data.embeddings").file_mark,
+        support.plugin("similarity.engine.images").file_mark,
     )
     every = dict(zip(*made.values(["id", "filepath"]), strict=True))
     paths = {i: every[i] for i in ids}

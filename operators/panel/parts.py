@@ -9,8 +9,8 @@ from urllib.parse import quote
 import fiftyone as fo
 import fiftyone.operators.types as types
 
-from ...similarity.data.embeddings import file_mark
 from ...similarity.data.files import unique_names
+from ...similarity.engine.images import file_mark
 from ...similarity.exports.thumbnails import thumbnails
 
 _LONGEST = 22  # characters of a name below it

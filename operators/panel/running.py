@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import fiftyone as fo
 
-from ...similarity.data.caches import identity
+from ...similarity.data.home import identity
 from ...similarity.progress import Progress
 from ...similarity.result import Result
 from ..progress import Running

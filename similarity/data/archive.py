@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 
 import fiftyone as fo
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection as Samples
 from pymongo import ReplaceOne
 from pymongo.collection import Collection
 
+from ..engine.images import file_mark
 from . import archive_fields as fields
 from . import archive_records as records
 from . import locks, raw, seals
-from .embeddings import file_mark
 from .raw import Document, content, documents
 
 MOVE = 1_000  # samples checked again, copied, compared and deleted together
@@ -217,7 +218,7 @@ def opened(dataset: fo.Dataset) -> Archive | None:
     return Archive(source, dataset, record)
 
 
-def ready(samples: fo.core.collections.SampleCollection, run_key: str) -> Archive:
+def ready(samples: Samples, run_key: str) -> Archive:
     """Return the archive of a dataset's samples, with all of their fields.
 
     A missing one is made; one that a killed process began is finished.

@@ -58,8 +58,7 @@ def facts(source: fo.Dataset) -> Document:
 
 def _has_value(dataset: fo.Dataset, ids: Sequence[str], key: str) -> bool:
     """Return whether one of the samples has a value under a key of its raw document."""
-    chunks = ([ObjectId(i) for i in ids[start : start + sm.CHUNK]] for start in range(0, len(ids), sm.CHUNK))
-    filled = {key: {"$ne": None}}
+    chunks, filled = sm.chunks([ObjectId(i) for i in ids]), {key: {"$ne": None}}
     return any(dataset._sample_collection.find_one({"_id": {"$in": chunk}, **filled}) for chunk in chunks)
 
 

@@ -11,6 +11,7 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import numpy as np
 from fiftyone import ViewField as F
+from fiftyone.core.collections import SampleCollection as Samples
 
 from ..engine.constraints import Constraints
 from ..engine.pieces import Store, joined, picked
@@ -56,7 +57,7 @@ class Batch:
     values: Values | None
 
 
-def check(samples: fo.core.collections.SampleCollection, options: ClusterOptions) -> None:
+def check(samples: Samples, options: ClusterOptions) -> None:
     """Refuse an unusable reference or unusable fields, before anything is computed.
 
     Raises:
@@ -72,9 +73,7 @@ def check(samples: fo.core.collections.SampleCollection, options: ClusterOptions
     read_values(dataset, (), (), options.to_dict())
 
 
-def read(
-    samples: fo.core.collections.SampleCollection, options: ClusterOptions, store: Store | None = None
-) -> Batch:
+def read(samples: Samples, options: ClusterOptions, store: Store | None = None) -> Batch:
     """Read the vectors of samples and of the reference, and the values; a reference sample is no new one.
 
     The options are those that :func:`check` let pass.
@@ -130,7 +129,7 @@ def read_clustered(
     return vectors, values.constraints if values else None
 
 
-def reference_of(dataset: fo.Dataset, name: str, run_key: str) -> fo.core.collections.SampleCollection:
+def reference_of(dataset: fo.Dataset, name: str, run_key: str) -> Samples:
     """Return the samples of a tag, a saved view or a boolean field of a name; they may be none.
 
     Raises:
@@ -166,9 +165,6 @@ def read_values(
     """Read the values that decide which samples may be neighbors.
 
     Args:
-        dataset: the dataset of the samples
-        ids: ids of the samples
-        reference: ids of the samples in the reference
         options: ``run_key``, ``within``, ``order_field`` and ``max_gap`` of the clustering
 
     Raises:
@@ -185,9 +181,8 @@ def read_values(
         else [0] * len(ids)
     )
     times = np.array([_number(value) for value in numbers], dtype=np.float64)
-    missing = ~np.isfinite(times) | np.array(
-        [v is None or v != v for v in groups], dtype=bool
-    )  # NaN is unlike itself
+    absent = [value is None or value != value for value in groups]  # NaN is unlike itself
+    missing = ~np.isfinite(times) | np.array(absent, dtype=bool)
     codes = {value: code for code, value in enumerate(dict.fromkeys(groups))}
     known = set(reference)
     constraints = Constraints(

@@ -7,12 +7,12 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..engine import images
+from ..engine.images import file_mark
 from . import runs, seals
-from .embeddings import FieldNames, file_mark
+from .copies import READERS, digest
+from .embeddings import FieldNames
 from .raw import Document, documents
 
-_READERS = 8  # files read at once: enough to keep a disk busy
 _ITS, _KEPTS = "its {}", "the {} of the sample that is kept for it"
 
 EDITED = "its labels, tags or fields were changed after keep_first_per_cluster ran"
@@ -22,10 +22,7 @@ class Checks:
     """The checks of one removal.
 
     Args:
-        dataset: the live dataset
-        run_key: the run
         sealed: the base of the decision, as :func:`seals.take` made it
-        field: the field with the vectors
         thorough: whether every file is read whole; else only those whose size or time has changed
     """
 
@@ -57,7 +54,9 @@ class Checks:
             and the reason why not
         """
         found = [d for d in documents(self._dataset, ids) if d.get(self._kept) is False]
-        kept = self._kept_samples(found)
+        kept_ids = {str(d[self._kept_id]) for d in found if d.get(self._kept_id)}
+        keys = (self._kept, self._vector, self._digest, self._file, "filepath")
+        kept = {str(d["_id"]): d for d in documents(self._dataset, kept_ids, keys)}
         if self._thorough:
             self._read_files([*found, *kept.values()])
         fit, left = [], {}
@@ -68,11 +67,6 @@ class Checks:
             else:
                 left[str(document["_id"])] = reason
         return fit, left
-
-    def _kept_samples(self, found: Iterable[Document]) -> dict[str, Document]:
-        ids = {str(d[self._kept_id]) for d in found if d.get(self._kept_id)}
-        keys = (self._kept, self._vector, self._digest, self._file, "filepath")
-        return {str(d["_id"]): d for d in documents(self._dataset, ids, keys)}
 
     def _reason(self, document: Document, kept: Document | None) -> str | None:
         """Return why a sample may not be removed; None if it may."""
@@ -114,7 +108,7 @@ class Checks:
             same = True
         else:
             if path not in self._digests:
-                self._digests[path] = _digest(path)
+                self._digests[path], _ = digest(path)
             same = self._digests[path] == embedded
         return None if same else "has changed since it was embedded"
 
@@ -122,12 +116,7 @@ class Checks:
         """Digest files ahead of their use, several at a time."""
         wanted = {d["filepath"] for d in found if d.get(self._digest) is not None}
         paths = sorted(wanted - set(self._digests))
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="onlyone-digest") as pool:
-            self._digests |= zip(paths, pool.map(_digest, paths), strict=True)
-
-
-def _digest(path: str) -> str | None:
-    try:
-        return images.digest(path)
-    except images.UnreadableImage:
-        return None
+        with ThreadPoolExecutor(READERS, thread_name_prefix="onlyone-digest") as pool:
+            self._digests |= {
+                path: found for path, (found, _) in zip(paths, pool.map(digest, paths), strict=True)
+            }

@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import fiftyone as fo
+from fiftyone.core.collections import SampleCollection as Samples
 
 from ..engine import images
 from ..progress import Progress
 from ..result import Skipped
 from . import samples as sm
-from .embeddings import FieldNames, file_mark
+from .embeddings import FieldNames
 
-_READERS = 8  # files read at once: enough to keep a disk busy
+READERS = 8  # files read at once: enough to keep a disk busy
 
 MISSING, EMPTY = "its file is missing", "its file is empty"
 
@@ -35,16 +36,16 @@ class Digests:
     skipped: Skipped
 
 
-def read_digests(samples: fo.core.collections.SampleCollection, progress: Progress) -> Digests:
+def read_digests(samples: Samples, progress: Progress) -> Digests:
     """Digest the files of samples.
 
     A file is read only if another one has its size, and no current digest of it is known from an embedding or an
     earlier run.
     """
     ids, paths = sm.read(samples, "filepath")
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="onlyone-digest") as pool:
+    with ThreadPoolExecutor(READERS, thread_name_prefix="onlyone-digest") as pool:
         every = sorted(set(paths))
-        marks = dict(zip(every, pool.map(file_mark, every), strict=True))
+        marks = dict(zip(every, pool.map(images.file_mark, every), strict=True))
         reasons = {path: MISSING for path, mark in marks.items() if mark is None}
         reasons |= {path: EMPTY for path, mark in marks.items() if mark is not None and _size(mark) == "0"}
         sizes = Counter(_size(marks[path]) for path in paths if path not in reasons)
@@ -67,9 +68,7 @@ def _size(mark: str) -> str:
     return mark.split(" ", 1)[0]
 
 
-def _known(
-    samples: fo.core.collections.SampleCollection, marks: Mapping[str, str | None]
-) -> Iterator[tuple[str, str]]:
+def _known(samples: Samples, marks: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
     """Yield the digests, by file, that are stored beside embeddings and in earlier runs, of files that have not changed."""
     for name in samples.get_field_schema(ftype=fo.StringField):
         beside = FieldNames(sm.provenance(samples, name).get("beside", ""))
@@ -84,13 +83,14 @@ def _read(
     pool: ThreadPoolExecutor, paths: list[str], progress: Progress
 ) -> Iterable[tuple[str, str | None, str | None]]:
     """Yield each file with its digest, or with the reason why it has none."""
-    with contextlib.closing(pool.map(_digest, paths)) as found:  # closing cancels reads that have not begun
-        for done, (path, (digest, reason)) in enumerate(zip(paths, found, strict=True)):
+    with contextlib.closing(pool.map(digest, paths)) as answers:  # closing cancels reads that have not begun
+        for done, (path, found) in enumerate(zip(paths, answers, strict=True)):
             progress("Reading files of equal size", done, len(paths))
-            yield path, digest, reason
+            yield path, *found
 
 
-def _digest(path: str) -> tuple[str | None, str | None]:
+def digest(path: str) -> tuple[str | None, str | None]:
+    """Return the digest of a file, or None and the reason why it has none."""
     try:
         return images.digest(path), None
     except images.UnreadableImage as error:

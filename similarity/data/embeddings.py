@@ -1,7 +1,6 @@
 """The embeddings field and the fields beside it: their ownership, and the provenance of their vectors."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +14,23 @@ from . import locks, runs
 from . import samples as sm
 
 
-@dataclass(frozen=True)
 class FieldNames:
-    """The embeddings field and the fields beside it."""
+    """The embeddings field and the fields beside it.
 
-    vectors: str
+    Attributes:
+        vectors: field: the vectors
+        digest: field: digest of the bytes of the embedded file
+        file: field: size and modification time of the embedded file, a quick test that it has not changed
+        error: field: why a sample has no embedding
+        beside: digest, file and error, with their descriptions
+        sharpness: field: sharpness of the embedded picture; not in ``beside``, since the vectors are complete without it
+    """
 
-    @property
-    def digest(self) -> str:
-        """Field: digest of the bytes of the embedded file."""
-        return f"{self.vectors}_digest"
-
-    @property
-    def file(self) -> str:
-        """Field: size and modification time of the embedded file, a quick test that it has not changed."""
-        return f"{self.vectors}_file"
-
-    @property
-    def error(self) -> str:
-        """Field: why a sample has no embedding."""
-        return f"{self.vectors}_error"
-
-    @property
-    def sharpness(self) -> str:
-        """Field: sharpness of the embedded picture; not in :attr:`beside`, since the vectors are complete without it."""
-        return f"{self.vectors}_sharpness"
-
-    @property
-    def beside(self) -> dict[str, str]:
-        """The fields beside the vectors, with their contents."""
-        return {
+    def __init__(self, vectors: str):
+        self.vectors = vectors
+        self.digest, self.file = f"{vectors}_digest", f"{vectors}_file"
+        self.error, self.sharpness = f"{vectors}_error", f"{vectors}_sharpness"
+        self.beside = {
             self.digest: "Digest of the bytes of the embedded file",
             self.file: "Size and modification time of the embedded file",
             self.error: "Why the sample has no embedding",
@@ -103,9 +89,8 @@ def agree(
     differing = _differing(known, wanted)
     if not known or not differing or replaces:
         return wanted
-    key = (
-        "version" if "version" in differing else differing[0]
-    )  # in an earlier version, all else may differ too
+    # In an earlier version, all else may differ too.
+    key = "version" if "version" in differing else differing[0]
     then, now = known.get(key), wanted[key]
     if key.endswith("_digest"):
         then, now = (f"{told['weights']} ({told.get(key)})" for told in (known, wanted))
@@ -172,12 +157,3 @@ def declare_sharpness(dataset: fo.Dataset, names: FieldNames, **info: str) -> No
     """Create the field with the sharpness of the pictures, if need be; ``info`` is what its info says beside."""
     text = "Variance of the picture's Laplacian at a long side of 512 pixels; larger is sharper"
     sm.declare_field(dataset, names.sharpness, fo.FloatField, text, {"beside": names.vectors, **info})
-
-
-def file_mark(path: str) -> str | None:
-    """Return the size and modification time of a file, as text; None if there is none."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return None
-    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"

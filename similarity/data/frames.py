@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.media as fom
+from fiftyone.core.collections import SampleCollection as Samples
 from fiftyone.core.frame import get_default_frame_fields
 
 from . import locks
@@ -22,7 +23,7 @@ _FIELDS: dict[str, tuple[type[fof.Field], str]] = {
 }
 
 
-def check_videos(samples: fo.core.collections.SampleCollection) -> None:
+def check_videos(samples: Samples) -> None:
     """Refuse a collection other than of whole videos.
 
     Raises:
@@ -36,7 +37,7 @@ def check_videos(samples: fo.core.collections.SampleCollection) -> None:
         )
 
 
-def hold_frames(samples: fo.core.collections.SampleCollection) -> bool:
+def hold_frames(samples: Samples) -> bool:
     """Return whether samples are frames, in the fields that :class:`FramesDataset` made."""
     return all("frames_of" in sm.provenance(samples, name) for name in _FIELDS)
 
@@ -48,8 +49,6 @@ class FramesDataset:
     The info of the field with the videos' ids lists the complete videos, with the choice of their frames: of the others, an
     earlier process may have written a part of the frames.
 
-    Attributes:
-        dataset: the dataset
     """
 
     dataset: fo.Dataset
@@ -103,7 +102,7 @@ class FramesDataset:
         """
         locks.check()
         self.dataset.delete_samples(self.dataset.match(fo.ViewField(VIDEO_ID) == video.id))
-        for chunk in _chunks(list(frames)):
+        for chunk in sm.chunks(list(frames)):
             locks.check()
             self.dataset.add_samples(
                 [
@@ -132,7 +131,3 @@ def _labels(video: fo.Sample, number: int) -> dict[str, Any]:
     frame = video.frames[number]
     ours = {*get_default_frame_fields(), *_FIELDS, "filepath", "tags"}
     return {name: frame[name] for name in frame.field_names if name not in ours and frame[name] is not None}
-
-
-def _chunks(frames: list[tuple[int, float, str]]) -> Iterable[list[tuple[int, float, str]]]:
-    return (frames[start : start + sm.CHUNK] for start in range(0, len(frames), sm.CHUNK))

@@ -21,11 +21,8 @@ Marks = dict[datetime, int]
 ABSENT = ""
 """The stamp of a sample without a vector."""
 
-_INCIDENTAL = (
-    "weights",
-    "weights_source",
-    "onlyone_version",
-)  # of a field's provenance; vectors are equal if only these differ: another time, or the weights in another file
+_INCIDENTAL = ("weights", "weights_source", "onlyone_version")
+"""Parts of a field's provenance; vectors are equal if only these differ: another time, or the weights in another file."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +93,8 @@ def stamps(
     if among is not None:
         match["_id"] = {"$in": [ObjectId(sample_id) for sample_id in among]}
     value, digest = f"${field}", f"{field}_digest"
-    size = {
-        "$switch": {
-            "branches": [
-                {"case": {"$eq": [{"$type": value}, "binData"]}, "then": {"$binarySize": value}},
-                {"case": {"$isArray": [value]}, "then": {"$size": value}},
-            ],
-            "default": None,
-        }
-    }
+    binary = {"$cond": [{"$eq": [{"$type": value}, "binData"]}, {"$binarySize": value}, None]}
+    size = {"$cond": [{"$isArray": [value]}, {"$size": value}, binary]}
     project: dict[str, Any] = {"size": size, "vector": value}
     if _has_digests(dataset, field):
         known = {"$gt": [f"${digest}", None]}
@@ -116,12 +106,12 @@ def stamps(
 def _stamp(row: dict[str, Any]) -> str:
     if row["size"] is None:
         return ABSENT
-    return f"{row.get('digest') or _hash(row['vector'])}:{row['size']}"
-
-
-def _hash(stored: bytes | list[Any]) -> str:
-    content = stored if isinstance(stored, bytes) else repr(stored).encode()
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    digest = row.get("digest")
+    if digest is None:
+        stored = row["vector"]
+        content = stored if isinstance(stored, bytes) else repr(stored).encode()
+        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return f"{digest}:{row['size']}"
 
 
 def _has_digests(dataset: fo.Dataset, field: str) -> bool:

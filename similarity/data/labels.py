@@ -11,13 +11,12 @@ import fiftyone.core.fields as fof
 import fiftyone.core.groups as fog
 import fiftyone.core.labels as fol
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection as Samples
 
 from . import locks
 from . import samples as sm
 from .raw import Document, documents
 from .vectors import vector_fields
-
-Samples = fo.core.collections.SampleCollection
 
 LISTS = fol._HasLabelList  # the labels that hold a list of labels
 

@@ -33,10 +33,6 @@ class Lease:
 
     A thread renews it, so that a long computation keeps it. Another process takes over an expired lock; a process on the
     holder's machine takes it over as soon as the holder has ended.
-
-    Args:
-        dataset: the dataset
-        name: of the lock
     """
 
     def __init__(self, dataset: fo.Dataset, name: str):
@@ -130,7 +126,12 @@ def lock(dataset: fo.Dataset, name: str) -> Iterator[Lease]:
     lease.acquire()
     held = _HELD.set((*_HELD.get(), lease))
     try:
-        _see_latest(dataset)
+        try:
+            dataset._doc.reload("name")  # FiftyOne loads by the name, which may have changed
+        except DoesNotExist:
+            raise ValueError(f"The dataset {dataset.name!r} was deleted") from None
+        dataset._reload(hard=True)  # fields, runs and results, which FiftyOne caches
+        dataset._run_cache.clear()
         yield lease
     finally:
         _HELD.reset(held)
@@ -145,16 +146,6 @@ def check() -> None:
     """
     for lease in _HELD.get():
         lease.check()
-
-
-def _see_latest(dataset: fo.Dataset) -> None:
-    """Reload a dataset's fields, runs and results, which FiftyOne caches; another process may have written since."""
-    try:
-        dataset._doc.reload("name")  # FiftyOne loads by the name, which may have changed
-    except DoesNotExist:
-        raise ValueError(f"The dataset {dataset.name!r} was deleted") from None
-    dataset._reload(hard=True)
-    dataset._run_cache.clear()
 
 
 def _named(found: dict[str, Any]) -> str:

@@ -6,11 +6,12 @@ from pathlib import PurePath
 import fiftyone as fo
 import fiftyone.core.media as fom
 import fiftyone.core.stages as fos
+from fiftyone.core.collections import SampleCollection as Samples
 
 _HIDING = (fos.SelectFields, fos.ExcludeFields)
 
 
-def flat(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
+def flat(collection: Samples) -> Samples:
     """Return the plain image samples of a collection, with all their fields.
 
     The active slice of a grouped dataset, all members of a ``group_by`` view, the collection itself otherwise. Where the
@@ -37,7 +38,7 @@ def flat(collection: fo.core.collections.SampleCollection) -> fo.core.collection
     return collection
 
 
-def _plain(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
+def _plain(collection: Samples) -> Samples:
     """Return the same samples with the fields that the view hides (as in the App's sidebar), ties broken by id."""
     stages = getattr(collection, "_stages", [])
     if not any(isinstance(stage, (*_HIDING, fos.SortBy)) for stage in stages):
@@ -57,18 +58,13 @@ def _tie_broken(stage: fos.SortBy) -> fos.SortBy:
     keys = stage.field_or_expr
     if not isinstance(keys, list | tuple):
         keys = [(keys, 1)]
-    flip = -1 if stage.reverse else 1
-    asked = [(key, flip * _direction(order)) for key, order in keys]
+    flip = -1 if stage.reverse else 1  # FiftyOne takes 1, -1, and words that begin with "a" or "d"
+    asked = [(key, -flip if order == -1 or str(order).startswith("d") else flip) for key, order in keys]
     last = [] if any(key in ("id", "_id") for key, _ in asked if isinstance(key, str)) else [("id", 1)]
     return fos.SortBy([*asked, *last])
 
 
-def _direction(order: int | str) -> int:
-    """Return the direction as a number; FiftyOne takes 1, -1, and words that begin with "a" or "d"."""
-    return -1 if order == -1 or str(order).startswith("d") else 1
-
-
-def _ungrouped(collection: fo.core.collections.SampleCollection) -> fo.core.collections.SampleCollection:
+def _ungrouped(collection: Samples) -> Samples:
     """Return all members of the groups of a ``group_by`` view; the collection itself otherwise."""
     if not collection._is_dynamic_groups:
         return collection
@@ -88,7 +84,7 @@ def _with_stages(dataset: fo.Dataset, stages: Iterable[fos.ViewStage]) -> fo.Dat
     return view
 
 
-def _check_media(collection: fo.core.collections.SampleCollection) -> None:
+def _check_media(collection: Samples) -> None:
     media = collection.media_type
     if media in (fom.IMAGE, None):
         if not collection.limit(1).count():

@@ -22,11 +22,9 @@ def documents(
     dataset: fo.Dataset, ids: Iterable[str | ObjectId], keys: Iterable[str] | None = None
 ) -> Iterator[Document]:
     """Yield the raw documents of the samples that exist, in no order, all keys when None."""
-    wanted = [ObjectId(sample_id) for sample_id in ids]
     projection = None if keys is None else dict.fromkeys(keys, True)
-    for start in range(0, len(wanted), sm.CHUNK):
-        chunk = {"_id": {"$in": wanted[start : start + sm.CHUNK]}}
-        yield from dataset._sample_collection.find(chunk, projection)
+    for chunk in sm.chunks([ObjectId(sample_id) for sample_id in ids]):
+        yield from dataset._sample_collection.find({"_id": {"$in": chunk}}, projection)
 
 
 def content(document: Mapping[str, Any], left_out: Iterable[str] = ()) -> bytes:

@@ -1,7 +1,6 @@
 """Reading the files of samples in an order in which a file that ends the process costs only itself."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 
 import fiftyone as fo
 
@@ -37,21 +36,17 @@ def readings(
 
     Args:
         files: sample id -> file
-        marks: sample id -> mark of the file, by :func:`embeddings.file_mark`
-        read: reads files
+        marks: sample id -> mark of the file, by :func:`images.file_mark`
         again: whether to read also files that ended the process before
     """
-    deadly = set() if again else _deadly(dataset, names, marks)
-    large: list[str] = []
+    deadly, large = set(), []
+    if not again:
+        noted = sm.everything(dataset).match(fo.ViewField(names.error) == ENDED)
+        pairs = zip(*sm.read(noted, names.file), strict=True)
+        deadly = {i for i, mark in pairs if mark is not None and mark == marks.get(i)}
     yield _small(files, deadly, large, read)
     for sample_id in large:
         yield _alone(dataset, names, sample_id, files[sample_id], marks[sample_id], read)
-
-
-def _deadly(dataset: fo.Dataset, names: FieldNames, marks: Mapping[str, str | None]) -> set[str]:
-    noted = sm.everything(dataset).match(fo.ViewField(names.error) == ENDED)
-    pairs = zip(*sm.read(noted, names.file), strict=True)
-    return {sample_id for sample_id, mark in pairs if mark is not None and mark == marks.get(sample_id)}
 
 
 def _small(files: Mapping[str, str], deadly: set[str], large: list[str], read: Read) -> Reading:
@@ -68,23 +63,17 @@ def _small(files: Mapping[str, str], deadly: set[str], large: list[str], read: R
 def _alone(
     dataset: fo.Dataset, names: FieldNames, sample_id: str, path: str, mark: str | None, read: Read
 ) -> Reading:
-    with _noted(dataset, names, sample_id, mark):
-        (picture,) = read([path], True)
-    yield sample_id, picture
-
-
-@contextmanager
-def _noted(dataset: fo.Dataset, names: FieldNames, sample_id: str, mark: str | None) -> Iterator[None]:
-    """Note in the database, inside the block, that a file is being read; an earlier reason of its sample is cleared.
+    """Read a large file, noted in the database meanwhile; an earlier reason of its sample is cleared.
 
     Without a digest the sample is not up to date, whatever its vector.
     """
     digest = sm.everything(dataset).select(sample_id).values(names.digest)[0]
     _write(dataset, sample_id, {names.digest: None, names.file: mark, names.error: ENDED})
     try:
-        yield
+        (picture,) = read([path], True)
     finally:
         _write(dataset, sample_id, {names.digest: digest, names.file: None, names.error: None})
+    yield sample_id, picture
 
 
 def _write(dataset: fo.Dataset, sample_id: str, values: Mapping[str, str | None]) -> None:

@@ -15,7 +15,7 @@ import gridfs
 
 from ..declare import Options
 from ..workflow import CLUSTER, RECORDED, Step
-from . import locks, saved_views, sidebar
+from . import locks, saved_views
 from . import samples as sm
 from .names import Names
 
@@ -247,7 +247,7 @@ def clear(dataset: fo.Dataset, run_key: str, fields: list[str], tags: str, views
     if present:
         locks.check()
         dataset.delete_sample_fields(present)
-        sidebar.tidy(dataset)
+        sm.tidy_sidebar(dataset)
     sm.untag(dataset, tags)
     for name in saved_views.marked(dataset, Names(run_key).mark):
         if name in views:

@@ -1,6 +1,6 @@
 """The only readers and writers of samples: fields and tags in bulk, matched by id."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +11,15 @@ import fiftyone.core.stages as fos
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
-from . import locks, sidebar
+from . import locks
 from .pictures import flat as flat
 
 Samples = fo.core.collections.SampleCollection
 """A dataset, or a view of one."""
 
 CHUNK = 10_000  # ids in one database operation: far below MongoDB's 16 MB even with 40 bytes an id
+
+_GROUP = "deduplication"  # of OnlyOne's fields in the App's sidebar
 
 _ORDERING = (
     fos.SortBy,
@@ -32,19 +34,19 @@ _ORDERING = (
 _ORDERING_IF_ASKED = (fos.Select, fos.SelectBy, fos.SelectGroups)
 
 
-def dataset_of(samples: fo.core.collections.SampleCollection) -> fo.Dataset:
+def dataset_of(samples: Samples) -> fo.Dataset:
     """Return the dataset of a view, or the dataset itself."""
     return samples._dataset
 
 
-def everything(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
+def everything(dataset: fo.Dataset) -> Samples:
     """Return all pictures of a dataset, of every slice if it is grouped: the collection for writes and saved views."""
     if dataset.media_type == fom.GROUP:
         return dataset.select_group_slices(media_type=fom.IMAGE)
     return dataset
 
 
-def exact_count(samples: fo.core.collections.SampleCollection) -> int:
+def exact_count(samples: Samples) -> int:
     """Count the samples of a view, or of a dataset in all its slices, one by one.
 
     FiftyOne's ``count()`` of all samples is MongoDB's estimate, which can be 0 for a full dataset after the server was
@@ -55,7 +57,7 @@ def exact_count(samples: fo.core.collections.SampleCollection) -> int:
     return samples.count("id")
 
 
-def is_ordered(samples: fo.core.collections.SampleCollection) -> bool:
+def is_ordered(samples: Samples) -> bool:
     """Return whether a stage of the view gives its samples an order of their own."""
     stages = getattr(samples, "_stages", [])
     return any(
@@ -65,21 +67,16 @@ def is_ordered(samples: fo.core.collections.SampleCollection) -> bool:
     )
 
 
-def read(
-    samples: fo.core.collections.SampleCollection, *fields: str, raw: bool = False
-) -> tuple[list[Any], ...]:
+def read(samples: Samples, *fields: str) -> tuple[list[Any], ...]:
     """Return the samples' ids and the values of ``fields``, in the order that decides which is first.
 
     This is the view's order where one of its stages orders it, else the order of the sample ids, which deleting and
     restoring samples does not change.
 
-    Args:
-        raw (False): whether values are returned as stored
-
     Returns:
         a list of ids and one list per field, all aligned
     """
-    columns = samples.values(["id", *fields], _raw=raw)
+    columns = samples.values(["id", *fields])
     first: dict[str, int] = {}
     for row, sample_id in enumerate(columns[0]):
         first.setdefault(sample_id, row)  # a concatenated view may hold a sample twice
@@ -87,16 +84,14 @@ def read(
     return tuple([column[row] for row in rows] for column in columns)
 
 
-def settled(
-    samples: fo.core.collections.SampleCollection, *names: str
-) -> fo.core.collections.SampleCollection:
+def settled(samples: Samples, *names: str) -> Samples:
     """Return the same samples, by id where a stage of the view reads one of ``names``, which are about to be rewritten."""
     if isinstance(samples, fo.Dataset) or not any(name in str(samples._serialize()) for name in names):
         return samples
     return everything(samples._dataset).select(read(samples)[0], ordered=is_ordered(samples))
 
 
-def provenance(samples: fo.core.collections.SampleCollection, field: str) -> dict[str, Any]:
+def provenance(samples: Samples, field: str) -> dict[str, Any]:
     """Return the provenance in a field's info; empty if OnlyOne did not write the field."""
     found = samples.get_field(field)
     return dict((found.info or {}).get("onlyone", {})) if found is not None else {}
@@ -109,14 +104,24 @@ def declare_field(
     locks.check()
     told = {"onlyone": dict(info)}
     if not dataset.has_sample_field(name):
-        dataset.add_sample_field(
-            name, kind, description=description, info=told
-        )  # in one operation: a kill leaves no orphan
-        sidebar.show(dataset, name)
+        # In one operation: a kill leaves no orphan.
+        dataset.add_sample_field(name, kind, description=description, info=told)
+        dataset.app_config._add_path_to_sidebar_group(name, _GROUP, dataset=dataset)
+        dataset.save()
         return
     field = dataset.get_field(name)
     field.description, field.info = description, told
     field.save()
+
+
+def tidy_sidebar(dataset: fo.Dataset) -> None:
+    """Delete the group of the fields once it has none, and the list of groups if it then equals FiftyOne's default."""
+    groups = dataset.app_config.sidebar_groups or []
+    left = [group for group in groups if group.name != _GROUP or group.paths]
+    if len(left) < len(groups):
+        usual = fo.DatasetAppConfig.default_sidebar_groups(dataset)
+        dataset.app_config.sidebar_groups = left if left != usual else None
+        dataset.save()
 
 
 def write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
@@ -127,7 +132,7 @@ def write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
     """
     fields = {name: dataset.get_field(name) for name in values}
     sample_ids = list(dict.fromkeys(sample_id for by_id in values.values() for sample_id in by_id))
-    for ids in _chunks(sample_ids):
+    for ids in chunks(sample_ids):
         now = datetime.now(UTC)
         operations = []
         for sample_id in ids:
@@ -190,11 +195,12 @@ def replace_tags(
 def _update(dataset: fo.Dataset, sample_ids: Iterable[str], change: Mapping[str, Any]) -> None:
     """Change samples within the database, atomically: writing whole tag lists would lose a person's tags of that moment."""
     change = {**change, "$set": {"last_modified_at": datetime.now(UTC)}}
-    chunks = _chunks([ObjectId(sample_id) for sample_id in sample_ids])
-    if chunks:
+    some = chunks([ObjectId(sample_id) for sample_id in sample_ids])
+    if some:
         locks.check()
-        dataset._bulk_write([UpdateMany({"_id": {"$in": chunk}}, change) for chunk in chunks])
+        dataset._bulk_write([UpdateMany({"_id": {"$in": chunk}}, change) for chunk in some])
 
 
-def _chunks(items: list[Any]) -> list[list[Any]]:
+def chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """Divide items so that a database operation for some of them stays small enough."""
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

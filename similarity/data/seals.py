@@ -15,10 +15,11 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import numpy as np
 
+from ..engine.images import file_mark
 from ..workflow import RECORDED
 from . import runs
 from . import samples as sm
-from .embeddings import FieldNames, file_mark
+from .embeddings import FieldNames
 from .raw import documents
 from .vectors import vector_fields
 
@@ -76,9 +77,6 @@ def take(
     """Seal the samples of a decision.
 
     Args:
-        dataset: the dataset of the samples
-        field: the field with their vectors
-        ids: the ids of all samples
         vectors: their vectors; None for each where files were compared instead
         dropped: the ids of the samples that are left out
 

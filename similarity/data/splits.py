@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.fields as fof
 import numpy as np
+from fiftyone.core.collections import SampleCollection as Samples
 
 from ..engine import splits as engine_splits
 from ..engine import vectors as engine_vectors
@@ -89,7 +90,7 @@ def check(dataset: fo.Dataset, field: str | None) -> None:
         raise ValueError(f"splits: the field {field!r} {problem} (fields with texts: {', '.join(texts)})")
 
 
-def read(samples: fo.core.collections.SampleCollection, field: str | None) -> dict[str, str]:
+def read(samples: Samples, field: str | None) -> dict[str, str]:
     """Return sample id -> its split, of samples with one; validation is val, and several splits are joined by +.
 
     Args:

@@ -21,12 +21,12 @@ from ..engine.vectors import between, percent
 from ..options import SweepOptions
 from ..progress import Progress, about
 from ..result import Skipped
-from . import caches
 from .files import written_beside
-from .home import HomeError, in_home, make_folder
+from .home import SWEEPS, HomeError, cache, discard_orphans, in_home, make_folder
 from .vectors import Vectors
 
 _MOST_FILES = 8  # sweeps of one dataset: a few fields and views
+_COLUMNS = [field.name for field in fields(Sweep)]
 _ARRAYS = ("similarities", "cover_eps", "cover_kept")
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def row_digest(vectors: Vectors) -> str:
 
 def _path(dataset: fo.Dataset, options: SweepOptions, key: str) -> Path:
     name = f"{options.metric}-{options.min_samples}-{options.embeddings_field}-{key[:16]}.npz"
-    return caches.folder(caches.SWEEPS, dataset) / name
+    return cache(SWEEPS, dataset) / name
 
 
 def _keep(dataset: fo.Dataset, options: SweepOptions, found: StoredSweep) -> None:
@@ -146,7 +146,7 @@ def _keep(dataset: fo.Dataset, options: SweepOptions, found: StoredSweep) -> Non
         with in_home(path):
             make_folder(path.parent)
             _save(path, found)
-            caches.discard_orphans(dataset)
+            discard_orphans(dataset)
     except HomeError as error:
         logger.warning("A sweep is not kept. %s", error)
 
@@ -163,7 +163,7 @@ def _read(path: Path, version: tuple[int, ...]) -> StoredSweep | None:
     del version  # only part of the cache key: the current file
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = Sweep(**{name: _plain(file[name]) for name in _names()})
+            found = Sweep(**{name: _plain(file[name]) for name in _COLUMNS})
             ids = file["ids"].astype(str).tolist()
             arrays = {name: file[name] for name in _ARRAYS}
             return StoredSweep(str(file["key"]), ids, json.loads(str(file["skipped"])), found, **arrays)
@@ -175,13 +175,9 @@ def _plain(value: np.ndarray):
     return value if value.ndim else value.item()
 
 
-def _names() -> list[str]:
-    return [field.name for field in fields(Sweep)]
-
-
 def _save(path: Path, found: StoredSweep) -> None:
     """Write the file; delete the oldest ones."""
-    columns = {name: getattr(found.sweep, name) for name in _names()}
+    columns = {name: getattr(found.sweep, name) for name in _COLUMNS}
     columns |= {name: getattr(found, name) for name in _ARRAYS}
     columns |= {"key": found.key, "skipped": json.dumps(found.skipped)}
     with written_beside(path) as beside, beside.open("wb") as file:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone as fo
+from fiftyone.core.collections import SampleCollection as Samples
 
 from ..engine import vgg16
 from ..engine.calibration import Threshold, threshold
 from . import samples as sm
 
 
-def of_field(samples: fo.core.collections.SampleCollection, field: str, metric: str) -> Threshold | None:
+def of_field(samples: Samples, field: str, metric: str) -> Threshold | None:
     """Return the measured threshold of a field's vectors; None where there is none for them or the metric."""
     return threshold(sm.provenance(samples, field)) if metric == "cosine" else None
 

@@ -12,9 +12,9 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 from bson import ObjectId
 
+from ..engine.images import file_mark
 from ..progress import Progress
 from . import locks
-from .embeddings import file_mark
 
 _CHUNK = 10_000
 _THREADS = 16  # on a network file system, reading a file's number is all waiting
@@ -43,7 +43,6 @@ def plan(
     Args:
         marks: path -> the file's mark when its sample was removed; a file that does not exist any more is left out
         leaving: datasets, each with the ids of its samples that do not count as users of a file
-        progress: progress callback
 
     Returns:
         the paths of those files, with their sizes in bytes, and for each other file the reason why not

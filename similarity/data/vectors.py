@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.utils as fou
 import numpy as np
+from fiftyone.core.collections import SampleCollection as Samples
 
 from ..engine import vectors as engine_vectors
 from ..engine.pieces import SIZE, Pieces, Store
@@ -50,24 +50,22 @@ class Vectors:
         return state.hexdigest()
 
 
-def vector_fields(collection: fo.core.collections.SampleCollection) -> list[str]:
+def vector_fields(collection: Samples) -> list[str]:
     """Return the names of the sample fields that can hold vectors."""
-    schema = collection.get_field_schema()
-    return [name for name, field in schema.items() if _holds_vectors(field)]
+    return [
+        name
+        for name, field in collection.get_field_schema().items()
+        if isinstance(field, fof.VectorField)
+        or (isinstance(field, fof.ListField) and isinstance(field.field, fof.FloatField))
+    ]
 
 
-def _holds_vectors(field: fof.Field) -> bool:
-    return isinstance(field, fof.VectorField) or (
-        isinstance(field, fof.ListField) and isinstance(field.field, fof.FloatField)
-    )
-
-
-def holds_others_vectors(collection: fo.core.collections.SampleCollection, field: str) -> bool:
+def holds_others_vectors(collection: Samples, field: str) -> bool:
     """Return whether a field holds vectors that OnlyOne did not make."""
     return field in vector_fields(collection) and "weights_digest" not in sm.provenance(collection, field)
 
 
-def check_vector_field(collection: fo.core.collections.SampleCollection, field: str) -> None:
+def check_vector_field(collection: Samples, field: str) -> None:
     """Refuse a field that is missing or holds no vectors.
 
     Raises:
@@ -85,9 +83,7 @@ def check_vector_field(collection: fo.core.collections.SampleCollection, field: 
     raise ValueError(f"The field {field!r} {problem} ({known}). Run compute_embeddings to make it")
 
 
-def read_vectors(
-    samples: fo.core.collections.SampleCollection, field: str, store: Store | None = None
-) -> Vectors:
+def read_vectors(samples: Samples, field: str, store: Store | None = None) -> Vectors:
     """Read the vectors of ``field``; vectors missing, not finite, of length zero or of another size are skipped.
 
     Args:
@@ -107,9 +103,7 @@ def read_vectors(
     return found
 
 
-def read_compared(
-    samples: fo.core.collections.SampleCollection, field: str, metric: str, store: Store | None = None
-) -> Vectors:
+def read_compared(samples: Samples, field: str, metric: str, store: Store | None = None) -> Vectors:
     """Read the vectors of a run; for a run of copies, whose files are equal within each cluster, vectors that are all equal.
 
     Args:
@@ -129,7 +123,7 @@ def all_equal(ids: list[str]) -> Vectors:
 
 
 def gather(
-    samples: fo.core.collections.SampleCollection,
+    samples: Samples,
     field: str,
     dimension: int | None = None,
     store: Store | None = None,
@@ -142,9 +136,11 @@ def gather(
         store (None): as for :func:`read_vectors`
     """
     everyone = sm.read(samples)[0]
-    size = (
-        dimension or sm.provenance(samples, field).get("dimension") or _usual_size(samples, field, everyone)
-    )
+    size = dimension or sm.provenance(samples, field).get("dimension")
+    if not size:
+        some = _stored(samples, field, everyone[:: 1 + len(everyone) // SIZE])[0]
+        sizes = Counter(np.size(decode(value)) for value in some if value is not None)
+        size = sizes.most_common(1)[0][0] if sizes else 0
     ids, skipped = [], {}
     matrix = np.empty((len(everyone) if store is None else 0, size), dtype=np.float32)
     pieces, digests = [], []
@@ -183,9 +179,7 @@ def _usable(
     return [ids[rows[at]] for at in np.flatnonzero(good)], piece[good], skipped
 
 
-def _stored(
-    samples: fo.core.collections.SampleCollection, field: str, ids: Sequence[str]
-) -> tuple[list[Any], list[Any]]:
+def _stored(samples: Samples, field: str, ids: Sequence[str]) -> tuple[list[Any], list[Any]]:
     """Return vectors as stored, and errors."""
     keys = [field, f"{field}_error"]
     if sm.provenance(samples, keys[1]).get("beside") != field:
@@ -210,13 +204,6 @@ def _fill(matrix: np.ndarray, row: int, vector: np.ndarray | None, error: str | 
     return None
 
 
-def _usual_size(samples: fo.core.collections.SampleCollection, field: str, ids: Sequence[str]) -> int:
-    """Return the most common size of a vector, of a spread sample of all."""
-    stored, _ = _stored(samples, field, ids[:: 1 + len(ids) // SIZE])
-    sizes = Counter(_size(value) for value in stored if value is not None)
-    return sizes.most_common(1)[0][0] if sizes else 0
-
-
 # FiftyOne opens each stored vector as a file of its own, which takes four times as long as the decompression. The
 # headers of a field's vectors are equal byte by byte, so one is read for all of them.
 
@@ -228,29 +215,17 @@ def decode(value: Any) -> np.ndarray | None:
     if isinstance(value, list | tuple):
         return np.array(value)
     content = zlib.decompress(value)
-    header = _header(content)
-    told = _described(header)
-    if told is None:
+    header = content[: _LENGTH + int.from_bytes(content[len(_MAGIC) : _LENGTH], "little")]
+    dtype = _dtype(header)
+    if dtype is None:
         return fou.deserialize_numpy_array(value)
-    return np.frombuffer(content, told[0], offset=len(header))
-
-
-def _size(value: Any) -> int:
-    """Return the number of values in a raw value, from its header where it has one."""
-    if not isinstance(value, bytes):
-        return np.size(value)
-    told = _described(_header(zlib.decompressobj().decompress(value, 256)))
-    return np.size(decode(value)) if told is None else told[1]
-
-
-def _header(content: bytes) -> bytes:
-    return content[: _LENGTH + int.from_bytes(content[len(_MAGIC) : _LENGTH], "little")]
+    return np.frombuffer(content, dtype, offset=len(header))
 
 
 @functools.lru_cache(maxsize=256)
-def _described(header: bytes) -> tuple[np.dtype, int] | None:
-    """Return type and number of the values after a header; None where they are not one row of numbers."""
+def _dtype(header: bytes) -> np.dtype | None:
+    """Return the type of the values after a header; None where they are not one row of numbers."""
     if not header.startswith(_MAGIC):
         return None
     shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header[len(_MAGIC) :]))
-    return (dtype, shape[0]) if len(shape) == 1 and dtype.kind in "fiu" else None
+    return dtype if len(shape) == 1 and dtype.kind in "fiu" else None

@@ -81,7 +81,6 @@ def write_frames(
 
     Args:
         folder: an existing folder
-        clock: the video's clock
         fps: frames per second to write; all, where the video has fewer
         most: the most to write in all, evenly spread over its time; None = no bound
 

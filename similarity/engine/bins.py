@@ -3,9 +3,7 @@
 Clusters do not touch each other. Noise is kept, and needs no vector.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +45,7 @@ def keep(
 
     noise = np.ones(n, dtype=bool) if constraints is None else ~constraints.reference
     found = Keepers(noise, np.arange(n), np.zeros(n), np.full(n, 100.0))
-    for rows, answer in _Bins.of(vectors, labels).each(_keep, known, progress):
+    for rows, answer in _each(vectors, labels, _keep, known, progress):
         kept, kept_index, distance, similarity = answer
         found.kept[rows], found.kept_index[rows] = kept, rows[kept_index]
         found.distance[rows], found.similarity[rows] = distance, similarity
@@ -59,7 +57,7 @@ def medoid_rank(vectors: Vectors | Pieces, labels: Labels, *, metric: str) -> Fl
     if not isinstance(vectors, Pieces):
         return keepers.medoid_rank(vectors, labels, metric=metric)
     total = np.zeros(len(labels))
-    for rows, answer in _Bins.of(vectors, labels).each(_medoid_rank, lambda at: (labels[at], metric), None):
+    for rows, answer in _each(vectors, labels, _medoid_rank, lambda at: (labels[at], metric)):
         total[rows] = answer
     return total
 
@@ -75,6 +73,26 @@ def _medoid_rank(vectors: Vectors, _: None, labels: Labels, metric: str) -> Floa
     return keepers.medoid_rank(vectors, labels, metric=metric)
 
 
+def _each(
+    vectors: Pieces,
+    labels: Labels,
+    task: Callable[..., Any],
+    known: Callable[[Indices], tuple[Any, ...]],
+    progress: Progress = None,
+) -> Iterator[tuple[Indices, Any]]:
+    """Yield the rows of each bin and a task's answer for it."""
+    members = np.flatnonzero(labels != NOISE)
+    _, cluster, sizes = np.unique(labels[members], return_inverse=True, return_counts=True)
+    number = ((np.cumsum(sizes) - 1) // SIZE)[cluster]
+    bins = [members[number == one] for one in np.unique(number)]
+    jobs = (Job(task, i, i, known(rows)) for i, rows in enumerate(bins))
+    with closing(vectors.store.run(jobs, _Bins(vectors, bins))) as answers:
+        for done, ((i, _), answer) in enumerate(answers):
+            if progress is not None:
+                progress(done, len(bins))
+            yield bins[i], answer
+
+
 @dataclass(frozen=True)
 class _Bins:
     """Rows of whole clusters, some thousand in a bin, as the blocks of a run."""
@@ -82,29 +100,6 @@ class _Bins:
     vectors: Pieces
     rows: list[Indices]
 
-    @classmethod
-    def of(cls, vectors: Pieces, labels: Labels) -> _Bins:
-        order = np.argsort(labels, kind="stable")
-        order = order[np.searchsorted(labels[order], NOISE, side="right") :]
-        starts = np.append(np.flatnonzero(np.diff(labels[order], prepend=NOISE)), len(order))
-        ends = starts[
-            np.unique(
-                np.searchsorted(starts, np.arange(SIZE, len(order) + SIZE, SIZE)).clip(max=len(starts) - 1)
-            )
-        ]
-        return cls(vectors, [rows for rows in np.split(order, ends) if len(rows)])
-
     def recipe(self, i: int) -> Recipe:
         told, pieces = gathering(self.vectors, self.rows[i])
         return Recipe(gathered, (told,), pieces)
-
-    def each(
-        self, task: Callable[..., Any], known: Callable[[Indices], tuple[Any, ...]], progress: Progress
-    ) -> Any:
-        """Yield the rows of each bin and a task's answer for it."""
-        jobs = (Job(task, i, i, known(rows)) for i, rows in enumerate(self.rows))
-        with closing(self.vectors.store.run(jobs, self)) as answers:
-            for done, ((i, _), answer) in enumerate(answers):
-                if progress is not None:
-                    progress(done, len(self.rows))
-                yield self.rows[i], answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +47,8 @@ class Frame:
     @classmethod
     def of(cls, vectors: Vectors | Pieces, metric: str, *, sketch: bool = False) -> Frame:
         """Return the frame of these vectors, with a sketch of a fixed sample where it saves time."""
-        vec.check_metric(metric)
+        if metric not in vec.METRICS:
+            raise ValueError(f"metric must be one of {', '.join(vec.METRICS)}, got {metric!r}")
         n, d = vectors.shape
         plain = cls(metric, d, *(_ball(vectors) if metric == "euclidean" else (np.zeros(d), 1.0)))
         if not sketch or n <= _MANY or d < _LONG:
@@ -97,7 +97,6 @@ class Block:
     ``one.left @ other.right.T`` are the scores of two blocks.
 
     Attributes:
-        frame: of the set
         numbers: ``(m,)`` the numbers of the vectors, in the set
         vectors: ``(r, d)`` as given
         rows: ``(m,)`` their rows in ``vectors``
@@ -176,7 +175,7 @@ class Block:
         return vec.between(self.vectors, rows, rows_there, metric=self.frame.metric, others=other.vectors)
 
 
-class Blocks(Sequence[Block]):
+class Blocks:
     """Vectors cut into blocks, each made on first use.
 
     Args:
@@ -210,8 +209,6 @@ class Blocks(Sequence[Block]):
     def __getitem__(self, i: Any) -> Any:
         if i not in self._made:
             at, rows = self._part(i)
-            if not len(rows):
-                raise IndexError(i)
             start = rows.min()
             read = self.vectors[start : rows.max() + 1]
             # Vectors that may be neighbors are adjacent as chosen: another arrangement would mix them.

@@ -1,7 +1,5 @@
 """The certificate of a decision: the distance of each dropped sample to its kept one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +36,6 @@ def certify(labels: Labels, keepers: Keepers, *, eps: float, metric: str = "cosi
 
     Args:
         labels: ``(n,)``, as given to ``keep``
-        keepers: its result
         eps: as given to ``keep``
         metric ("cosine"): as given to ``keep``
     """

@@ -1,18 +1,14 @@
 """Embedding as a task: files read and embedded together, in this process or in another one."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from . import images, vgg16
 from .distant import Recipe
 from .images import Picture
-from .precision import resolve
 from .weights import Weights
 
 Source = str | bytes | dict[str, Any]
@@ -36,23 +32,6 @@ def _network(told: dict[str, str], arrays: Weights, batch_size: int) -> vgg16.Vg
     return vgg16.Vgg16(batch_size=batch_size, ready=(told, arrays))
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The result of a chunk.
-
-    Attributes:
-        number: number of the chunk
-        machine: name of the machine that embedded it
-        probe: probe of the network there
-        pictures: the fields of each file's picture, without pixels
-    """
-
-    number: int
-    machine: str
-    probe: str
-    pictures: list[dict[str, Any]]
-
-
 def embed(
     model: vgg16.Vgg16,
     _: None,
@@ -62,14 +41,15 @@ def embed(
     max_pixels: int,
     postpone: bool,
 ) -> tuple[Any, ...]:
-    """Task: read files and embed them; the fields of an :class:`Answer`.
+    """Task: read files and embed them.
 
     Args:
-        model: the network
-        number: number of the chunk
-        sources: the files
         known: the digest of each sample's embedded file; a file with an equal digest is not embedded again
         max_pixels, postpone: as for :func:`~similarity.engine.images.read_many`
+
+    Returns:
+        the number, the name of this machine, the probe of the network here, and the fields of each file's picture, without
+        pixels
     """
     read = images.read_many(
         [source for source in sources if not isinstance(source, dict)],
@@ -99,29 +79,17 @@ def _fields(picture: Picture) -> dict[str, Any]:
 def state(paths: Sequence[str], precision: str) -> dict[str, Any]:
     """Return the facts that decide whether this machine embeds these files as another one does.
 
-    Args:
-        paths: some of the files
-        precision: ``bfloat16`` or ``float32``
-
     Returns:
-        ``marks``, size and modification time of each file, None where there is none; ``versions`` of the
+        ``marks`` of the files; ``versions`` of the
         libraries that decode pictures; ``problem``, the reason why the precision is not available, or None
     """
     problem = None
     try:
-        resolve(precision)
+        vgg16.resolve(precision)
     except ValueError as error:
         problem = str(error)
     versions = {name: _version(name) for name in ("pillow", "pillow-heif")}
-    return {"marks": [_mark(path) for path in paths], "versions": versions, "problem": problem}
-
-
-def _mark(path: str) -> tuple[int, int] | None:
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+    return {"marks": [images.file_mark(path) for path in paths], "versions": versions, "problem": problem}
 
 
 def _version(package: str) -> str | None:

@@ -1,7 +1,5 @@
 """DBSCAN labels (Ester et al. 1996) from tiles: by scikit-learn where the pairs are stored, else from components."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any

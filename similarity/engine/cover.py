@@ -1,7 +1,5 @@
 """Cover: vectors kept so that each other one is near a kept one; and their number, at several eps at once."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from . import vectors as vec
@@ -24,18 +22,9 @@ def kept_with_cover(vectors: Vectors, swept: Sweep, grid: Floats, *, progress: P
 
     Args:
         vectors: ``(n, d)``, the swept ones; not modified
-        swept: their sweep
         grid: ``(g,)`` values of eps, 0 or more; 0 means the smallest possible one
         progress (None): called with (done, total) vectors; may raise to cancel
-
-    Raises:
-        ValueError: if an eps is negative or not finite, or the number of vectors is not that of the sweep
     """
-    grid = np.asarray(grid, dtype=np.float64)
-    if len(vectors) != swept.n:
-        raise ValueError(f"the sweep is of {swept.n} vectors, got {len(vectors)}")
-    if not (np.isfinite(grid) & (grid >= 0)).all():
-        raise ValueError(f"each eps must be a number of 0 or more, got {grid.tolist()}")
     # A copy is covered by the vector that covers, or is, the first of its kind. Samples within reach of each other
     # share a cluster, and noise is in reach of nothing: the labels decide nothing.
     first, _ = vec.copies(vectors)
@@ -49,8 +38,6 @@ def cover(block: Block, limits: Floats, *, forced: Bools | None = None, progress
     """Choose vectors, in order, without a possible neighbor chosen before within a limit; for each limit separately.
 
     Args:
-        block: the vectors, in order
-        limits: ``(g,)``
         forced (None): ``(n,)`` the vectors chosen in any case; they come first
         progress (None): called with (done, total) vectors; may raise to cancel
 

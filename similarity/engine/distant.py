@@ -1,7 +1,5 @@
 """Blocks of vectors that are stored elsewhere, and recipes to make them in another process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Jobs for another process, in which this package may have another name."""
 
-from __future__ import annotations
-
 import io
 import pickle
 import pydoc

@@ -8,7 +8,6 @@ Annoy gets unit vectors and its `euclidean` metric: `angular` loses neighbors in
 near-equal vectors, even a query itself. Source: Annoy 1.17.3, https://github.com/spotify/annoy.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +18,10 @@ from numpy.typing import NDArray
 
 from . import exact
 from . import vectors as vec
-from .exact import Distances, Matrix, Rows
 from .forest_check import annoy_index
-from .forest_files import ForestFacts, check_file, map_vectors, name_by_content
-
-Progress = Callable[[int, int], None]
+from .forest_files import ForestFacts, check_file, name_by_content
+from .neighbors import Progress
+from .vectors import Floats, Indices, Singles
 
 # Target of the tuned search: the share of sampled queries whose ten neighbors are all true ones.
 _TARGET_RECALL = 0.995
@@ -43,10 +41,9 @@ class Forest:
     Args:
         vectors: ``(n, d)`` float32
         trees: Annoy's index over them, or None to search exactly
-        facts: facts about the forest
     """
 
-    def __init__(self, vectors: Matrix, trees: Any, facts: ForestFacts):
+    def __init__(self, vectors: Singles, trees: Any, facts: ForestFacts):
         self.vectors = vectors
         self.facts = facts
         self.trees = trees
@@ -69,15 +66,15 @@ class Forest:
         k: int | None = None,
         *,
         allowed: NDArray[np.bool_] | None = None,
-        first: Rows | None = None,
-    ) -> tuple[Rows, Distances]:
+        first: Indices | None = None,
+    ) -> tuple[Indices, Floats]:
         """Return the ``k`` nearest rows to a vector and their cosine distances, nearest first.
 
         Ties are in the order of the rows. Where more rows than ``k`` share the last distance, Annoy decides which
         of them are returned.
 
         Args:
-            vector: ``(d,)`` numbers of any length but zero
+            vector: ``(d,)`` finite numbers of any length but zero
             k (None): number of rows, all when None; fewer are returned where fewer are allowed
             allowed (None): ``(n,)`` booleans, the rows that may be returned, all when None
             first (None): distinct rows that come before all others where they are allowed, such as the query itself
@@ -86,9 +83,9 @@ class Forest:
             ``(m,)`` int64 row numbers and ``(m,)`` float64 distances in [0, 2]
 
         Raises:
-            ValueError: if the vector has another size, NaN, infinity or length zero, or ``k`` is below one
+            ValueError: if ``k`` is below one
         """
-        query = self._checked(vector)
+        query = np.asarray(vector)
         rows, distances = self._search(query, k, allowed)
         leading = np.empty(0, dtype=np.int64) if first is None else first
         if allowed is not None:
@@ -100,19 +97,9 @@ class Forest:
         found = np.concatenate([leading, rows[others]]), np.concatenate([own, distances[others]])
         return found[0][:k], found[1][:k]
 
-    def _checked(self, vector: Any) -> NDArray[Any]:
-        """Return a query vector, or raise if it cannot be compared with the rows."""
-        query = np.asarray(vector)
-        trouble = vec.problem(query)
-        if trouble is None and len(query) != self.facts.dimension:
-            trouble = f"has the length {len(query)}"
-        if trouble:
-            raise ValueError(f"the query {trouble}; it must be one vector of {self.facts.dimension} numbers")
-        return query
-
     def _search(
         self, query: NDArray[Any], k: int | None, allowed: NDArray[np.bool_] | None
-    ) -> tuple[Rows, Distances]:
+    ) -> tuple[Indices, Floats]:
         """Rank the candidates that Annoy proposes, or all rows where Annoy would save no time."""
         if k is not None and k < 1:
             raise ValueError(f"k is {k}; ask for at least 1 neighbor, or None for all")
@@ -128,26 +115,23 @@ class Forest:
 
     def _candidates(
         self, query: NDArray[Any], size: int, permitted: int, allowed: NDArray[np.bool_] | None
-    ) -> Rows | None:
+    ) -> Indices | None:
         """Return at least ``size`` permitted rows, or None where Annoy would have to return half of all."""
         if self.trees is None:
             return None
         unit = vec.normalise(query[np.newaxis])[0]
         wanted = -(-size * len(self) // permitted) + _SPARE
         while 2 * wanted < len(self):
-            found = self._propose(unit, wanted)
+            # In proportion as many items are visited as for the ten neighbors that the search was tuned for.
+            visited = self.facts.search_k * max(1.0, wanted / (_NEIGHBORS + _SPARE))
+            visited = min(int(visited), len(self) * self.facts.n_trees)
+            found = np.array(self.trees.get_nns_by_vector(unit, wanted, search_k=visited), dtype=np.int64)
             if allowed is not None:
                 found = found[allowed[found]]
             if len(found) >= size:
                 return found
             wanted *= 4
         return None
-
-    def _propose(self, unit: Matrix, wanted: int) -> Rows:
-        """Ask Annoy, visiting in proportion as many items as for the ten neighbors it was tuned for."""
-        visited = self.facts.search_k * max(1.0, wanted / (_NEIGHBORS + _SPARE))
-        visited = min(int(visited), len(self) * self.facts.n_trees)
-        return np.array(self.trees.get_nns_by_vector(unit, wanted, search_k=visited), dtype=np.int64)
 
 
 def build(
@@ -157,7 +141,7 @@ def build(
     n_trees: int = 50,
     search_k: int = -1,
     seed: int = 51,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Forest:
     """Write the files of a forest over the vectors and open it.
 
@@ -169,7 +153,6 @@ def build(
         n_trees (50): the number of trees; more is more exact, slower to build and larger
         search_k (-1): number of items that a search for ten neighbors visits; -1 raises it until nearly all of
             256 sampled queries find their ten true neighbors
-        seed (51): Annoy's seed
         progress (None): called with ``(done, total)`` as vectors are added; an exception from it stops the build
 
     Raises:
@@ -205,7 +188,10 @@ def load(folder: Path, facts: ForestFacts) -> Forest:
 
 def _open(folder: Path, facts: ForestFacts) -> Forest:
     """Map the files of a forest."""
-    mapped = map_vectors(folder, facts)
+    mapped = np.empty((0, facts.dimension), dtype=np.float32)
+    if facts.count:  # an empty file cannot be mapped
+        shape = (facts.count, facts.dimension)
+        mapped = np.asarray(np.memmap(folder / facts.vectors, dtype=np.float32, mode="r", shape=shape))
     if not facts.trees:
         return Forest(mapped, None, facts)
     index_class, reason = annoy_index()
@@ -217,7 +203,7 @@ def _open(folder: Path, facts: ForestFacts) -> Forest:
 
 
 def _write_trees(
-    index_class: Any, vectors: Matrix, folder: Path, facts: ForestFacts, progress: Progress | None
+    index_class: Any, vectors: Singles, folder: Path, facts: ForestFacts, progress: Progress
 ) -> str:
     """Build in memory and save: on a full disk saving raises, where building in a mapped file would crash."""
     trees = index_class(facts.dimension, "euclidean")

@@ -4,10 +4,6 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from .exact import Matrix
-
 _BLOCK_BYTES = 2**22
 
 
@@ -16,11 +12,6 @@ class ForestFacts:
     """Facts needed to open a forest again, and measurements of its build.
 
     Args:
-        vectors: the name of the file of vectors
-        count: the number of vectors
-        dimension: the number of values in each
-        n_trees: the number of trees
-        seed: Annoy's seed
         search_k: the number of items that a search for ten neighbors visits
         recall: the share of sampled queries whose ten neighbors were all true ones, up to ties
         trees: the name of Annoy's file; ``""`` without trees
@@ -72,11 +63,3 @@ def _checksum(path: Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             found = zlib.crc32(block, found)
         return f"{file.tell():x}-{found:08x}"
-
-
-def map_vectors(folder: Path, facts: ForestFacts) -> Matrix:
-    """Map the file of vectors."""
-    if not facts.count:
-        return np.empty((0, facts.dimension), dtype=np.float32)
-    shape = (facts.count, facts.dimension)
-    return np.asarray(np.memmap(folder / facts.vectors, dtype=np.float32, mode="r", shape=shape))

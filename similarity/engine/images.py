@@ -8,15 +8,14 @@ has no contrast, is one lost picture, never a failed run: a failure is an :class
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b, file_digest
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +75,7 @@ class Picture:
         digest: hex digest of the file's bytes, by :func:`digest`; None where they were not read
         error: the reason why there are no pixels, or None
         postponed: whether the reason is that the picture is large
-        sharpness: by :func:`~similarity.engine.sharpness.sharpness`, at a long side of 512; None without pixels
+        sharpness: by :func:`~similarity.engine.modes.square`; None without pixels
         vector: its embedding, if the process that read the file made it; there are no pixels then
     """
 
@@ -86,6 +85,15 @@ class Picture:
     postponed: bool = False
     sharpness: float | None = None
     vector: NDArray[np.float32] | None = None
+
+
+def file_mark(path: str | Path) -> str | None:
+    """Return the size and modification time of a file, as text; None if there is none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
 
 
 def digest(path: str | Path) -> str:
@@ -112,26 +120,10 @@ def decode(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixel
     Raises:
         UnreadableImage: if it cannot be read or decoded completely, is too large, or has no contrast
     """
-    if isinstance(source, bytes):
-        return _decoded(source, max_pixels, postpone=False)[0]
-    with content(source, max_pixels, postpone=False) as found:
-        return _decoded(found, max_pixels, postpone=False)[0]
-
-
-def fit(array: NDArray[Any]) -> Pixels:
-    """Fit a picture in memory as :func:`decode` would, also one without contrast.
-
-    Args:
-        array: ``(h, w)``, ``(h, w, 3)`` or ``(h, w, 4)`` uint8: grey, RGB or RGBA
-
-    Raises:
-        UnreadableImage: if the array is no such picture or has no area
-    """
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
-        raise UnreadableImage(f"not a picture: an array {array.shape} of {array.dtype}")
-    image = Image.fromarray(array)
-    _check_size(image, array.size)
-    return _to_pixels(image)[0]
+    picture = read(source, max_pixels=max_pixels)
+    if picture.pixels is None:
+        raise UnreadableImage(picture.error)
+    return picture.pixels
 
 
 def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, postpone: bool = False) -> Picture:
@@ -172,37 +164,20 @@ def read_many(
         max_pixels (MAX_PIXELS): as :func:`decode`
         postpone (False): whether to leave large pictures undecoded; else each is decoded while no other is
 
-    Raises:
-        ValueError: if ``workers`` or ``ahead`` is below 1
     """
-    count = _available_cores() if workers is None else workers
-    if count < 1 or ahead < 1:
-        raise ValueError(f"workers and ahead must be at least 1, got {count} and {ahead}")
-    return _read_ahead(iter(paths), partial(read, max_pixels=max_pixels, postpone=postpone), count, ahead)
-
-
-def _read_ahead(
-    paths: Iterator[str | Path | bytes],
-    read_one: Callable[[str | Path | bytes], Picture],
-    workers: int,
-    ahead: int,
-) -> Iterator[Picture]:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="onlyone-decode")
-    waiting: deque[Future[Picture]] = deque()
+    # A container may have far fewer cores than the machine; only Linux tells.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pool = ThreadPoolExecutor(workers or cores, thread_name_prefix="onlyone-decode")
+    read_one = partial(read, max_pixels=max_pixels, postpone=postpone)
+    coming, waiting = iter(paths), deque[Future[Picture]]()
     try:
-        waiting.extend(pool.submit(read_one, path) for path in islice(paths, ahead))
+        waiting.extend(pool.submit(read_one, path) for path in islice(coming, ahead))
         while waiting:
             picture = waiting.popleft().result()
-            waiting.extend(pool.submit(read_one, path) for path in islice(paths, 1))
+            waiting.extend(pool.submit(read_one, path) for path in islice(coming, 1))
             yield picture
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _available_cores() -> int:
-    # A container may have far fewer cores than the machine; only Linux tells.
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextmanager
@@ -237,7 +212,12 @@ def content(path: str | Path, max_pixels: int, postpone: bool) -> Iterator[bytes
 def _decoded(content: bytes, max_pixels: int, postpone: bool) -> tuple[Pixels, float]:
     try:
         with sources.identify(content) as image:
-            _check_size(image, max_pixels)
+            if not image.width or not image.height:
+                raise UnreadableImage("a picture without area")
+            if image.width * image.height > max_pixels:
+                raise UnreadableImage(
+                    f"{image.width} x {image.height} pixels, more than the limit of {max_pixels:,} pixels"
+                )
             weight = sources.shrink_while_decoding(image, _LEAST_DECODED)
             if postpone and weight > sources.LARGE_PIXELS:
                 raise Postponed(f"{image.width} x {image.height} pixels")
@@ -252,28 +232,13 @@ def _decoded(content: bytes, max_pixels: int, postpone: bool) -> tuple[Pixels, f
     return pixels, sharpness
 
 
-def _check_size(image: Image.Image, max_pixels: int) -> None:
-    if not image.width or not image.height:
-        raise UnreadableImage("a picture without area")
-    if image.width * image.height > max_pixels:
-        raise UnreadableImage(
-            f"{image.width} x {image.height} pixels, more than the limit of {max_pixels:,} pixels"
-        )
-
-
 def _to_pixels(image: Image.Image) -> tuple[Pixels, float]:
     image.load()
     # The orientation is read after loading: TIFF is turned, and forgets it, while loading.
-    turn = _UPRIGHT.get(_orientation(image))
+    turn = None
+    with suppress(Exception):  # a damaged EXIF lets nearly every type escape; the picture itself may be fine
+        turn = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
     return modes.square(image, SIDE, modes.white_level(image), turn)
-
-
-def _orientation(image: Image.Image) -> Any:
-    """Return the EXIF orientation, 1 (upright) where EXIF is damaged: the picture itself may be fine."""
-    try:
-        return image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # the EXIF parser, too, lets nearly every type escape
-        return 1
 
 
 def _reason(error: Exception) -> str:

@@ -121,9 +121,7 @@ def first_per_cluster(labels: Labels, protected: NDArray[np.bool_], rank: Floats
     return kept
 
 
-def medoid_rank(
-    vectors: Vectors, labels: Labels, *, metric: str = "cosine", progress: Progress = None
-) -> Floats:
+def medoid_rank(vectors: Vectors, labels: Labels, *, metric: str = "cosine") -> Floats:
     """Return the total distance ``(n,)`` of each sample to the others of its cluster, 0 for noise.
 
     As ``rank`` of :func:`keep` it prefers the medoid. It is rounded to nine digits, so that equal totals tie. For
@@ -132,10 +130,7 @@ def medoid_rank(
     """
     vec.check(vectors)
     total = np.zeros(len(vectors), dtype=np.float64)
-    groups = list(_clusters(labels, np.arange(len(vectors))))
-    for done, members in enumerate(groups):
-        if progress is not None:
-            progress(done, len(groups))
+    for members in _clusters(labels, np.arange(len(vectors))):
         total[members] = _total_cosine(vectors, members) if metric == "cosine" else _total(vectors, members)
     return total
 

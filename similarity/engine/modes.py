@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from .sharpness import SIDE, sharpness
 from .sources import LARGE_PIXELS
 from .tones import LEAST_CONTRAST, contrast, grey
 
 _STRIP_PIXELS = 1 << 22
 _KEPT_SIDE = 1024  # pixels left of a large picture's side, up to twice as many: the resampling still averages
 
-_VISIBLE = (
-    32  # contrast over white, of 255, that shows a picture; a thousandth of its pixels at either end apart
-)
+_SHARP_SIDE = 512  # long side, in pixels, at which the sharpness of pictures of any size is measured
+# Contrast over white, of 255, that shows a picture; a thousandth of its pixels at either end apart.
+_VISIBLE = 32
 _TAIL = 0.001
 _TIFF_BITS_PER_SAMPLE = 258
 
@@ -31,11 +30,13 @@ def square(
 ) -> tuple[NDArray[np.uint8], float]:
     """Return the picture as ``(side, side, 3)`` RGB, stretched with antialiasing, and its sharpness.
 
+    The sharpness is measured at a long side of 512 pixels.
+
     Args:
         white: value of white in a picture of 16 bits
         turn (None): transposition applied first
     """
-    if _is_wide(image):  # Pillow's own conversion makes everything above 255 white
+    if image.mode.startswith(("I", "F")):  # Pillow's own conversion makes everything above 255 white
         whites = (1, 255, white) if image.mode == "F" else (white,)
         image = Image.fromarray(grey(np.asarray(image), whites))
 
@@ -43,7 +44,9 @@ def square(
         small = _averaged(image, to_rgb)
         upright = small if turn is None else small.transpose(turn)
         pixels = np.asarray(upright.resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
-        return pixels, _sharpness(small)
+        # At one size for all.
+        size = [max(1, round(length * _SHARP_SIDE / max(small.size))) for length in small.size]
+        return pixels, sharpness(np.asarray(small.convert("L").resize(size, Image.Resampling.BILINEAR)))
 
     if not image.has_transparency_data:
         return fitted(_to_rgb)
@@ -56,10 +59,12 @@ def square(
     return max(shown, key=lambda one: (contrast(one[0], _TAIL), contrast(one[0])))
 
 
-def _sharpness(image: Image.Image) -> float:
-    """Return the sharpness of an RGB picture, at one size for all."""
-    width, height = (max(1, round(length * SIDE / max(image.size))) for length in image.size)
-    return sharpness(np.asarray(image.convert("L").resize((width, height), Image.Resampling.BILINEAR)))
+def sharpness(grey: NDArray[np.uint8]) -> float:
+    """Return the variance of the Laplacian (four neighbors, edges repeated) of a grey picture ``(h, w)``."""
+    padded = np.pad(grey, 1, mode="edge").astype(np.int16)
+    laplacian = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
+    laplacian -= 4 * padded[1:-1, 1:-1]
+    return float(laplacian.astype(np.float32).var())
 
 
 def white_level(image: Image.Image) -> int:
@@ -100,10 +105,6 @@ def _composite(image: Image.Image, ground: str) -> Image.Image:
     opaque = Image.new("RGBA", image.size, ground)
     opaque.alpha_composite(image.convert("RGBA"))
     return opaque.convert("RGB")
-
-
-def _is_wide(image: Image.Image) -> bool:
-    return image.mode.startswith("I") or image.mode == "F"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

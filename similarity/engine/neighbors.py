@@ -4,8 +4,6 @@ A product of blocks in float32 finds the candidates; candidates so close to the 
 computed again in float64.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import product
 
@@ -55,7 +53,6 @@ def pairs(
     """Yield the pairs no farther apart than ``limit``: between two blocks, or within one where ``right`` is None.
 
     Args:
-        left, right: the blocks
         limit: largest distance, inclusive
         groups (None): the group of each vector, by default its own; may be changed between two yields. Pairs in the same
             group may be left out, which saves most pairs of a large dense cluster
@@ -96,15 +93,11 @@ def squares(n: int, m: int | None) -> Iterator[tuple[slice, slice]]:
     return product(rows, [slice(start, min(m, start + _TILE)) for start in range(0, m, _TILE)])
 
 
-def nearest(
-    left: Block, right: Block, k: int, within: Floats | None = None, *, own: bool = True
-) -> tuple[Indices, Indices, Floats]:
+def nearest(left: Block, right: Block, k: int, *, own: bool = True) -> tuple[Indices, Indices, Floats]:
     """Return the ``k`` nearest in ``right`` of each vector of ``left``, by distance; of equally near ones the first.
 
     Args:
-        left, right: the blocks
         k: number of neighbors, at least 1; all where fewer are possible
-        within (None): ``(n,)`` distance for each of ``left`` beyond which neighbors may be left out
         own (True): whether a vector may be its own neighbor
 
     Returns:
@@ -119,23 +112,16 @@ def nearest(
         least = np.full(len(scores), _LEAST)
         if k < len(right):
             least = np.maximum(least, np.partition(scores, -k, axis=1)[:, -k])
-        if within is not None:
-            least = np.maximum(least, left.frame.score(within[rows]))
         # By rounding, a near one may score up to this much below.
         row, col = np.nonzero(scores >= least[:, None] - 2 * left.frame.slack)
         row += start
         distance = left.distances(row, right, col)
-        first = first_of_each(row, col, distance, k)
-        found.append((row[first], col[first], distance[first]))
+        order = np.lexsort((col, distance, row))
+        row = row[order]
+        first = np.arange(len(row)) - np.searchsorted(row, row) < k
+        found.append((row[first], col[order][first], distance[order][first]))
     rows_, cols, distances = (np.concatenate(part) for part in zip(*found, strict=True))
     return rows_, cols, distances
-
-
-def first_of_each(rows: Indices, cols: Indices, distances: Floats, k: int) -> Indices:
-    """Return where the ``k`` nearest of each row are, row by row; of equally near ones the first."""
-    order = np.lexsort((cols, distances, rows))
-    rows = rows[order]
-    return order[np.arange(len(rows)) - np.searchsorted(rows, rows) < k]
 
 
 def _candidates(

@@ -11,7 +11,11 @@ SHAPE = (224, 224, 3)
 
 def build(layer: str, arrays: Weights, batch_size: int, bfloat16: bool) -> tuple[Any, Any, Any]:
     """Return a session, and input and output of its graph: uint8 pictures and float32 vectors."""
-    tf = _tensorflow()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError("VGG16 needs TensorFlow: install it with `pip install tensorflow`.") from error
     graph = tf.Graph()
     with graph.as_default():
         pixels = tf.compat.v1.placeholder(tf.uint8, (batch_size, *SHAPE))
@@ -19,7 +23,14 @@ def build(layer: str, arrays: Weights, batch_size: int, bfloat16: bool) -> tuple
         fed = [tf.compat.v1.placeholder(tf.float32, array.shape) for pair in arrays for array in pair]
         variables = [tf.compat.v1.Variable(value, trainable=False, use_resource=True) for value in fed]
         vectors = _network(tf, pixels, list(zip(variables[::2], variables[1::2], strict=True)), layer)
-        session = tf.compat.v1.Session(graph=graph, config=_session_config(tf, bfloat16))
+        # Options of the session's own: ``tf.config.optimizer`` would affect every model of the process.
+        config = tf.compat.v1.ConfigProto()
+        config.gpu_options.allow_growth = True
+        if bfloat16:
+            rewrites = config.graph_options.rewrite_options
+            rewrites.auto_mixed_precision_onednn_bfloat16 = rewrites.ON
+            config.device_count["GPU"] = 0  # the precision in the provenance was decided for the CPU
+        session = tf.compat.v1.Session(graph=graph, config=config)
         values = (array for pair in arrays for array in pair)
         session.run([v.initializer for v in variables], dict(zip(fed, values, strict=True)))
     graph.finalize()
@@ -53,23 +64,3 @@ def _network(tf: Any, pixels: Any, pairs: list[tuple[Any, Any]], layer: str) -> 
 def _mean_of_places(tf: Any, x: Any) -> Any:
     """Return the mean of the places, each scaled to length 1, so that a few bright ones do not dominate."""
     return tf.reduce_mean(tf.math.l2_normalize(x, axis=-1), (1, 2))
-
-
-def _session_config(tf: Any, bfloat16: bool) -> Any:
-    """Return the session's own options: ``tf.config.optimizer`` would affect every model of the process."""
-    config = tf.compat.v1.ConfigProto()
-    config.gpu_options.allow_growth = True
-    if bfloat16:
-        rewrites = config.graph_options.rewrite_options
-        rewrites.auto_mixed_precision_onednn_bfloat16 = rewrites.ON
-        config.device_count["GPU"] = 0  # the precision in the provenance was decided for the CPU
-    return config
-
-
-def _tensorflow() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        import tensorflow
-    except ImportError as error:
-        raise ImportError("VGG16 needs TensorFlow: install it with `pip install tensorflow`.") from error
-    return tensorflow

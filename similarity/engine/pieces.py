@@ -35,8 +35,6 @@ class Pieces:
     Args:
         pieces: their keys in the store
         digests: of the vectors of each piece, by :func:`~similarity.engine.vectors.digests`
-        dimension: values of a vector
-        store: the store
     """
 
     def __init__(self, pieces: Sequence[Any], digests: Sequence[Digests], dimension: int, store: Store):

@@ -110,12 +110,7 @@ def identify(content: bytes) -> ImageFile.ImageFile:
             continue
         try:
             return factory(BytesIO(content), "")
-        except (
-            SyntaxError,
-            IndexError,
-            TypeError,
-            struct.error,
-        ):  # raised by a plugin for another format
+        except (SyntaxError, IndexError, TypeError, struct.error):  # raised by a plugin for another format
             continue
     if brand in _AVIF_BRANDS:
         raise UnreadableImage("an AVIF picture: install Pillow 11.3 or newer (`pip install -U pillow`)")

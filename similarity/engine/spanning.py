@@ -5,8 +5,6 @@ the longest one on a path that already joins its ends is in no minimum tree; a b
 between each vector and number 0, drops nearly all edges as soon as they are computed.
 """
 
-from __future__ import annotations
-
 from math import inf
 
 import numpy as np
@@ -69,7 +67,6 @@ def span(left: Block, right: Block | None, longest: Floats) -> Edges:
     """Task: return the edges of a tile that may be in the tree, at most one for each vector.
 
     Args:
-        left, right: the blocks
         longest: ``(m,)`` a bound on the longest edge between each vector and number 0, infinite where none is known
     """
     other, offset = (left, 0) if right is None else (right, len(left))

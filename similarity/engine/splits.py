@@ -1,7 +1,5 @@
 """Splits of a dataset by cluster: the assignment of whole clusters, and the nearest pair across two splits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

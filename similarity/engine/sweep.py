@@ -1,7 +1,5 @@
 """The number of kept samples at every eps, from one pass over the pairs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +32,7 @@ class Sweep:
 
     Attributes:
         eps: first eps of each result, ascending; valid up to the next
-        clusters: number of clusters
         kept: clusters + noise, kept without cover
-        dropped: all others
         noise: samples labelled -1
         largest: samples of the largest cluster
         n: samples in all
@@ -47,9 +43,7 @@ class Sweep:
     """
 
     eps: Floats
-    clusters: Indices
     kept: Indices
-    dropped: Indices
     noise: Indices
     largest: Indices
     n: int
@@ -67,8 +61,8 @@ class Sweep:
         """
         check_eps(eps)
         row = max(0, int(np.searchsorted(self.eps, reach(eps, self.metric), side="right")) - 1)
-        columns = (self.clusters, self.kept, self.dropped, self.noise, self.largest)
-        return Row(float(self.eps[row]), *(int(column[row]) for column in columns))
+        kept, noise, largest = (int(column[row]) for column in (self.kept, self.noise, self.largest))
+        return Row(float(self.eps[row]), kept - noise, kept, self.n - kept, noise, largest)
 
 
 def sweep(
@@ -103,37 +97,33 @@ def sweep(
     # The state after the last edge of each length, and before the first one.
     eps = np.unique(np.append(np.maximum(length, floor), floor))
     joins = np.searchsorted(np.maximum(length, floor), eps, side="right")
-    alone = _alone(left, right, length, weights, min_samples)
+    nearest = np.full(len(weights), np.inf)
+    np.minimum.at(nearest, left, length)
+    np.minimum.at(nearest, right, length)
+    alone = np.sort(nearest[weights < min_samples])  # where each vector that can be noise stops being noise
     noise = len(alone) - np.searchsorted(np.maximum(alone, floor), eps, side="right")
     kept = len(first) - joins
     largest = _largest(left, right, weights, min_samples)[joins]
-    n = len(vectors)
-    counts = (kept - noise, kept, n - kept, noise, largest)
-    return Sweep(eps, *counts, n, min_samples, metric, first[left], first[right], length)
+    pairs = (first[left], first[right], length)
+    return Sweep(eps, kept, noise, largest, len(vectors), min_samples, metric, *pairs)
 
 
 def eps_for_target(sweep: Sweep, kept: int) -> tuple[float, int]:
     """Return the eps whose number kept is nearest to ``kept``, and that number; of two, the larger.
 
     Not every number is possible: samples at the same distance merge together, and equal ones at any eps.
-
-    Raises:
-        ValueError: if ``kept`` is below 1 or above the number of samples
     """
-    if not 1 <= kept <= max(1, sweep.n):
-        raise ValueError(f"the number to keep must be between 1 and {sweep.n}, got {kept}")
     change = np.flatnonzero(np.diff(sweep.kept, prepend=-1))
     low, numbers = sweep.eps[change], sweep.kept[change]
     best = int(np.lexsort((-numbers, np.abs(numbers - kept)))[0])
     high = float(np.append(low[1:], np.inf)[best])
-    return _inside(float(low[best]), high), int(numbers[best])
-
-
-def _inside(low: float, high: float) -> float:
-    """Return the middle of a window of eps on a log scale."""
-    if np.isinf(high):
-        return max(low, FLOOR) * 1.001
-    return float(np.sqrt(max(low, min(FLOOR, high / 2)) * high))
+    # The middle of the window on a log scale.
+    eps = (
+        np.sqrt(max(low[best], min(FLOOR, high / 2)) * high)
+        if high < np.inf
+        else max(low[best], FLOOR) * 1.001
+    )
+    return float(eps), int(numbers[best])
 
 
 def check_min_samples(min_samples: int) -> None:
@@ -146,14 +136,6 @@ def check_min_samples(min_samples: int) -> None:
         raise ValueError(
             f"min_samples is {min_samples}: a sweep and a target need 1 or 2; for more, give eps and no target"
         )
-
-
-def _alone(left: Indices, right: Indices, length: Floats, weights: Indices, min_samples: int) -> Floats:
-    """Return the eps at which each vector that can be noise stops being noise, ascending."""
-    nearest = np.full(len(weights), np.inf)
-    np.minimum.at(nearest, left, length)
-    np.minimum.at(nearest, right, length)
-    return np.sort(nearest[weights < min_samples])
 
 
 def _largest(left: Indices, right: Indices, weights: Indices, min_samples: int) -> Indices:

@@ -5,8 +5,6 @@ their vectors. It can be sent to another process: it reads nothing else and chan
 date, which costs time only. A ``Run`` computes the jobs, in any order and any process.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,8 +15,8 @@ from numpy.typing import NDArray
 
 from .blocks import Block, Blocks
 from .constraints import Constraints
-from .neighbors import Progress, nearest, numbers, pairs
-from .vectors import Floats, Indices
+from .neighbors import Progress, numbers, pairs
+from .vectors import Indices
 
 Bools = NDArray[np.bool_]
 
@@ -58,8 +56,6 @@ def compare(
     """Yield the answer of each tile of the upper triangle once, without tiles in which no two vectors may be neighbors.
 
     Args:
-        blocks: the vectors
-        task: the task of each tile
         known: called with the numbers of a tile's vectors just before the tile; returns the task's further arguments,
             or None to leave the tile out
         run (here): computes the jobs
@@ -80,7 +76,7 @@ def compare(
                 else:
                     yield Job(task, i, j, told)
 
-    progress = progress or _ignored
+    progress = progress or (lambda done, total: None)
     progress(0, total)
     with closing(run(jobs(), blocks)) as answers:
         for tile, answer in answers:
@@ -102,26 +98,6 @@ def near(left: Block, right: Block | None, limit: float, most: int) -> tuple[Ind
             return None
         found.append((at[rows], at[cols]))
     return joined(found)
-
-
-def closest(left: Block, right: Block | None, k: int, within: Floats) -> tuple[Indices, Indices, Floats]:
-    """Task: return the ``k`` nearest others of each vector, as ``rows, cols, distances``.
-
-    Args:
-        left, right: the blocks
-        k: number of neighbors
-        within: ``(m,)`` distance for each vector beyond which neighbors may be left out
-    """
-    if right is None:
-        rows, cols, distances = nearest(left, left, k, within, own=False)
-        return left.numbers[rows], left.numbers[cols], distances
-    one = nearest(left, right, k, within[: len(left)])
-    other = nearest(right, left, k, within[len(left) :])
-    return (
-        np.concatenate([left.numbers[one[0]], right.numbers[other[0]]]),
-        np.concatenate([right.numbers[one[1]], left.numbers[other[1]]]),
-        np.concatenate([one[2], other[2]]),
-    )
 
 
 def count(
@@ -182,10 +158,6 @@ def _apart(left: Constraints | None, right: Constraints | None) -> bool:
         return False
     every, every_there = slice(0, len(left.groups)), slice(0, len(right.groups))
     return not range(len(left.groups))[left.span(every, right, every_there)]
-
-
-def _ignored(done: int, total: int) -> None:
-    """Ignore progress."""
 
 
 def find(root: Indices, some: Indices) -> Indices:

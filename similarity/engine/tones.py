@@ -33,10 +33,8 @@ _SAMPLE = 1 << 20  # values that are sampled, in a grid over the picture
 _TAIL = 1000  # one value of so many, at either end, may be left out
 _APART = 0.25  # of the others' range: the gap beyond which values are left out
 _WIDE, _NARROW = 2.0, 0.5  # of all smaller gaps: least width of a narrowed gap, before and after
-_USUAL, _OWN = (
-    0.5,
-    0.25,
-)  # agreement with a usual range from which it alone, and up to which the used one alone counts
+# Agreement with a usual range from which it alone, and up to which the used one alone counts.
+_USUAL, _OWN = 0.5, 0.25
 _ROUNDING = 1e-5  # of the largest value: a float picture that varies no more is one value with rounding
 
 
@@ -73,9 +71,7 @@ def grey(values: NDArray[Any], whites: Sequence[int]) -> Tones:
     bends, places = _narrowed(used) if len(used) > 1 else (used, used)
     rounding = _ROUNDING * float(np.abs(places[[0, -1]]).max()) if values.dtype.kind == "f" else 0.0
     low, high = _scale(float(places[0]), float(places[-1]), whites, rounding)
-    if (
-        values.dtype.kind == "u" and values.dtype.itemsize == 2
-    ):  # each of its few possible values is computed once
+    if values.dtype.str[1:] == "u2":  # each of its few possible values is computed once
         table = _tones(np.arange(1 << 16, dtype=np.float32), bends, places, low, high)
         return np.take(table, values)
     kind = np.float32 if values.dtype.kind == "f" else np.float64
@@ -115,9 +111,7 @@ def _narrowed(used: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     """Return the ends of the range and of its wide gaps, and their positions after narrowing."""
     gaps = np.diff(used)
     order = np.argsort(gaps)
-    smaller = np.concatenate(
-        [[0.0], np.cumsum(gaps[order])[:-1]]
-    )  # the sum of the gaps before each one in ``order``
+    smaller = np.cumsum(np.append(0.0, gaps[order][:-1]))  # the sum of the gaps before each one in ``order``
     first_wide = int(np.flatnonzero((gaps[order] <= _WIDE * smaller) | (smaller == 0))[-1]) + 1
     wide = np.sort(order[first_wide:])
     if len(wide):

@@ -47,10 +47,11 @@ def generate(dense: int = 0) -> Arrays:
         for _ in range(count):
             kernel = _random(rng, (3, 3, x.shape[-1], channels))
             y = _convolve(x, kernel)
-            scale, shift = _standardizing(y)
+            mean, deviation = y.mean((0, 1, 2)), y.std((0, 1, 2))
+            scale, shift = _round(1 / deviation), _round(-mean / deviation)  # to mean 0 and variance 1
             arrays.append((kernel * scale, shift))
             x = np.maximum(y * scale + shift, 0)
-        x = _max_pool(x)
+        x = np.maximum.reduce([x[:, i::2, j::2] for i, j in np.ndindex(2, 2)])
     return arrays + _dense(rng, dense, float(_round(x.var())))
 
 
@@ -103,23 +104,11 @@ def _convolve(x: NDArray[np.float64], kernel: NDArray[np.float32]) -> NDArray[np
     return y.reshape(n, height, width, -1)
 
 
-def _standardizing(y: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the scale and shift, rounded, that give each channel mean 0 and variance 1."""
-    mean, deviation = y.mean((0, 1, 2)), y.std((0, 1, 2))
-    return _round(1 / deviation), _round(-mean / deviation)
-
-
 def _round(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Round to 12 binary digits: 1e-4, where machines differ by 1e-13."""
     mantissa, exponent = np.frexp(values)
     rounded: NDArray[np.float64] = np.ldexp(np.rint(mantissa * 4096) / 4096, exponent)
     return rounded.astype(np.float32)
-
-
-def _max_pool(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    n, height, width, channels = x.shape
-    pooled: NDArray[np.float64] = x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
-    return pooled
 
 
 def _dense(rng: np.random.Generator, count: int, variance: float) -> Arrays:

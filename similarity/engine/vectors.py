@@ -1,7 +1,5 @@
 """The requirements on a vector, and the one formula for the distance between two vectors."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -52,16 +50,6 @@ def check(vectors: Vectors | Pieces) -> None:
         )
 
 
-def check_metric(metric: str) -> None:
-    """Raise unless ``metric`` is one of :data:`METRICS`.
-
-    Raises:
-        ValueError: names the metrics
-    """
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
-
-
 def norms(vectors: Vectors) -> Floats:
     """Return the lengths ``(n,)`` of the vectors; NaN or infinite where a value is."""
     lengths = np.empty(len(vectors), dtype=np.float64)
@@ -104,7 +92,11 @@ def between(
     others = vectors if others is None else others
     result = np.empty(len(rows), dtype=np.float64)
     for part in chunks(len(rows), vectors.shape[1]):
-        result[part] = _distance(vectors[rows[part]], others[cols[part]], metric)
+        left, right = vectors[rows[part]], others[cols[part]]
+        if metric == "cosine":
+            result[part] = 0.5 * np.square(unit(left) - unit(right)).sum(axis=1)
+        else:
+            result[part] = norms(left.astype(np.float64) - right.astype(np.float64))
     return result
 
 
@@ -156,12 +148,3 @@ def _fault(length: float) -> str | None:
     if not math.isfinite(length):
         return "contains NaN or infinite values"
     return None if length > 0 else "has length zero"
-
-
-def _distance(left: Vectors, right: Vectors, metric: str) -> Floats:
-    if metric == "cosine":
-        squared: Floats = np.square(unit(left) - unit(right)).sum(axis=1)
-        return 0.5 * squared
-    difference = left.astype(np.float64) - right.astype(np.float64)
-    distance: Floats = np.sqrt(np.square(difference).sum(axis=1))
-    return distance

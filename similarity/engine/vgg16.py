@@ -3,24 +3,25 @@
 TensorFlow is imported when the first model is built, not before.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import weights as weights_files
+from .images import Picture
 from .network import SHAPE, build
-from .precision import PRECISIONS as PRECISIONS
-from .precision import resolve
 from .weights import WeightsUnavailable as WeightsUnavailable
 
 Vectors = NDArray[np.float32]
+P = TypeVar("P", bound=Picture)
 
 LAYERS = {
     "block5_conv1": 512,
@@ -41,6 +42,9 @@ LAYERS = {
 - ``fc1``, ``fc2``: the dense layers after their ReLU.
 """
 
+PRECISIONS = ("auto", "float32")
+"""Values of the option; ``auto`` is ``bfloat16`` where the CPU computes with it and no GPU does the work."""
+
 DEFAULT_LAYER = "block5_conv1"
 MODEL = "VGG16"
 
@@ -48,18 +52,41 @@ _DENSE = {"fc1": 1, "fc2": 2}
 _CONVOLUTIONS = {"block4": 10, "block5_conv1": 11}  # that are computed; of the other layers all thirteen
 VERSION = "2"  # to be raised with every change of this module that changes vectors
 _PREPROCESSING = "stretched to 224x224, BGR, ImageNet mean subtracted"
-_LOADED_MODELS = 2
 _REMEMBERED_BYTES = 256 << 20
 
 
-class _Picture(Protocol):
-    @property
-    def pixels(self) -> NDArray[np.uint8] | None: ...
-    @property
-    def digest(self) -> str | None: ...
+def resolve(precision: str) -> str:
+    """Return ``bfloat16`` or ``float32``.
+
+    Args:
+        precision: one of :data:`PRECISIONS`, or ``bfloat16`` to require the precision that ``auto`` gave before
+
+    Raises:
+        ValueError: if this CPU has no bfloat16 and it is required
+    """
+    if precision == "auto":
+        return "bfloat16" if _cpu_has_bfloat16() and not _gpu_visible() else "float32"
+    if precision == "bfloat16" and not _cpu_has_bfloat16():
+        raise ValueError("These vectors are bfloat16, and this CPU cannot compute with it: embed again here.")
+    return precision
 
 
-_P = TypeVar("_P", bound=_Picture)
+@lru_cache(maxsize=1)
+def _cpu_has_bfloat16() -> bool:
+    """Return whether oneDNN computes with bfloat16 in hardware; emulated, it would be slower than float32."""
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return False
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return False
+    return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def _gpu_visible() -> bool:
+    """Return whether there is an NVIDIA GPU that the process may use, without TensorFlow."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def provenance(
@@ -75,11 +102,9 @@ def provenance(
         precision ("auto"): one of :data:`PRECISIONS`, or ``bfloat16`` to require the precision that ``auto`` gave before
 
     Raises:
-        ValueError: if the layer or precision is unknown, or this CPU has no bfloat16 and it is required
+        ValueError: if this CPU has no bfloat16 and it is required
         WeightsUnavailable: if the path names no file
     """
-    if layer not in LAYERS:
-        raise ValueError(f"Unsupported layer {layer!r}. Supported values are {', '.join(LAYERS)}.")
     named = weights in (weights_files.IMAGENET, weights_files.UNTRAINED)
     return {
         "model": MODEL,
@@ -103,7 +128,7 @@ class Vgg16:
         ready (None): provenance and :func:`arrays` of a network in another process, in place of the first three
 
     Raises:
-        ValueError: if an option is unknown or the weights do not fit
+        ValueError: if the weights do not fit
         WeightsUnavailable: if the weights are not on this machine and cannot be downloaded
         ImportError: if TensorFlow is not installed
     """
@@ -117,8 +142,6 @@ class Vgg16:
         batch_size: int = 16,
         ready: tuple[dict[str, str], weights_files.Weights] | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         told, parts = ready or (
             provenance(layer=layer, weights=weights, precision=precision),
             arrays(layer, weights),
@@ -163,8 +186,7 @@ def arrays(layer: str, weights: str | Path) -> weights_files.Weights:
     return weights_files.load(weights, _DENSE.get(layer, 0))[: _CONVOLUTIONS.get(layer)]
 
 
-_models: OrderedDict[tuple[str, ...], Vgg16] = OrderedDict()
-_models_lock = threading.Lock()
+_loading = threading.Lock()
 
 
 def load(
@@ -178,54 +200,46 @@ def load(
 
     A weights file whose content has changed is loaded anew.
     """
-    decisive = provenance(layer=layer, weights=weights, precision=precision)
-    key = (*decisive.values(), str(batch_size))
-    with _models_lock:
-        model = _models.pop(key, None)
-        if model is None:
-            model = Vgg16(layer=layer, weights=weights, precision=precision, batch_size=batch_size)
-        _models[key] = model
-        while len(_models) > _LOADED_MODELS:
-            _models.popitem(last=False)
-    return model
+    told = provenance(layer=layer, weights=weights, precision=precision)
+    with _loading:
+        return _load(layer, weights, precision, batch_size, tuple(told.items()))
 
 
-def embed_stream(pictures: Iterable[_P], model: Vgg16) -> Iterator[tuple[_P, Vectors | None]]:
+@lru_cache(maxsize=2)
+def _load(layer: str, weights: str | Path, precision: str, batch_size: int, _: tuple[Any, ...]) -> Vgg16:
+    return Vgg16(layer=layer, weights=weights, precision=precision, batch_size=batch_size)
+
+
+def embed_stream(pictures: Iterable[P], model: Vgg16) -> Iterator[tuple[P, Vectors | None]]:
     """Yield each picture with its vector, in order; None for a picture without pixels.
 
     Pictures of equal digest cost one pass: the last vectors, 256 MB of them, stay in memory.
 
     Args:
-        pictures: from :func:`images.read_many`, or anything with ``pixels`` and ``digest``
-        model: the network
+        pictures: from :func:`images.read_many`
 
     Yields:
         the picture and its ``(dimension,)`` float32 vector
     """
     known: OrderedDict[str | None, Vectors] = OrderedDict()
-    most = _REMEMBERED_BYTES // (4 * model.dimension)
-    waiting: list[_P] = []
+    waiting: list[P] = []
     fresh: dict[str | None, NDArray[np.uint8]] = {}
+
+    def answers() -> Iterator[tuple[P, Vectors | None]]:
+        if fresh:
+            known.update(zip(fresh, model.embed(np.stack(list(fresh.values()))), strict=True))
+        for picture in waiting:
+            yield picture, None if picture.pixels is None else known[picture.digest]
+        waiting.clear()
+        fresh.clear()
+        while len(known) > _REMEMBERED_BYTES // (4 * model.dimension):
+            known.popitem(last=False)
+
     for picture in pictures:
         waiting.append(picture)
         if picture.pixels is not None and picture.digest not in known:
             fresh[picture.digest] = picture.pixels
         # Long sequences of pictures that need no pass are yielded too, to limit memory.
         if len(fresh) == model.batch_size or len(waiting) == 8 * model.batch_size:
-            yield from _answer(waiting, fresh, known, model)
-            waiting, fresh = [], {}
-            while len(known) > most:
-                known.popitem(last=False)
-    yield from _answer(waiting, fresh, known, model)
-
-
-def _answer(
-    waiting: list[_P],
-    fresh: dict[str | None, NDArray[np.uint8]],
-    known: OrderedDict[str | None, Vectors],
-    model: Vgg16,
-) -> Iterator[tuple[_P, Vectors | None]]:
-    if fresh:
-        known.update(zip(fresh, model.embed(np.stack(list(fresh.values()))), strict=True))
-    for picture in waiting:
-        yield picture, None if picture.pixels is None else known[picture.digest]
+            yield from answers()
+    yield from answers()

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import file_digest, md5
 from pathlib import Path
@@ -93,11 +92,9 @@ def load(weights: str | Path, dense: int) -> Weights:
     """
     if weights == UNTRAINED:
         return untrained.generate(dense)
-    return _read(_download(*_imagenet_file(dense)) if weights == IMAGENET else _existing(weights), dense)
-
-
-def _imagenet_file(dense: int) -> tuple[str, str]:
-    return _WITH_TOP if dense else _WITHOUT_TOP
+    if weights == IMAGENET:
+        return _read(_download(*(_WITH_TOP if dense else _WITHOUT_TOP)), dense)
+    return _read(_existing(weights), dense)
 
 
 def _existing(weights: str | Path) -> Path:
@@ -131,7 +128,11 @@ def _download(name: str, expected_md5: str) -> Path:
             raise OSError("the file that was sent is not the published one")
         beside.replace(path)
     except OSError as error:
-        raise WeightsUnavailable(_how_to_get(path, error)) from error
+        raise WeightsUnavailable(
+            f"The ImageNet weights are not on this machine and could not be downloaded ({error}). Either "
+            f"download {_URL}{name} elsewhere and put it at {path}; or set weights to the path of a VGG16 "
+            f"weights file; or set weights to {UNTRAINED!r}, which works at once, with poorer similarities."
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
     return path
@@ -144,20 +145,13 @@ def _has_md5(path: Path, expected: str) -> bool:
         return file_digest(file, md5).hexdigest() == expected
 
 
-def _how_to_get(path: Path, error: Exception) -> str:
-    return (
-        f"The ImageNet weights are not on this machine and could not be downloaded ({error}). Either "
-        f"download {_URL}{path.name} elsewhere and put it at {path}; or set weights to the path of a VGG16 "
-        f"weights file; or set weights to {UNTRAINED!r}, which works at once, with poorer similarities."
-    )
-
-
 def _read(path: Path, dense: int) -> Weights:
     names = (*_CONVOLUTIONS, *_DENSE[:dense])
     try:
         found = _layers(path)
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} cannot be read as a file of Keras ({_first_line(error)}).") from error
+        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
+        raise ValueError(f"{path.name} cannot be read as a file of Keras ({reason}).") from error
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(f"{path.name} holds no VGG16 that fits: it lacks the layers {', '.join(missing)}.")
@@ -177,25 +171,17 @@ def _layers(path: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float
         with zipfile.ZipFile(path) as archive:
             source = io.BytesIO(archive.read(_HOLDS_A_MODEL))
     with h5py.File(source, "r") as file:
-        found: dict[str, dict[bool, Any]] = {}
-        for name, array in _arrays(file):
-            found.setdefault(name, {}).setdefault(array.ndim > 1, array)
+        items: list[Any] = []
+        file.visititems(lambda _, item: items.append(item))
+        found: dict[str | None, dict[bool, Any]] = {}
+        for item in items:
+            if hasattr(item, "dtype") and not item.name.startswith("/optimizer"):
+                found.setdefault(_layer_of(item), {}).setdefault(item.ndim > 1, item)
         return {
             name: (np.asarray(pair[True], np.float32), np.asarray(pair[False], np.float32))
             for name, pair in found.items()
-            if len(pair) == 2
+            if name is not None and len(pair) == 2
         }
-
-
-def _arrays(file: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the arrays of VGG16's layers, each with its layer's name, without the optimizer's arrays."""
-    items: list[Any] = []
-    file.visititems(lambda _, item: items.append(item))
-    for item in items:
-        if hasattr(item, "dtype") and not item.name.startswith("/optimizer"):
-            layer = _layer_of(item)
-            if layer is not None:
-                yield layer, item
 
 
 def _layer_of(item: Any) -> str | None:
@@ -210,7 +196,3 @@ def _layer_of(item: Any) -> str | None:
     names: tuple[str, ...] = _CONVOLUTIONS if numbered[1] == "conv2d" else _DENSE
     number = int(numbered[2] or 0)
     return names[number] if number < len(names) else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__

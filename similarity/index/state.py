@@ -54,7 +54,6 @@ class State:
     """The current contents of an index; immutable. Positions number its samples: the valid rows, in their order.
 
     Args:
-        built: the index as built
         changes: sample id -> stamp, of the samples with another stamp than at the build; None where they are gone
         seen: the last look; None before the first one
     """

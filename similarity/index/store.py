@@ -11,7 +11,6 @@ import json
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,14 +21,15 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from ..data import caches, freshness, locks
+from ..data import freshness, locks
 from ..data.files import written_beside
-from ..data.home import Missing, in_home, make_folder, share
+from ..data.home import INDEXES, Missing, cache, discard_orphans, identity, in_home, make_folder, share
 from ..data.locks import Busy, lock
 from ..data.samples import everything
 from ..data.vectors import gather
 from ..engine import forest
 from ..engine.forest_files import ForestFacts, file_version
+from ..engine.neighbors import Progress
 from ..result import NeedsOperator, Skipped
 
 _MANIFEST = "index.json"
@@ -71,12 +71,10 @@ class BuiltIndex:
     """An index as it was built.
 
     Args:
-        forest: the forest over the vectors
         ids: the sample ids of its rows, ``(n,)``
         skipped: sample id -> why its vector is not in the forest
         stamps: sample id -> stamp, of all samples at the build
         settled: the marks that no write was still spreading while the vectors were read
-        made_with: provenance of the vectors
     """
 
     forest: forest.Forest
@@ -94,12 +92,7 @@ class BuiltIndex:
 
 @dataclass(frozen=True)
 class IndexFolder:
-    """The folder of one index; it need not exist.
-
-    Args:
-        path: the folder
-        dataset_id: id of the index's dataset
-    """
+    """The folder of one index; it need not exist."""
 
     path: Path
     dataset_id: str
@@ -107,7 +100,7 @@ class IndexFolder:
     @classmethod
     def of(cls, dataset: fo.Dataset, brain_key: str) -> "IndexFolder":
         """Return the folder of a brain key of a dataset."""
-        return cls(caches.folder(caches.INDEXES, dataset) / brain_key, caches.identity(dataset))
+        return cls(cache(INDEXES, dataset) / brain_key, identity(dataset))
 
     def version(self) -> Version:
         """Return the files' names and versions, a quick test that they are the same; empty without files.
@@ -131,10 +124,18 @@ class IndexFolder:
         """
         try:
             with in_home(self.path):
-                told = self._told()
+                checksum, _, body = (self.path / _MANIFEST).read_bytes().partition(b"\n")
+                if checksum != _checksum(body):
+                    raise IndexDamaged(self.path, f"{_MANIFEST} is not as it was written")
+                told = json.loads(body)
+                if told["dataset"] != self.dataset_id:
+                    raise IndexDamaged(self.path, f"{_MANIFEST} is of another dataset")
                 if told["settings"] != asdict(settings):
                     return None
-                grown = self._forest(ForestFacts(**told["forest"]))
+                try:
+                    grown = forest.load(self.path, ForestFacts(**told["forest"]))
+                except ValueError as error:
+                    raise IndexDamaged(self.path, str(error)) from error
         except Missing:
             return None
         return BuiltIndex(
@@ -150,7 +151,7 @@ class IndexFolder:
         self,
         dataset: fo.Dataset,
         settings: IndexSettings,
-        progress: forest.Progress | None = None,
+        progress: Progress = None,
         *,
         again: bool = True,
     ) -> None:
@@ -163,10 +164,16 @@ class IndexFolder:
         Raises:
             HomeError: if the files cannot be written
         """
-        with self._exclusive(dataset):
+        with contextlib.ExitStack() as held:
+            while True:  # until no other process builds this index
+                try:
+                    held.enter_context(lock(dataset, f"index-{self.path.name}"))
+                    break
+                except Busy:
+                    time.sleep(_WAIT_SECONDS)
             if again or self.read(settings) is None:
                 self._build(dataset, settings, progress)
-        caches.discard_orphans(dataset)
+        discard_orphans(dataset)
 
     def delete(self) -> None:
         """Delete the folder; readers keep their open files."""
@@ -182,19 +189,7 @@ class IndexFolder:
                 shutil.rmtree(target, ignore_errors=True)
                 self.path.rename(target)
 
-    @contextlib.contextmanager
-    def _exclusive(self, dataset: fo.Dataset) -> Iterator[None]:
-        """Wait until no other process builds this index."""
-        with contextlib.ExitStack() as held:
-            while True:
-                try:
-                    held.enter_context(lock(dataset, f"index-{self.path.name}"))
-                    break
-                except Busy:
-                    time.sleep(_WAIT_SECONDS)
-            yield
-
-    def _build(self, dataset: fo.Dataset, settings: IndexSettings, progress: forest.Progress | None) -> None:
+    def _build(self, dataset: fo.Dataset, settings: IndexSettings, progress: Progress) -> None:
         name = settings.embeddings_field
         # Marks and stamps first: a vector written meanwhile has the old ones, and is noticed afterwards.
         marks, stamps = freshness.marks(dataset), freshness.stamps(dataset, name)
@@ -236,22 +231,6 @@ class IndexFolder:
             elif path.name not in {_MANIFEST, beside.name, *files}:
                 with contextlib.suppress(OSError):  # Windows, where a reader has it open
                     path.unlink()
-
-    def _told(self) -> dict[str, Any]:
-        """Read ``index.json``."""
-        checksum, _, body = (self.path / _MANIFEST).read_bytes().partition(b"\n")
-        if checksum != _checksum(body):
-            raise IndexDamaged(self.path, f"{_MANIFEST} is not as it was written")
-        told = json.loads(body)
-        if told["dataset"] != self.dataset_id:
-            raise IndexDamaged(self.path, f"{_MANIFEST} is of another dataset")
-        return told
-
-    def _forest(self, facts: ForestFacts) -> forest.Forest:
-        try:
-            return forest.load(self.path, facts)
-        except ValueError as error:
-            raise IndexDamaged(self.path, str(error)) from error
 
 
 def _checksum(content: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from ..data.readings import ENDED
 from ..embed_options import EmbedOptions
 from ..engine import chunks, images, vgg16
-from ..engine.chunks import Answer, Network, Source
+from ..engine.chunks import Network, Source
 from ..engine.images import Picture
 from ..engine.tiles import Job
 from ..ray import Cluster, WorkerLost
@@ -54,10 +54,9 @@ class DistantReader:
         arrived: dict[int, list[dict[str, Any]]] = {}
         turn = 0
         try:
-            for _, found in answers:
-                answer = Answer(*found)
-                self._check(answer, chunked[answer.number])
-                arrived[answer.number] = answer.pictures
+            for _, (number, machine, probe, pictures) in answers:
+                self._check(machine, probe, pictures, chunked[number])
+                arrived[number] = pictures
                 while turn in arrived:
                     del chunked[turn]
                     yield from (Picture(pixels=None, **told) for told in arrived.pop(turn))
@@ -87,16 +86,16 @@ class DistantReader:
             postponed = isinstance(error, images.Postponed)
             return {"digest": None, "error": str(error), "postponed": postponed}
 
-    def _check(self, answer: Answer, paths: Sequence[str]) -> None:
-        """Refuse an answer that this machine would not have given."""
-        if answer.probe != self._model.probe:
+    def _check(self, machine: str, probe: str, pictures: list[dict[str, Any]], paths: Sequence[str]) -> None:
+        """Refuse what this machine would have seen otherwise."""
+        if probe != self._model.probe:
             raise ValueError(
-                f"The machine {answer.machine} gives other vectors than this one (another CPU or TensorFlow): take it off "
+                f"The machine {machine} gives other vectors than this one (another CPU or TensorFlow): take it off "
                 "the cluster, choose precision='float32' for a new field, or run without ray"
             )
-        for path, told in zip(paths, answer.pictures, strict=True):
+        for path, told in zip(paths, pictures, strict=True):
             if told["error"] == images.NOT_THERE and Path(path).exists():
-                raise ValueError(_unseen(answer.machine, [path], 1))
+                raise ValueError(_unseen(machine, [path], 1))
 
 
 def check_nodes(on: Cluster, paths: Sequence[str], options: EmbedOptions, precision: str) -> None:

@@ -108,9 +108,7 @@ def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silen
         engine = None
         if model is not None:
             files = {i: paths[i] for i in stale}
-            marks = {
-                i: embeddings.file_mark(path) for i, path in files.items()
-            }  # later changes show next time
+            marks = {i: images.file_mark(path) for i, path in files.items()}  # later changes show next time
             twins = {digest: sample_id for sample_id, digest in digests.items() if sample_id not in files}
             with ray.cluster(options.ray) as on:
                 read = partial(_read, options.max_pixels)
@@ -179,7 +177,7 @@ def _look(
     ids, digests, marks = sm.read(samples, names.digest, names.file)
     vectorless = set(samples.exists(names.vectors, False).values("id"))
     known = {i: d for i, d in zip(ids, digests, strict=True) if d is not None and i not in vectorless}
-    now = {i for i, mark in zip(ids, marks, strict=True) if mark and mark == embeddings.file_mark(paths[i])}
+    now = {i for i, mark in zip(ids, marks, strict=True) if mark and mark == images.file_mark(paths[i])}
     return known, [i for i in paths if i not in known or i not in now]
 
 

@@ -11,11 +11,11 @@ from ..data import archive as ar
 from ..data import runs, seals, trash
 from ..data import samples as sm
 from ..data.checks import EDITED, Checks
-from ..data.embeddings import file_mark
 from ..data.files import file_names, sizes
 from ..data.labels import labels_path
 from ..data.locks import lock
 from ..data.vectors import check_vector_field
+from ..engine.images import file_mark
 from ..handover_options import TRASH, RemoveOptions
 from ..options import DIGEST
 from ..progress import Progress, silent

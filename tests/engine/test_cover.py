@@ -85,19 +85,6 @@ def test_none_and_one(n, min_samples):
     assert kept_with_cover(vectors, sweep(vectors, min_samples=min_samples), [0.1, 0.2]).tolist() == [n, n]
 
 
-@pytest.mark.parametrize("eps", [-1.0, np.nan, np.inf])
-def test_an_eps_that_is_no_number_of_0_or_more_is_refused(eps):
-    vectors = np.random.default_rng(0).random((9, 4))
-    with pytest.raises(ValueError, match=f"eps .*{eps}"):
-        kept_with_cover(vectors, sweep(vectors), [eps])
-
-
-def test_another_number_of_vectors_is_refused():
-    vectors = np.random.default_rng(0).random((9, 4))
-    with pytest.raises(ValueError, match=r"\b9\b.*\b8\b"):
-        kept_with_cover(vectors[:8], sweep(vectors), [0.1])
-
-
 def test_cancelling_is_not_swallowed():
     def cancel(done, total):
         raise KeyboardInterrupt

@@ -142,14 +142,6 @@ def test_vectors_without_a_direction_are_rejected_by_row(build, value):
         build(spoiled(value))
 
 
-@pytest.mark.parametrize(
-    "query", [np.zeros(32), np.full(32, np.nan), np.ones(31), np.ones((2, 32)), ["a"] * 32]
-)
-def test_a_query_that_cannot_be_compared_is_rejected(build, vectors, query):
-    with pytest.raises(ValueError, match="the query"):
-        build(vectors[:50]).query(query, 5)
-
-
 def test_k_below_one_is_rejected(build, vectors):
     with pytest.raises(ValueError, match=r"\bk\b.* 0"):
         of_row(build(vectors[:50]), 0, 0)

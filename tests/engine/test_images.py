@@ -447,15 +447,3 @@ def test_read_gives_pixels_or_an_error_and_a_digest_whenever_there_are_bytes(tmp
     assert (damaged.pixels, damaged.digest) == (None, images.digest(bad))
     assert "not a picture" in damaged.error
     assert (missing.pixels, missing.digest, missing.error) == (None, None, "the file does not exist")
-
-
-def test_an_array_is_fitted_as_the_file_of_it_would_be():
-    array = np.asarray(scene())
-    np.testing.assert_array_equal(images.fit(array), images.decode(encoded(scene())))
-    assert color_of(images.fit(np.full((9, 9), 7, np.uint8))) == (7, 7, 7)
-
-
-@pytest.mark.parametrize("array", [np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(3)])
-def test_an_array_that_is_no_picture_is_refused(array):
-    with pytest.raises(images.UnreadableImage):
-        images.fit(array)

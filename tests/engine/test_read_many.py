@@ -71,9 +71,3 @@ def test_an_error_in_the_paths_reaches_the_consumer_and_stops_the_threads(folder
 
 def decoders():
     return [thread for thread in threading.enumerate() if thread.name.startswith("onlyone-decode")]
-
-
-@pytest.mark.parametrize("bounds", [{"workers": 0, "ahead": 3}, {"workers": 3, "ahead": 0}])
-def test_read_many_needs_a_thread_and_room(bounds):
-    with pytest.raises(ValueError, match=r"workers and ahead .*{workers}.*{ahead}".format(**bounds)):
-        images.read_many([], **bounds)

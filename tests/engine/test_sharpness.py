@@ -6,7 +6,7 @@ from PIL import Image, ImageFilter
 from scipy.ndimage import laplace
 
 from similarity.engine import images
-from similarity.engine.sharpness import sharpness
+from similarity.engine.modes import sharpness
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (33, 50)])

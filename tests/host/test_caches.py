@@ -7,7 +7,7 @@ import pytest
 from tests import support
 from tests.vectors import directions
 
-caches = support.plugin("similarity.data.caches")
+home = support.plugin("similarity.data.home")
 
 
 def run(name, made):
@@ -16,7 +16,7 @@ def run(name, made):
 
 def folders(made):
     """The folders of a dataset that are there."""
-    return [kind for kind in caches.KINDS if caches.folder(kind, made).is_dir()]
+    return [kind for kind in home.KINDS if home.cache(kind, made).is_dir()]
 
 
 @pytest.mark.parametrize("name", ["build_similarity_index", "sweep_thresholds"])
@@ -25,28 +25,28 @@ def test_files_of_deleted_datasets_go_with_the_next_ones_written(vector_dataset,
     for made in (gone, stays):
         run("build_similarity_index", made)
         run("sweep_thresholds", made)
-    of_gone = [caches.folder(kind, gone) for kind in caches.KINDS]
+    of_gone = [home.cache(kind, gone) for kind in home.KINDS]
     assert all(path.is_dir() for path in of_gone)
     gone.delete()
 
     run(name, next_one)
 
     assert not any(path.exists() for path in of_gone)
-    assert folders(stays) == list(caches.KINDS)
+    assert folders(stays) == list(home.KINDS)
     assert len(folders(next_one)) == 1
     assert stays.sort_by_similarity(stays.first().id, k=2, brain_key="vgg16_annoy").count() == 2
 
 
 def test_files_of_another_database_and_of_other_names_stay(vector_dataset):
     made = vector_dataset(directions(0, 1))
-    ours = caches.folder(caches.INDEXES, made).parent
+    ours = home.cache(home.INDEXES, made).parent
     another = ours.with_name("0" * 24) / ("1" * 24)
     notes = ours / "notes of mine"
     for path in (another, notes):
         path.mkdir(parents=True)
         (path / "index.json").write_text("{}")
 
-    caches.discard_orphans(made)
+    home.discard_orphans(made)
 
     assert (another / "index.json").is_file()
     assert (notes / "index.json").is_file()
@@ -55,11 +55,11 @@ def test_files_of_another_database_and_of_other_names_stay(vector_dataset):
 def test_a_copy_of_the_database_has_files_of_its_own_and_leaves_these(vector_dataset, monkeypatch):
     made = vector_dataset(directions(0, 1, 40, 42))
     run("build_similarity_index", made)
-    ours = caches.folder(caches.INDEXES, made)
+    ours = home.cache(home.INDEXES, made)
     monkeypatch.setattr(fo.config, "database_name", "a_copy")
-    assert caches.folder(caches.INDEXES, made) != ours
+    assert home.cache(home.INDEXES, made) != ours
 
-    caches.discard_orphans(made)
+    home.discard_orphans(made)
 
     assert ours.is_dir()
 
@@ -67,11 +67,11 @@ def test_a_copy_of_the_database_has_files_of_its_own_and_leaves_these(vector_dat
 def test_nothing_goes_while_the_database_does_not_know_the_dataset_itself(vector_dataset):
     made, other = vector_dataset(directions(0, 1)), vector_dataset(directions(0, 1))
     run("build_similarity_index", other)
-    of_other = caches.folder(caches.INDEXES, other)
+    of_other = home.cache(home.INDEXES, other)
     for dataset in (other, made):
         dataset.delete()
 
-    caches.discard_orphans(made)
+    home.discard_orphans(made)
 
     assert of_other.is_dir()
 
@@ -105,7 +105,7 @@ def test_a_sweep_may_be_written_again_by_whoever_may_write_into_the_home(
 def test_an_index_of_a_deleted_run_goes_at_once(vector_dataset):
     made = vector_dataset(directions(0, 1))
     fob.compute_similarity(made, embeddings="vgg16", brain_key="found", backend="annoy")
-    folder = caches.folder(caches.INDEXES, made)
+    folder = home.cache(home.INDEXES, made)
     assert (folder / "found").is_dir()
     made.delete_brain_run("found")
     assert not folder.exists()

@@ -105,7 +105,7 @@ def test_only_files_that_could_be_copies_are_read_and_only_once(run, album, plug
 def test_digests_that_are_known_from_the_embeddings_are_taken_as_long_as_the_file_is_the_same(
     run, album, plugin
 ):
-    samples, mark = plugin("similarity.data.samples"), plugin("similarity.data.embeddings").file_mark
+    samples, mark = plugin("similarity.data.samples"), plugin("similarity.engine.images").file_mark
     for name in ("vgg16_digest", "vgg16_file"):
         samples.declare_field(album, name, fo.StringField, "of the embedded file", {"beside": "vgg16"})
     paths = album.values("filepath")

@@ -20,7 +20,7 @@ import fiftyone as fo  # isort: skip
 step = support.plugin("similarity.steps.embed")
 options = support.plugin("similarity.options")
 locks = support.plugin("similarity.data.locks")
-precisions = support.plugin("similarity.engine.precision")
+precisions = support.plugin("similarity.engine.vgg16")
 untrained = support.plugin("similarity.engine.untrained")
 
 FIELDS = ("vgg16", "vgg16_digest", "vgg16_file", "vgg16_error")

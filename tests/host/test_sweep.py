@@ -150,8 +150,8 @@ def test_a_damaged_file_is_computed_again(vector_dataset, step, options, plugin)
     made = vector_dataset(vectors())
     swept = step.sweep(made, options())
     forget(step)
-    caches = plugin("similarity.data.caches")
-    for file in caches.folder(caches.SWEEPS, made).glob("*.npz"):
+    home = plugin("similarity.data.home")
+    for file in home.cache(home.SWEEPS, made).glob("*.npz"):
         file.write_bytes(file.read_bytes()[:200])
 
     assert step.recall(made, options(), swept.key) is None

@@ -232,7 +232,9 @@ def _declare_ready(made, plugin) -> float:
     embeddings.declare(made, names, provenance, "untrained")
     ids, paths = made.values(["id", "filepath"])
     write_vectors(made, ids, data.vectors(len(ids)), "vgg16")
-    marks = {i: embeddings.file_mark(path) for i, path in zip(ids, paths, strict=True)}
+    marks = {
+        i: plugin("similarity.engine.images").file_mark(path) for i, path in zip(ids, paths, strict=True)
+    }
     plugin("similarity.data.samples").write(made, {names.digest: {i: i for i in ids}, names.file: marks})
     return plugin("similarity.engine.calibration").threshold(provenance).eps
 
