@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..similarity.data import samples as sm
-from ..similarity.data.searches import searched
+from ..similarity.data.saved_views import searched
 from ..similarity.result import count
 from ..similarity.search_options import SortOptions
 from ..similarity.steps import sort
