@@ -209,6 +209,8 @@ class Blocks:
     def __getitem__(self, i: Any) -> Any:
         if i not in self._made:
             at, rows = self._part(i)
+            if not len(rows):
+                raise IndexError(i)  # which ends an iteration
             start = rows.min()
             read = self.vectors[start : rows.max() + 1]
             # Vectors that may be neighbors are adjacent as chosen: another arrangement would mix them.
