@@ -24,7 +24,8 @@ def draw(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) ->
         _review(panel, events, state, dataset)
     if found.sizes:
         many = f"the {BARS:,} largest of {found.clusters:,}" if found.clusters > BARS else "all of them"
-        caption = f"{many.capitalize()}. Click a bar to see the cluster in the grid. The map shows what is kept by colours."
+        caption = f"{many.capitalize()}. Click a bar to see the cluster in the grid."
+        caption += " The colours of the map say which samples are kept." if found.counts else ""
         section = parts.card(panel, "clusters", "Sizes", caption)
         parts.button(
             parts.row(section, "more"), "map", "Map of the vectors", events.open_map, icon="scatter_plot"

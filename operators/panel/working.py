@@ -73,7 +73,7 @@ class Working:
             state.set(ps.MAP, _TIMES)
 
     def show_map(self, ctx: Any) -> None:
-        """Open the map in FiftyOne's panel, coloured by kept and dropped, when both are there.
+        """Open the map in FiftyOne's panel, coloured by kept and dropped, once both are there.
 
         That panel forgets its state when its code is loaded, so it is told again a few times.
         """
@@ -86,7 +86,8 @@ class Working:
         elif not shown:
             ctx.ops.open_panel("Embeddings")
         else:
-            told = {"openKey": names.map, "colorField": names.kept}
+            color = names.kept if state.found.counts else names.cluster
+            told = {"openKey": names.map, "colorField": color}
             ctx.trigger("patch_panel_data", {"panel_id": shown[0], "data": told, "full_merge": True})
             state.set(ps.MAP, state.map - 1)
 
