@@ -144,9 +144,7 @@ def add_notes(inputs: types.Object, samples: fo.core.collections.SampleCollectio
     """Add the number of cluster tags, and a warning of limits that the run was compared with and the form lacks."""
     if isinstance(options, WriteRunOptions):
         most = min(options.tag_clusters, sm.exact_count(samples) // 2)
-        words = (
-            f"At most {count(most, 'tag')} of clusters will be written, of the largest ones: see Tag clusters"
-        )
+        words = f"At most {count(most, 'cluster tag')}, of the largest clusters; Tag clusters sets the number"
         inputs.view("tags", types.Notice(label=words))
     if set(LIMITS) <= set(options.names()):
         _add_limits(inputs, sm.dataset_of(samples), options)
@@ -229,19 +227,9 @@ def _proposing(option: Option, ctx) -> types.AutocompleteView:
     return view
 
 
-def _numbers(dataset) -> list[str]:
-    numeric = (fof.IntField, fof.FloatField, fof.DateField, fof.DateTimeField)
-    fields = [name for name, field in dataset.get_field_schema().items() if isinstance(field, numeric)]
-    return [*ORDERS, *fields]
-
-
 def _brain_keys(dataset) -> list[str]:
     keys = dataset.list_brain_runs(type="similarity")
     return [key for key in keys if dataset.get_brain_info(key).config.method == "annoy"]
-
-
-def _label_fields(dataset) -> list[str]:
-    return list(dataset.get_field_schema(embedded_doc_type=fol.Label))
 
 
 _PROPOSALS: dict[str | None, Callable[[Any], list[str]]] = {
@@ -249,14 +237,14 @@ _PROPOSALS: dict[str | None, Callable[[Any], list[str]]] = {
     "vectors": vector_fields,
     "run": runs.keys,
     "brain": _brain_keys,
-    "numbers": _numbers,
+    "numbers": lambda dataset: [*ORDERS, *dataset.get_field_schema(ftype=ORDERED)],
     "reference": lambda dataset: [
         *dataset.list_saved_views(),
         *dataset.get_field_schema(ftype=fof.BooleanField),
     ],
     "fields": lambda dataset: list(dataset.get_field_schema(ftype=SINGLE)),
     "order": lambda dataset: list(dataset.get_field_schema(ftype=ORDERED)),
-    "labels": _label_fields,
+    "labels": lambda dataset: list(dataset.get_field_schema(embedded_doc_type=fol.Label)),
 }
 
 

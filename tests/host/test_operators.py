@@ -568,8 +568,8 @@ def test_the_form_says_how_many_cluster_tags_are_written_at_most(clustered):
     def words(**params):
         return form_of("cluster_duplicates", clustered, eps="0.1", **params)["tags"].view.label
 
-    assert words().startswith("At most 1 tag of clusters")  # of three samples two make one cluster
-    assert words(tag_clusters=0).startswith("At most 0 tags of clusters")
+    assert words().startswith("At most 1 cluster tag,")  # of three samples two make one cluster
+    assert words(tag_clusters=0).startswith("At most 0 cluster tags,")
 
 
 def test_a_form_that_embeds_says_how_many_pictures_and_about_how_long(copy):
