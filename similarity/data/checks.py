@@ -1,6 +1,6 @@
 """Checks for removal: the samples that a run left out, checked one by one against the live dataset."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,12 @@ class Checks:
         kept_ids = {str(d[self._kept_id]) for d in found if d.get(self._kept_id)}
         keys = (self._kept, self._vector, self._digest, self._file, "filepath")
         kept = {str(d["_id"]): d for d in documents(self._dataset, kept_ids, keys)}
-        if self._thorough:
-            self._read_files([*found, *kept.values()])
+        if self._thorough:  # the files are digested ahead of their use, several at a time
+            wanted = {d["filepath"] for d in (*found, *kept.values()) if d.get(self._digest) is not None}
+            paths = sorted(wanted - set(self._digests))
+            with ThreadPoolExecutor(READERS, thread_name_prefix="onlyone-digest") as pool:
+                answers = zip(paths, pool.map(digest, paths), strict=True)
+                self._digests |= {path: known for path, (known, _) in answers}
         fit, left = [], {}
         for document in sorted(found, key=lambda d: d["_id"]):
             reason = self._reason(document, kept.get(str(document.get(self._kept_id))))
@@ -83,18 +87,15 @@ class Checks:
         if content != self._own.digest(document):
             return EDITED
         for whose, one in ((_ITS, document), (_KEPTS, kept)):
-            if not self._same_vector(one):
+            stored = one.get(self._vector)
+            vector = None if stored is None else self._vector_field.to_python(stored)
+            if seals.vector_digest(vector) != self._sealed["vectors"].get(str(one["_id"])):
                 return f"{whose.format('embedding')} was computed again after keep_first_per_cluster ran"
         for whose, one in ((_KEPTS, kept), (_ITS, document)):
             changed = self._file_reason(one)
             if changed:
                 return f"{whose.format('file')} {changed}"
         return None
-
-    def _same_vector(self, document: Document) -> bool:
-        stored = document.get(self._vector)
-        vector = None if stored is None else self._vector_field.to_python(stored)
-        return seals.vector_digest(vector) == self._sealed["vectors"].get(str(document["_id"]))
 
     def _file_reason(self, document: Document) -> str | None:
         """Return how a sample's file differs from the embedded one; None if it is the same."""
@@ -111,12 +112,3 @@ class Checks:
                 self._digests[path], _ = digest(path)
             same = self._digests[path] == embedded
         return None if same else "has changed since it was embedded"
-
-    def _read_files(self, found: Iterable[Document]) -> None:
-        """Digest files ahead of their use, several at a time."""
-        wanted = {d["filepath"] for d in found if d.get(self._digest) is not None}
-        paths = sorted(wanted - set(self._digests))
-        with ThreadPoolExecutor(READERS, thread_name_prefix="onlyone-digest") as pool:
-            self._digests |= {
-                path: found for path, (found, _) in zip(paths, pool.map(digest, paths), strict=True)
-            }

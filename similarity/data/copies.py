@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -50,12 +50,16 @@ def read_digests(samples: Samples, progress: Progress) -> Digests:
         reasons |= {path: EMPTY for path, mark in marks.items() if mark is not None and _size(mark) == "0"}
         sizes = Counter(_size(marks[path]) for path in paths if path not in reasons)
         wanted = {path for path in every if path not in reasons and sizes[_size(marks[path])] > 1}
-        digests = {path: digest for path, digest in _known(samples, marks) if path in wanted}
-        for path, digest, reason in _read(pool, sorted(wanted - set(digests)), progress):
-            if reason is None:
-                digests[path] = digest
-            else:
-                reasons[path] = reason
+        digests = {path: known for path, known in _known(samples, marks) if path in wanted}
+        unknown = sorted(wanted - set(digests))
+        # Closing cancels reads that have not begun.
+        with contextlib.closing(pool.map(digest, unknown)) as answers:
+            for done, (path, (found, reason)) in enumerate(zip(unknown, answers, strict=True)):
+                progress("Reading files of equal size", done, len(unknown))
+                if reason is None:
+                    digests[path] = found
+                else:
+                    reasons[path] = reason
     good = [(i, path) for i, path in zip(ids, paths, strict=True) if path not in reasons]
     return Digests(
         {i: digests.get(path) for i, path in good},
@@ -77,16 +81,6 @@ def _known(samples: Samples, marks: Mapping[str, str | None]) -> Iterator[tuple[
             for path, digest, mark in zip(paths, digests, then, strict=True):
                 if digest is not None and mark == marks[path]:
                     yield path, digest
-
-
-def _read(
-    pool: ThreadPoolExecutor, paths: list[str], progress: Progress
-) -> Iterable[tuple[str, str | None, str | None]]:
-    """Yield each file with its digest, or with the reason why it has none."""
-    with contextlib.closing(pool.map(digest, paths)) as answers:  # closing cancels reads that have not begun
-        for done, (path, found) in enumerate(zip(paths, answers, strict=True)):
-            progress("Reading files of equal size", done, len(paths))
-            yield path, *found
 
 
 def digest(path: str) -> tuple[str | None, str | None]:
