@@ -244,9 +244,9 @@ def test_a_delegated_run_does_the_same_and_its_record_keeps_what_is_shown(copy, 
     [
         ("cluster_duplicates", {"eps": "0"}, "0; .* 0"),
         ("cluster_duplicates", {"eps": "near"}, "auto.*'near'"),
-        ("cluster_duplicates", {"run_key": "My run"}, "run_key .*'My run'"),
-        ("cluster_duplicates", {"min_samples": 0}, "min_samples"),
-        ("build_similarity_index", {"n_trees": 0}, "n_trees"),
+        ("cluster_duplicates", {"run_key": "My run"}, "(?i)run.key.*'My run'"),
+        ("cluster_duplicates", {"min_samples": 0}, "(?i)min.samples"),
+        ("build_similarity_index", {"n_trees": 0}, "(?i)n.trees"),
         ("compute_embeddings", {"layer": "block6"}, "layer"),
     ],
 )
