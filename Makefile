@@ -7,7 +7,6 @@ REQUIRE_BROWSER ?= 0
 REQUIRE_FFMPEG ?= 0
 QUICK ?= 0
 RAY ?= 0
-JOBS ?= 2
 SETUP = $(or $(PYTHON),python3) tools/setup.py $(if $(filter 1,$(RAY)),--ray)
 export PYTHON APP REQUIRE_BROWSER REQUIRE_FFMPEG
 
@@ -32,8 +31,8 @@ open: setup  ## open the App on the demo's dataset again
 quality: setup  ## measure on real pictures, write docs/quality.md (DATA=folder, WEIGHTS=imagenet or untrained, PEERS=1)
 	@$(PY) -m tools.quality --data "$(DATA)" --weights "$(or $(WEIGHTS),untrained)" $(if $(filter 1,$(PEERS)),--peers)
 
-test: lint  ## every check and test (REQUIRE_BROWSER=1, REQUIRE_FFMPEG=1: fail without Chromium or ffmpeg, JOBS=0: one process)
-	$(PY) -m pytest -n $(JOBS) --dist loadscope
+test: lint  ## every check and test (REQUIRE_BROWSER=1, REQUIRE_FFMPEG=1: fail where there is no Chromium or ffmpeg)
+	$(PY) -m pytest
 
 torture: setup-dev  ## kill every step at fifty moments each, let two processes meet 1,000 times, try nine demos; takes long
 	MOMENTS=50 INTERLEAVINGS=1000 SEEDS=9 $(PY) -m pytest tests/host/test_kill.py tests/host/test_two_homes.py tests/engine/test_scenes.py
