@@ -50,6 +50,19 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
             help_markdown="Find near-duplicates, choose a threshold with open eyes, keep one of each.",
         )
 
+    def execute(self, ctx) -> Any:
+        """Answer an event; a mere report gets none, since an answer draws the panel as it was when the event was sent."""
+        return None if self._is_report(ctx) else super().execute(ctx)
+
+    def _is_report(self, ctx) -> bool:
+        """Whether the App reports the tab, or the place of the slider, that it has drawn itself."""
+        event, value, state = ctx.params.get("__method__"), ctx.params.get("value"), State(ctx)
+        if event == "on_tab":
+            return bool(value == state.tab)
+        if event == "on_slider":
+            return state.swept is None or abs(float(value) - state.scale.place(state.eps)) <= _STILL
+        return False
+
     def on_load(self, ctx) -> None:
         """Look at the dataset."""
         self.refresh(ctx)
@@ -79,9 +92,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         State(ctx).move(state.chosen)
 
     def on_tab(self, ctx) -> None:
-        """Show another tab; the App reports the first one, too, perhaps before it has the panel's state."""
-        if State(ctx).found is None:
-            self.refresh(ctx)
+        """Show another tab."""
         ctx.panel.state.set(ps.TAB, ctx.params["value"])
 
     def on_run(self, ctx) -> None:
@@ -106,10 +117,8 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
     def on_slider(self, ctx) -> None:
         """Move the threshold by the slider."""
-        state, place = State(ctx), float(ctx.params["value"])
-        # the App also reports the place that a slider is first drawn at
-        if state.swept and abs(place - state.scale.place(state.eps)) > _STILL:
-            state.set(ps.EPS, state.scale.at(place))
+        state = State(ctx)
+        state.set(ps.EPS, state.scale.at(float(ctx.params["value"])))
 
     def on_point(self, ctx) -> None:
         """Move the threshold by a click on the curve."""

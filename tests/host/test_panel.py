@@ -148,6 +148,13 @@ def test_the_place_a_slider_is_drawn_at_is_no_choice(tab):
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
     tab.send("on_slider", value=scale(swept).place(swept.eps))
     assert tab.state["eps"] is None
+    assert not tab.requests
+
+
+def test_a_tab_that_the_app_has_drawn_itself_is_not_drawn_again(tab):
+    assert not tab.send("on_tab", value="Result").requests
+    assert tab.open("Threshold").requests
+    assert not tab.send("on_tab", value="Threshold").requests
 
 
 def test_a_click_on_the_curve_and_a_target_move_the_slider_too(tab):
