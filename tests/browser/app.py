@@ -32,6 +32,16 @@ def eventually(page: Page, read: Callable[[], T], right: Callable[[T], object]) 
     return found
 
 
+def insist(act: Callable[[], None], wait: Callable[[], None]) -> None:
+    """Do something and wait for its effect; once more, since the App lets a click or a key go by while it draws anew."""
+    act()
+    try:
+        wait()
+    except (TimeoutError, AssertionError):
+        act()
+        wait()
+
+
 def cy(name: str) -> str:
     """Return the selector of an element by the name that FiftyOne gave it for its own tests."""
     return f'[data-cy="{name}"]'
@@ -194,11 +204,17 @@ class App:
         self.page.locator(cy("sidebar-field-arrow-enabled-tags")).click()
         box, search = self.page.locator(cy(f"checkbox-{tag}")), self.page.locator(cy(TAG_SEARCH))
         box.or_(search).first.wait_for()
-        if search.count():
-            search.click()
-            search.fill(tag)
-            box = self.page.locator(cy("selector-results-container-sidebar-search-tags")).get_by_text(tag)
-        box.click()
+
+        def tick() -> None:
+            if search.count():
+                search.click()
+                search.fill(tag)
+                self.page.locator(cy(TAGS_FOUND)).get_by_text(tag).click()
+            else:
+                box.click()
+
+        ticked = expect(box.locator("input"))
+        insist(tick, lambda: ticked.to_be_checked(timeout=BEGUN_MS))
 
     def tag(self, tag: str) -> None:
         """Tag all samples that are shown, by the button over the grid."""
@@ -265,11 +281,7 @@ class App:
 
     def _search(self, text: str) -> Locator:
         browser = self.page.locator(cy("operators-browser"))
-        self.page.keyboard.press("`")
-        try:
-            browser.wait_for(timeout=BEGUN_MS)
-        except TimeoutError:  # the App lets a key go by while it closes an output
-            self.page.keyboard.press("`")
+        insist(lambda: self.page.keyboard.press("`"), lambda: browser.wait_for(timeout=BEGUN_MS))
         browser.locator(cy("operators-browser-search")).fill(text)
         return browser
 
@@ -282,6 +294,7 @@ DRAWN = """(pictures) => pictures.map((picture) => {
 })"""
 EXECUTION = re.compile(r"/operators/execute")
 TAG_SEARCH = "selector-sidebar-search-tags"
+TAGS_FOUND = "selector-results-container-sidebar-search-tags"
 # The text of an output, not of a progress bar, and not of the moment between the two.
 RESULT = re.compile(r"^(?!\d+%).{5,}", re.DOTALL)
 
