@@ -50,6 +50,13 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
             help_markdown="Find near-duplicates, choose a threshold with open eyes, keep one of each.",
         )
 
+    def execute(self, ctx) -> Any:
+        """Answer an event, and draw; not where the App reports an open tab, which it does late, with the state of then."""
+        state = State(ctx)
+        if ctx.params.get("__method__") == "on_tab" and state.found and state.tab == ctx.params["value"]:
+            return None
+        return super().execute(ctx)
+
     def on_load(self, ctx) -> None:
         """Look at the dataset."""
         self.refresh(ctx)
