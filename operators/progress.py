@@ -37,7 +37,6 @@ class Running:
     Attributes:
         id: tells it from other ones
         meter: how far it is, and how fast
-        told: panel's id -> when its end was told there, by the monotonic clock
         ended: whether it has; then ``result`` or ``error`` is set, a :class:`Cancelled` where it was cancelled
     """
 
@@ -45,7 +44,6 @@ class Running:
         self.id, self.label, self.meter = uuid.uuid4().hex, label, Meter()
         self.result: Any = None
         self.error: BaseException | None = None
-        self.told: dict[str, float] = {}
         self._stop, self._end, self._unread_since = threading.Event(), threading.Event(), math.inf
         _at_work[self.id] = self
         threading.Thread(target=self._run, args=(work,), daemon=True).start()

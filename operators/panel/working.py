@@ -1,7 +1,5 @@
 """The panel's events that start a step, follow it and stop it."""
 
-import math
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -28,7 +26,6 @@ from . import state as ps
 from .state import State
 
 _TIMES = 3  # that a map is opened
-_PATIENCE = 30.0  # seconds that a look at the end of a step may take
 
 
 class Working:
@@ -113,11 +110,6 @@ class Working:
         found = running.find(ctx.dataset, state.run_key)
         if found is None or not found.ended or found.id == state.seen:
             return
-        # The timer goes on while this look takes its time: a second one would end late, and draw the panel as it was.
-        panel_id, now = ctx.params["panel_id"], time.monotonic()
-        if now - found.told.get(panel_id, -math.inf) < _PATIENCE:
-            return
-        found.told[panel_id] = now
         state.set(ps.SEEN, found.id)
         self.refresh(ctx)
         ctx.ops.reload_dataset()
