@@ -126,9 +126,7 @@ class Panel:
 
     def press(self, label: str | re.Pattern) -> None:
         """Press a button."""
-        button = self.page.get_by_role("button", name=label).first
-        button.scroll_into_view_if_needed()
-        button.click()
+        self.page.get_by_role("button", name=label).first.click()
 
     def _tile(self, label: str) -> str:
         """The number below a label."""
