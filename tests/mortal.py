@@ -250,7 +250,8 @@ def replace_network(vgg16: Any) -> None:
             means = picture.pixels.reshape(16, 14, 16, 14, 3).mean(axis=(1, 3)).ravel()[:512]
             yield picture, means.astype(np.float32) + 1
 
-    vgg16.provenance = lambda **options: {"model": "means", "weights_digest": "", **options}
+    told = {"model": "means", "weights_digest": "", "version": vgg16.VERSION}
+    vgg16.provenance = lambda **options: {**told, **options}
     vgg16.load = lambda **options: None
     vgg16.embed_stream = embed_stream
 

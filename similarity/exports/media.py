@@ -85,7 +85,7 @@ def check(paths: Iterable[str], target: Target, media: str) -> None:
     needed, free = sum(found[path] for path in wanted), shutil.disk_usage(target.anchor).free
     if media == COPY and needed + _SPARE > free:
         raise ValueError(
-            f"There is not enough room in {target.anchor}: the pictures need {size(needed)} and {size(free)} are free. "
+            f"The disk of {target.anchor} is too full: the pictures need {size(needed)} and {size(free)} are free. "
             "Choose another folder, or link the pictures instead of copying them"
         )
 
