@@ -232,7 +232,7 @@ def test_a_plan_applied_twice_removes_nothing_more(removable):
     before = samples(made)
     second = remove(made)
     assert (first.removed, second.removed) == (DROPPED, 0)
-    assert f"{DROPPED} samples of the run are in" in second.summary()
+    assert f"{DROPPED} samples of the run" in second.summary()
     assert differences(before, samples(made)) == []
 
 
