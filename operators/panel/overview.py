@@ -94,8 +94,9 @@ def _working(panel: types.Object, events: Any, state: State, dataset: fo.Dataset
 def _tabs(panel: types.Object, events: Any, state: State) -> None:
     view = types.TabsView(**parts.styled(tab={"minWidth": 0, "padding": "6px 12px", "textTransform": "none"}))
     for tab in (ps.RESULT, ps.THRESHOLD, ps.CLUSTERS, ps.PAIRS, ps.STEPS):
-        view.add_choice(tab, label=tab)
-    panel.str(f"tabs_{state.tabs}", default=state.tab, view=view, on_change=events.on_tab)
+        view.add_choice(f"{tab} {state.tabs}", label=tab)
+    chosen = f"{state.tab} {state.tabs}"
+    panel.str(f"tabs_{state.tabs}", default=chosen, view=view, on_change=events.on_tab)
 
 
 def _result(panel: types.Object, events: Any, state: State) -> None:

@@ -58,7 +58,8 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         """Whether the App reports the tab, or the place of the slider, that it has drawn itself."""
         event, value, state = ctx.params.get("__method__"), ctx.params.get("value"), State(ctx)
         if event == "on_tab":
-            return bool(value == state.tab)
+            tab, drawn = value.split()  # tabs that were replaced meanwhile report, too
+            return tab == state.tab or int(drawn) != state.tabs
         if event == "on_slider":
             return state.swept is None or abs(float(value) - state.scale.place(state.eps)) <= _STILL
         return False
@@ -93,7 +94,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
     def on_tab(self, ctx) -> None:
         """Show another tab."""
-        ctx.panel.state.set(ps.TAB, ctx.params["value"])
+        ctx.panel.state.set(ps.TAB, ctx.params["value"].split()[0])
 
     def on_run(self, ctx) -> None:
         """Show another run, with its vectors."""

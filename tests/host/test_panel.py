@@ -63,7 +63,7 @@ class Tab:
 
     def open(self, tab: str) -> "Tab":
         """Click on one of the tabs."""
-        return self.send("on_tab", value=tab)
+        return self.send("on_tab", value=f"{tab} {self.state.get('tabs', 0)}")
 
     def asked(self, operator: str) -> dict:
         """What the App was last asked to do by an operator."""
@@ -152,9 +152,15 @@ def test_the_place_a_slider_is_drawn_at_is_no_choice(tab):
 
 
 def test_a_tab_that_the_app_has_drawn_itself_is_not_drawn_again(tab):
-    assert not tab.send("on_tab", value="Result").requests
+    assert not tab.open("Result").requests
     assert tab.open("Threshold").requests
-    assert not tab.send("on_tab", value="Threshold").requests
+    assert not tab.open("Threshold").requests
+
+
+def test_a_late_report_of_tabs_that_were_replaced_moves_nobody_away(tab):
+    tab.send("review")
+    assert not tab.send("on_tab", value="Result 0").requests
+    assert tab.state["tab"] == "Clusters"
 
 
 def test_a_click_on_the_curve_and_a_target_move_the_slider_too(tab):
