@@ -92,11 +92,9 @@ def _working(panel: types.Object, events: Any, state: State, dataset: fo.Dataset
 
 
 def _tabs(panel: types.Object, events: Any, state: State) -> None:
-    view = types.TabsView(**parts.styled(tab={"minWidth": 0, "padding": "6px 12px", "textTransform": "none"}))
+    line = parts.row(panel, "tabs", gap=0)
     for tab in (ps.RESULT, ps.THRESHOLD, ps.CLUSTERS, ps.PAIRS, ps.STEPS):
-        view.add_choice(f"{tab} {state.tabs}", label=tab)
-    chosen = f"{state.tab} {state.tabs}"
-    panel.str(f"tabs_{state.tabs}", default=chosen, view=view, on_change=events.on_tab)
+        parts.tab(line, tab, tab == state.tab, events.on_tab)
 
 
 def _result(panel: types.Object, events: Any, state: State) -> None:

@@ -52,14 +52,19 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
     def execute(self, ctx) -> Any:
         """Answer an event; a mere report gets none, since an answer draws the panel as it was when the event was sent."""
-        return None if self._is_report(ctx) else super().execute(ctx)
+        if self._is_report(ctx):
+            return None
+        if ctx.dataset is not None and State(ctx).found is None and ctx.params.get("__method__") != "on_load":
+            self.refresh(ctx)  # the App has lost the state, or not taken it over yet
+        return super().execute(ctx)
 
     def _is_report(self, ctx) -> bool:
-        """Whether the App reports the tab, or the place of the slider, that it has drawn itself."""
+        """Whether the App reports a value that it has drawn itself, or asks again about a step whose end was told."""
         event, value, state = ctx.params.get("__method__"), ctx.params.get("value"), State(ctx)
-        if event == "on_tab":
-            tab, drawn = value.split()  # tabs that were replaced meanwhile report, too
-            return tab == state.tab or int(drawn) != state.tabs
+        if event == "follow":
+            return self.at_work(ctx) is None
+        if event == "on_price":
+            return float(value or 0) == state.price
         if event == "on_slider":
             return state.swept is None or abs(float(value) - state.scale.place(state.eps)) <= _STILL
         return False
@@ -94,7 +99,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
     def on_tab(self, ctx) -> None:
         """Show another tab."""
-        ctx.panel.state.set(ps.TAB, ctx.params["value"].split()[0])
+        ctx.panel.state.set(ps.TAB, ctx.params["tab"])
 
     def on_run(self, ctx) -> None:
         """Show another run, with its vectors."""

@@ -135,6 +135,33 @@ def button(
     panel.btn(name, label=label, on_click=on_click, variant=look, componentsProps=props, **more)
 
 
+def tab(panel: types.Object, label: str, chosen: bool, on_click: Any) -> None:
+    """Add a tab, which a click calls ``on_click`` for with its label as ``tab``."""
+    line = {
+        "border": 0,
+        "borderBottom": "2px solid",
+        "borderColor": "primary.main" if chosen else "transparent",
+    }
+    color = "primary.main" if chosen else "text.secondary"
+    style = {
+        **line,
+        "borderRadius": 0,
+        "color": color,
+        "padding": "8px 12px",
+        "textTransform": "none",
+        "&:hover": line,
+    }
+    props = {"button": {"sx": style, "role": "tab", "aria-selected": chosen}}
+    panel.btn(
+        label.lower(),
+        label=label,
+        on_click=on_click,
+        params={"tab": label},
+        variant="outlined",
+        componentsProps=props,
+    )
+
+
 def badge(panel: types.Object, name: str, words: str, color: str) -> None:
     """Add a small coloured word; another word is another badge, since a badge keeps its first colour."""
     panel.view(

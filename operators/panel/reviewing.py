@@ -32,7 +32,7 @@ class Reviewing:
         state = State(ctx)
         seen = review.reviewed(ctx.dataset, state.run_key)
         state.set(ps.AT, next((at for at, number in enumerate(state.order) if number not in seen), 0))
-        state.open_tab(ps.CLUSTERS)
+        state.set(ps.TAB, ps.CLUSTERS)
 
     def previous(self, ctx: Any) -> None:
         """Go back to the cluster before."""
@@ -44,7 +44,7 @@ class Reviewing:
         state = State(ctx)
         if self._done(ctx, review.mark_reviewed, state.order[state.at]):
             if state.at + 1 == len(state.order):
-                state.open_tab(ps.RESULT)
+                state.set(ps.TAB, ps.RESULT)
             else:
                 state.set(ps.AT, state.at + 1)
 

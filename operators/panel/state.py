@@ -7,9 +7,9 @@ from typing import Any
 from ...similarity.steps.overview import Overview
 from ...similarity.steps.sweep import SweepResult, recall
 
-RUN, FIELD, PRICE, WEIGHTS = "choices.run", "choices.field", "numbers.below.price", "start.line.weights"
+RUN, FIELD, PRICE, WEIGHTS = "choices.run", "choices.field", "price", "start.line.weights"
 FOUND, SWEPT, EPS, MOVES, SEEN = "found", "swept", "eps", "moves", "seen"
-TAB, TABS, ORDER, AT, PROBLEM, MAP = "tab", "tabs", "order", "at", "problem", "map"
+TAB, ORDER, AT, PROBLEM, MAP = "tab", "order", "at", "problem", "map"
 
 RESULT, THRESHOLD, CLUSTERS, PAIRS, STEPS = "Result", "Threshold", "Clusters", "Pairs", "Steps"
 
@@ -56,7 +56,7 @@ class State:
         moves: how often the threshold was moved otherwise than by the slider
         seen: id of the running step whose end was told
         problem: why the number to keep that was typed is none; None if it is one
-        tab: the tab that is shown, and ``tabs`` how often it was changed otherwise than by a click on it
+        tab: the tab that is shown
         map: how many times more the map is to be opened
         order: the clusters to review, and ``at`` the place of the one that is shown
     """
@@ -67,7 +67,7 @@ class State:
         self.price = float(self._get(PRICE) or 0)
         self.chosen, self.moves = self._get(EPS), self._get(MOVES) or 0
         self.seen, self.weights, self.problem = self._get(SEEN), self._get(WEIGHTS), self._get(PROBLEM)
-        self.tab, self.tabs = self._get(TAB) or RESULT, self._get(TABS) or 0
+        self.tab = self._get(TAB) or RESULT
         self.map = self._get(MAP) or 0
         self.order = self._get(ORDER) or []
         self.at = min(self._get(AT) or 0, max(len(self.order) - 1, 0))
@@ -103,8 +103,3 @@ class State:
         """Move the threshold, None to the measured one, and the slider with it."""
         self.set(EPS, self.scale.clip(eps) if self.swept and eps is not None else None)
         self.set(MOVES, self.moves + 1)
-
-    def open_tab(self, tab: str) -> None:
-        """Show a tab that was not clicked."""
-        self.set(TAB, tab)
-        self.set(TABS, self.tabs + 1)  # new ones: tabs keep the choice that they were first drawn with

@@ -19,7 +19,7 @@ from ...similarity.steps.unique import find_unique
 from ...similarity.workflow import KEEP
 from .. import request
 from ..output import CANCELLED
-from ..progress import Cancelled
+from ..progress import Cancelled, Running
 from ..words import app_words
 from . import running
 from . import state as ps
@@ -106,9 +106,8 @@ class Working:
 
     def follow(self, ctx: Any) -> None:
         """Look how far the step at work is; at its end look again at everything, once in each tab."""
-        state = State(ctx)
-        found = running.find(ctx.dataset, state.run_key)
-        if found is None or not found.ended or found.id == state.seen:
+        state, found = State(ctx), self.at_work(ctx)
+        if found is None or not found.ended:
             return
         state.set(ps.SEEN, found.id)
         self.refresh(ctx)
@@ -117,6 +116,12 @@ class Working:
             ctx.ops.notify(CANCELLED, variant="info")
         elif found.result is not None:
             ctx.ops.notify(app_words(found.result.summary().splitlines()[0]), variant="success")
+
+    def at_work(self, ctx: Any) -> Running | None:
+        """The step at work, or one whose end was not told yet."""
+        state = State(ctx)
+        found = running.find(ctx.dataset, state.run_key) if ctx.dataset else None
+        return None if found is None or found.id == state.seen else found
 
     def pass_over(self, ctx: Any) -> None:
         """Take a step that has ended already as told."""

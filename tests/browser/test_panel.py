@@ -261,11 +261,11 @@ def test_a_pair_fills_the_panel_and_each_of_it_is_opened_by_a_click_whatever_the
     opened.shows("6 samples")
     panel.tab("Pairs").says("Worst pairs")
     names = panel.pictures()[:2]
-    width = panel.page.get_by_role("tablist").bounding_box()["width"]
+    width = 1280 - panel.page.get_by_role("tab", name="Result").bounding_box()["x"]
     eventually(
         opened.page,
         lambda: [panel.picture(name).bounding_box()["width"] for name in names],
-        lambda widths: sum(widths) > 0.9 * width,
+        lambda widths: sum(widths) > 0.85 * width,
     )
     for name in names:
         panel.picture(name).click()
