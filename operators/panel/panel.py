@@ -59,10 +59,8 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         return super().execute(ctx)
 
     def _is_report(self, ctx) -> bool:
-        """Whether the App reports a value that it has drawn itself, or asks again about a step whose end was told."""
+        """Whether the App reports a value that it has drawn itself."""
         event, value, state = ctx.params.get("__method__"), ctx.params.get("value"), State(ctx)
-        if event == "follow":
-            return self.at_work(ctx) is None
         if event == "on_price":
             return float(value or 0) == state.price
         if event == "on_slider":

@@ -19,7 +19,7 @@ from ...similarity.steps.unique import find_unique
 from ...similarity.workflow import KEEP
 from .. import request
 from ..output import CANCELLED
-from ..progress import Cancelled, Running
+from ..progress import Cancelled
 from ..words import app_words
 from . import running
 from . import state as ps
@@ -105,23 +105,24 @@ class Working:
         running.start(dataset, run_key, label, lambda progress: step(dataset, options, progress))
 
     def follow(self, ctx: Any) -> None:
-        """Look how far the step at work is; at its end look again at everything, once in each tab."""
-        state, found = State(ctx), self.at_work(ctx)
-        if found is None or not found.ended:
+        """Look how far the step at work is; at its end look again at everything, and tell it once.
+
+        Whoever asks still shows the step at work, also where another tab of the session has noted its end meanwhile.
+        """
+        state = State(ctx)
+        found = running.find(ctx.dataset, state.run_key)
+        if found is not None and not found.ended:
             return
-        state.set(ps.SEEN, found.id)
+        told = found is None or found.id == state.seen
+        state.set(ps.SEEN, found and found.id)
         self.refresh(ctx)
+        if told:
+            return
         ctx.ops.reload_dataset()
         if isinstance(found.error, Cancelled):
             ctx.ops.notify(CANCELLED, variant="info")
         elif found.result is not None:
             ctx.ops.notify(app_words(found.result.summary().splitlines()[0]), variant="success")
-
-    def at_work(self, ctx: Any) -> Running | None:
-        """The step at work, or one whose end was not told yet."""
-        state = State(ctx)
-        found = running.find(ctx.dataset, state.run_key) if ctx.dataset else None
-        return None if found is None or found.id == state.seen else found
 
     def pass_over(self, ctx: Any) -> None:
         """Take a step that has ended already as told."""
