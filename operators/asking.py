@@ -42,5 +42,5 @@ class PlannedOperator(StepOperator):
             inputs.view("plan_words", types.Warning(label=str(error)))
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
-        """The plan's name, as the step knows it, and its summary."""
+        """Return the plan's name, as the step knows it, and its summary."""
         raise NotImplementedError

@@ -93,14 +93,14 @@ class StepOperator(foo.Operator):
         )
 
     def resolve_placement(self, ctx) -> types.Placement | None:
-        """A button over the grid; None for operators without one."""
+        """Return a button over the grid; None for operators without one."""
         if self.button is None or ctx.dataset is None or archive.is_one(ctx.dataset) != self.in_archive:
             return None
         button = types.Button(label=self.button, icon=self.icon, prompt=self.button_asks)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def resolve_input(self, ctx) -> types.Property:
-        """The form, from the options; FiftyOne resolves it before every execution too, and refuses what it blocks."""
+        """Return the form, from the options; FiftyOne resolves it before every execution too, and refuses a blocked one."""
         inputs = types.Object()
         ctx.dataset.reload()  # another process may have done the run again
         ctx.params.update({name: plain(value) for name, value in ctx.params.items()})
@@ -130,7 +130,7 @@ class StepOperator(foo.Operator):
         """Add the plan or the consequences, and the box that confirms them; nothing by default."""
 
     def read(self, ctx) -> Options:
-        """The options of a request.
+        """Return the options of a request.
 
         Raises:
             OptionError: if one lies outside its bounds, or a request of the App must not set it
@@ -157,11 +157,11 @@ class StepOperator(foo.Operator):
         return result.to_dict()
 
     def samples(self, ctx) -> Any:
-        """The samples that the step works on."""
+        """Return the samples that the step works on."""
         return ctx.target_view() if self.targets else ctx.view
 
     def arguments(self, ctx) -> dict[str, Any]:
-        """Arguments of the step beside samples, options and progress."""
+        """Return the arguments of the step beside samples, options and progress."""
         return {"selected": list(ctx.selected)} if self.selects else {}
 
     def _streamed(self, ctx, work: Callable[[Progress], Result]) -> Iterator[Any]:
@@ -203,7 +203,7 @@ class StepOperator(foo.Operator):
         yield from ()
 
     def resolve_output(self, ctx) -> types.Property:
-        """The output of a delegated run."""
+        """Return the output of a delegated run."""
         return output.schema(ctx.results)
 
     def __call__(self, samples: Any, *, selected: Any = None, **options: Any) -> Result:

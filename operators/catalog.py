@@ -168,7 +168,7 @@ class RemoveDuplicates(
     """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
-        """The number of samples that the run leaves out."""
+        """Return the plan's name, and the number of samples that the run leaves out."""
         dataset, kept = sm.dataset_of(samples), F(runs.Names(options.run_key).kept)
         number = sm.flat(samples).match(kept == False).count()  # noqa: E712
         total = runs.count_new(dataset, options.run_key)
@@ -204,7 +204,7 @@ class DeleteRun(
     """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
-        """The number of names that the run wrote; the step's own plan, which is quick."""
+        """Return the name of the step's own plan, which is quick, and the numbers of what the run wrote."""
         found = delete_run.delete_run(samples, DeleteRunOptions(run_key=options.run_key))
         fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
         tags = count(len(found.tags), "tag")
@@ -223,7 +223,7 @@ class LoadAnnotations(
     """Write the labels of an annotated export onto its samples, by its manifest; shows the plan first."""
 
     def plan(self, samples: Any, options: AnnotationsOptions) -> tuple[str, str]:
-        """The step's own plan."""
+        """Return the step's own plan."""
         return annotations.plan_for_form(sm.dataset_of(samples), options)
 
 

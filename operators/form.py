@@ -100,7 +100,7 @@ def add_confirmation(inputs: types.Object, options: Options, plan: str, words: s
 
 
 def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
-    """The options of a form's parameters.
+    """Return the options of a form's parameters.
 
     Raises:
         OptionError: if a value lies outside its bounds
@@ -136,7 +136,7 @@ def check(samples: fo.core.collections.SampleCollection, options: Options, needs
 
 
 def is_complete(options: type[Options], params: Mapping[str, Any]) -> bool:
-    """Whether every required option is filled in; the App waits for that too."""
+    """Return whether every required option is filled in; the App waits for that too."""
     return all(params.get(option.name) for option in options.declared() if option.default == REQUIRED)
 
 
@@ -171,7 +171,7 @@ def add_problem(inputs: types.Object, words: str) -> None:
 
 
 def _box(run_key: str) -> str:
-    """The beginning of the names of the boxes that confirm a plan for a run; no run key has two underscores in a row."""
+    """Return the prefix of the names of a run's boxes that confirm a plan; no run key has two underscores in a row."""
     return f"confirm__{run_key}__"
 
 
@@ -199,7 +199,7 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
 
 
 def _default(option: Option, ctx) -> Any:
-    """The default; of weights, layer and precision that of the field's vectors."""
+    """Return the default; of weights, layer and precision that of the field's vectors."""
     field = ctx.params.get("embeddings_field") or "vgg16"
     value = sm.provenance(ctx.dataset, field).get(_OF_THE_FIELD.get(option.name), option.default)
     # bfloat16, the outcome of "auto", is no choice itself.
@@ -207,7 +207,7 @@ def _default(option: Option, ctx) -> Any:
 
 
 def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) -> None:
-    """A text, or a number beside the word auto; with proposals where the dataset has some."""
+    """Add a text, or a number beside the word auto; with proposals where the dataset has some."""
     value = ctx.params.get(option.name)
     if isinstance(value, int | float) and not isinstance(value, bool):
         inputs.float(option.name, **{**shown, "default": value})  # a caller's number; a person types a text
@@ -220,7 +220,7 @@ def _add_text(inputs: types.Object, option: Option, shown: dict[str, Any], ctx) 
 
 
 def _proposing(option: Option, ctx) -> types.AutocompleteView:
-    """A text field with the dataset's names as proposals; it takes other texts too."""
+    """Return a text field with the dataset's names as proposals; it takes other texts too."""
     view = types.AutocompleteView(allow_user_input=True)
     for value in _PROPOSALS.get(option.picks, lambda dataset: [])(ctx.dataset):
         view.add_choice(value, label=value)

@@ -13,12 +13,12 @@ CANCELLED = "Cancelled; what was done before stays."
 
 
 def values(result: Result) -> dict[str, Any]:
-    """The result as plain values, small enough for a run's record: summary, numbers and tables."""
+    """Return the result as plain values, small enough for a run's record: summary, numbers and tables."""
     return {"summary": markdown(result.summary()), **result.numbers(), "tables": result.tables()}
 
 
 def schema(shown: dict[str, Any] | None) -> types.Property:
-    """The output's schema for values made by :func:`values`."""
+    """Return the output's schema for values made by :func:`values`."""
     outputs = types.Object()
     if not shown:
         return types.Property(outputs)
@@ -37,7 +37,7 @@ def schema(shown: dict[str, Any] | None) -> types.Property:
 
 
 def progress(running: Running) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema and values that show how far a step is, with a button that cancels it."""
+    """Return schema and values that show how far a step is, with a button that cancels it."""
     outputs = types.Object()
     outputs.float("progress", view=types.ProgressView(label=running.words))
     cancel = types.Button(label="Cancel", operator=uri("cancel_step"), params={"id": running.id})
@@ -46,7 +46,7 @@ def progress(running: Running) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def cancelled() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema and values that show that a step was cancelled."""
+    """Return schema and values that show that a step was cancelled."""
     outputs = types.Object()
     outputs.view("cancelled", types.Notice(label=CANCELLED))
     return types.Property(outputs).to_json(), {}
@@ -55,7 +55,7 @@ def cancelled() -> tuple[dict[str, Any], dict[str, Any]]:
 def failure(
     error: Exception, begun: bool, operator: str, params: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema and values of an error's output, with a button back to the filled form.
+    """Return schema and values of an error's output, with a button back to the filled form.
 
     Args:
         begun: whether the step had begun to work
@@ -79,6 +79,6 @@ def add_button(outputs: types.Object, operator: str, params: dict[str, Any]) -> 
 
 
 def markdown(text: str) -> str:
-    """A message with the App's labels, in Markdown that keeps its lines."""
+    """Return a message with the App's labels, in Markdown that keeps its lines."""
     lines = app_words(text).splitlines()
     return "\n".join(line + "  " if line and not line.startswith("-") else line for line in lines)

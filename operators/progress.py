@@ -123,7 +123,7 @@ def cancel(running_id: str) -> None:
 
 @contextlib.contextmanager
 def terminal() -> Iterator[Progress]:
-    """The progress callback that draws a bar for each activity, if ``fo.config.show_progress_bars`` is on."""
+    """Yield the progress callback that draws a bar for each activity, if ``fo.config.show_progress_bars`` is on."""
     shown, bars = "", contextlib.ExitStack()
     bar: fo.ProgressBar | None = None
 
@@ -151,7 +151,7 @@ def terminal() -> Iterator[Progress]:
 
 
 def record(ctx) -> Progress:
-    """The progress callback into a delegated run's record, which ``fiftyone delegated info`` shows; the App does not."""
+    """Return the progress callback into a delegated run's record; ``fiftyone delegated info`` shows it, the App does not."""
 
     def progress(activity: str, done: int, total: int) -> None:
         ctx.set_progress(progress=done / max(total, 1), label=activity)

@@ -44,20 +44,20 @@ class Meter:
         return self.activity.endswith(_EMBEDDING)  # as one of several steps it has a number before it
 
     def _rate(self) -> float:
-        """Things a second; 0 while it is unknown."""
+        """Return the things a second; 0 while the rate is unknown."""
         seconds = time.monotonic() - self._since
         return (self.done - self._first) / seconds if seconds >= _SURE else 0.0
 
 
 def estimate(pictures: int) -> str:
-    """The time for embedding so many pictures, at the rate measured last in this process."""
+    """Return the time for embedding so many pictures, at the rate measured last in this process."""
     if not _measured:
         return "how long it takes is shown after the first ones"
     return f"about {duration(pictures / _measured[0])} at the rate measured last"
 
 
 def duration(seconds: float) -> str:
-    """A time as people read it: "40 s", "12 min", "3 h"."""
+    """Return a time as people read it: "40 s", "12 min", "3 h"."""
     for unit, name in ((3600, "h"), (60, "min")):
         if seconds >= 2 * unit:
             return f"{math.ceil(seconds / unit):,} {name}"

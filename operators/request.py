@@ -19,7 +19,7 @@ _NO_PATHS = (None, IMAGENET, UNTRAINED)
 
 
 def in_app() -> bool:
-    """Whether this process is the App's server."""
+    """Return whether this process is the App's server."""
     return "FIFTYONE_SERVER" in os.environ
 
 

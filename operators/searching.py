@@ -56,15 +56,15 @@ class SortBySimilarity(
         yield ctx.prompt(self.uri)
 
     def samples(self, ctx) -> Any:
-        """The current view; if it is the result of a search, the samples that were searched."""
+        """Return the current view; if it is the result of a search, the samples that were searched."""
         return searched(super().samples(ctx))
 
     def show_in_grid(self, ctx, result: sort.SortResult) -> Iterator[Any]:
-        """The percentages, on the pictures."""
+        """Show the percentages, on the pictures."""
         yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, result.similarity_field])))
 
     def arguments(self, ctx) -> dict[str, Any]:
-        """The selected samples, and the uploaded picture's bytes."""
+        """Return the selected samples, and the uploaded picture's bytes."""
         upload = ctx.params.get(UPLOAD)
         content = upload.get("content") if isinstance(upload, dict) else upload
         return {**super().arguments(ctx), "content": base64.b64decode(content) if content else None}

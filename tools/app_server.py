@@ -53,7 +53,7 @@ class AppServer(Server):
 
 
 def _server_file() -> Path:
-    """The server as a file, which is how FiftyOne starts it: as a module, it would keep datasets and indexes in memory."""
+    """Return the server as a file, as FiftyOne starts it: as a module, it would keep datasets and indexes in memory."""
     package = importlib.util.find_spec("fiftyone")
     if package is None or package.origin is None:
         raise RuntimeError("FiftyOne is not installed: run make setup")

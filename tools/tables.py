@@ -31,7 +31,7 @@ STEPS = (
 
 
 def options_table() -> str:
-    """One table for all steps; an option that several steps share has one row."""
+    """Return one table for all steps; an option that several steps share has one row."""
     users: dict[tuple[str, str], list[str]] = {}
     rows: dict[tuple[str, str], str] = {}
     for operator, step in STEPS:
@@ -52,7 +52,7 @@ def _default(default: object) -> str:
 
 
 def rendered(text: str, table: str) -> str:
-    """``text`` with ``table`` between its two markers."""
+    """Return ``text`` with ``table`` between its two markers."""
     pattern = r"(<!-- options: begin -->\n).*?(\n<!-- options: end -->)"
     return re.sub(pattern, lambda match: match[1] + table + match[2], text, flags=re.DOTALL)
 

@@ -72,7 +72,7 @@ def sizes(panel: types.Object, clusters: list[tuple[int, int]], on_click: Any) -
 
 
 def similar(eps: float, metric: str) -> str:
-    """A threshold as people say it: "97 % similar", with digits enough to tell it from 100 %."""
+    """Return a threshold as people say it: "97 % similar", with digits enough to tell it from 100 %."""
     if metric != "cosine":
         return f"distance {eps:.4g}"
     digits = max(0, 1 - math.floor(math.log10(100 * eps)))
@@ -95,7 +95,7 @@ def _plot(
 
 
 def _layout(across: dict[str, Any], upwards: str, margin: dict[str, int]) -> dict[str, Any]:
-    """A layout without a background of its own, for the dark theme and the light one."""
+    """Return a layout without a background of its own, for the dark theme and the light one."""
     axis = {"fixedrange": True, "automargin": False, "tickfont": {"size": 12}}
     title = {"text": upwards, "font": {"size": 12}}
     return {
@@ -109,13 +109,13 @@ def _layout(across: dict[str, Any], upwards: str, margin: dict[str, int]) -> dic
 
 
 def _line(name: str, x: list[float], y: list[float], look: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A line that tells nothing under the mouse, unless ``more`` has it tell something."""
+    """Return a line without a hover text, unless ``more`` gives it one."""
     trace = {"type": "scatter", "mode": "lines", "name": name, "line": look, "x": x, "y": y}
     return trace | (more or {"hoverinfo": "skip"})
 
 
 def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
-    """The step function, with points close enough to be clicked anywhere."""
+    """Return the step function, with points close enough to be clicked anywhere."""
     grid = np.geomspace(scale.low, scale.high, _POINTS)
     steps = [t.eps for t in (*swept.curve(), *swept.covered()) if scale.low < t.eps < scale.high]
     shown = [swept.at(eps) for eps in np.unique(np.concatenate([grid, steps])).tolist()]
@@ -132,9 +132,9 @@ def _kept(swept: SweepResult, scale: Scale) -> dict[str, Any]:
 
 
 def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
-    """The number kept with cover, where it was counted: nothing is claimed between the points.
+    """Return the number kept with cover, where it was counted: nothing is claimed between the points.
 
-    It tells nothing under the mouse, so that a click is always a click on the line of the number kept.
+    It has no hover text, so that a click is always a click on the line of the number kept.
     """
     shown = [threshold for threshold in swept.covered() if scale.low < threshold.eps < scale.high]
     x, y = [threshold.eps for threshold in shown], [threshold.kept_with_cover for threshold in shown]
@@ -143,13 +143,13 @@ def _covered(swept: SweepResult, scale: Scale) -> list[dict[str, Any]]:
 
 
 def _corner(words: str) -> dict[str, Any]:
-    """The axis's name inside the chart, where the curve never is: below the axis stands the slider."""
+    """Return the axis's name inside the chart, where the curve never is: below the axis stands the slider."""
     place = {"xref": "paper", "yref": "paper", "x": 0.01, "y": 0.02, "xanchor": "left", "yanchor": "bottom"}
     return {"text": words, "showarrow": False, "font": {"size": 12, "color": MEASURED}, **place}
 
 
 def _ticks(scale: Scale) -> list[float]:
-    """Round numbers on the scale, few enough to be read."""
+    """Return round numbers on the scale, few enough to be read."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
     for digits in ((1, 2, 5), (1, 3), (1,)):
         every = [digit * 10.0**decade for decade in decades for digit in digits]

@@ -63,7 +63,7 @@ def _review(panel: types.Object, events: Any, state: State, dataset: fo.Dataset)
 
 
 def _picture(events: Any, member: review.Member) -> parts.Picture:
-    """A picture of the cluster; a click on it, or on the button below it, makes the next of the decisions."""
+    """Return a picture of the cluster; a click on it, or on the button below it, takes the next of the decisions."""
     if member.reference or (member.kept and member.word is None):
         return parts.Picture(member.file, "reference" if member.reference else "kept", frame=charts.CHOSEN)
     following = review.NEXT[member.word]

@@ -22,7 +22,7 @@ _FOLLOW = 1_000  # milliseconds between two looks at a step at work
 
 
 def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
-    """Everything, for the state that a person has brought the panel to.
+    """Return the panel in the state that a person has brought it to.
 
     Args:
         events: the panel, whose methods the buttons call
@@ -58,7 +58,7 @@ def nothing(words: str) -> types.Property:
 
 
 def _page(panel: types.Object) -> types.Property:
-    """The panel's one column, with room around it."""
+    """Return the panel's one column, with room around it."""
     style = {"gridTemplateColumns": "minmax(0, 1fr)", "padding": "8px 16px", "maxWidth": "1200px"}
     return types.Property(panel, view=types.VStackView(gap=1.5, **parts.styled(grid=style)))
 

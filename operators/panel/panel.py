@@ -59,7 +59,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         return super().execute(ctx)
 
     def _is_report(self, ctx) -> bool:
-        """Whether the App reports a value that it has drawn itself."""
+        """Return whether the App reports a value that it has drawn itself."""
         event, value, state = ctx.params.get("__method__"), ctx.params.get("value"), State(ctx)
         if event == "on_price":
             return float(value or 0) == state.price
@@ -116,7 +116,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         self.refresh(ctx)
 
     def on_price(self, ctx) -> None:
-        """Another price per picture."""
+        """Take another price per picture."""
         ctx.panel.state.set(ps.PRICE, max(0.0, float(ctx.params["value"] or 0)))
 
     def on_slider(self, ctx) -> None:
@@ -183,12 +183,12 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
 
 def _one_of(wanted: str | None, there: list[str], default: str) -> str:
-    """The wanted one if it is there, else the default if it is, else the first that is."""
+    """Return the wanted one if it is there, else the default if it is, else the first that is."""
     return next((name for name in (wanted, default) if name in there), there[0] if there else default)
 
 
 def _look(dataset: fo.Dataset, found: Overview) -> SweepResult | None:
-    """The sweep of the vectors as they are now, if it was made before or is made at once."""
+    """Return the sweep of the vectors as they are now, if it was made before or is made at once."""
     if found.problem or not found.vectors:
         return None
     try:

@@ -55,7 +55,7 @@ class Picture:
 
 
 def styled(**styles: dict[str, Any]) -> dict[str, Any]:
-    """The view argument that gives parts of a component a style."""
+    """Return the view argument that gives parts of a component a style."""
     return {"componentsProps": {part: {"sx": style} for part, style in styles.items()}}
 
 
@@ -203,7 +203,7 @@ def pictures(
 
 
 def _source(file: str) -> str:
-    """The picture as large as it is, from the App's server; a small one of a kind that browsers do not show."""
+    """Return the picture as large as it is, from the App's server; a small one of a kind that browsers do not show."""
     if PurePath(file).suffix.lower() in _SHOWN_BY_BROWSERS:
         return f"{os.environ.get('FIFTYONE_SERVER_PATH_PREFIX', '')}/media?filepath={quote(file)}"
     place = (file, file_mark(file))
@@ -215,5 +215,5 @@ def _source(file: str) -> str:
 
 
 def shortened(name: str, longest: int) -> str:
-    """The end of a file's name, which tells more than its beginning."""
+    """Return the end of a file's name, which tells more than its beginning."""
     return name if len(name) <= longest else f"…{name[1 - longest :]}"

@@ -20,7 +20,7 @@ def start(dataset: fo.Dataset, run_key: str, label: str, work: Callable[[Progres
 
 
 def find(dataset: fo.Dataset, run_key: str) -> Running | None:
-    """The step that was started last on a run of a dataset."""
+    """Return the step that was started last on a run of a dataset."""
     return _runs.get((identity(dataset), run_key))
 
 

@@ -30,15 +30,15 @@ class Scale:
         self.low, self.high = merges[0] / 1.6, merges[-1] * 1.25
 
     def clip(self, eps: float) -> float:
-        """The nearest eps on the scale."""
+        """Return the nearest eps on the scale."""
         return min(max(eps, self.low), self.high)
 
     def place(self, eps: float) -> float:
-        """Where an eps is, 0 to 100."""
+        """Return where an eps is, 0 to 100."""
         return 100 * math.log(self.clip(eps) / self.low) / math.log(self.high / self.low)
 
     def at(self, place: float) -> float:
-        """The eps at a place."""
+        """Return the eps at a place."""
         return self.low * (self.high / self.low) ** (min(max(place, 0.0), 100.0) / 100)
 
 

@@ -77,7 +77,7 @@ def _slider(section: types.Object, events: Any, state: State) -> None:
 
 
 def _words(section: types.Object, state: State) -> None:
-    """One sentence, and a warning where the threshold joins too much."""
+    """Add one sentence, and a warning where the threshold joins too much."""
     swept, eps = state.swept, state.eps
     row = swept.at(eps)
     measured = state.chosen is None and swept.eps is not None

@@ -142,19 +142,19 @@ class Working:
 
 
 def _panels(space: Any, kind: str) -> list[str]:
-    """The ids of the open panels of a kind."""
+    """Return the ids of the open panels of a kind."""
     if isinstance(space, fo.Panel):
         return [space.component_id] if space.type == kind else []
     return [found for child in space.children for found in _panels(child, kind)] if space else []
 
 
 def _of_field(dataset: fo.Dataset, field: str) -> dict[str, Any]:
-    """The options that the vectors of a field were made with; none where OnlyOne did not make them."""
+    """Return the options that the vectors of a field were made with; none where OnlyOne did not make them."""
     told = sm.provenance(dataset, field)
     return {"weights": told["weights_source"], "layer": told["layer"]} if "weights_source" in told else {}
 
 
 def _recorded(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
-    """The options of keeping that a run has, or its key alone."""
+    """Return the options of keeping that a run has, or its key alone."""
     record = runs.load(dataset, run_key) if run_key in runs.keys(dataset) else {"steps": {}}
     return record["steps"].get(KEEP.name, {}).get("options", {"run_key": run_key})

@@ -132,7 +132,7 @@ def operator(record: dict[str, Any], step: Step) -> str:
 
 
 def options(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
-    """The options that a run was clustered with; none where there is no such run of ours."""
+    """Return the options that a run was clustered with; none where there is no such run of ours."""
     record = load(dataset, run_key) if run_key in keys(dataset) else {"steps": {}}
     return dict(record["steps"].get(CLUSTER.name, {}).get("options", {}))
 

@@ -21,7 +21,7 @@ _KEPT_AS_IS = {ord(space): f"&#{ord(space)};" for space in "\t\n\r"}  # XML read
 
 
 def is_xml(text: str) -> bool:
-    """Whether XML can hold a text."""
+    """Return whether XML can hold a text."""
     return not _NO_XML.search(text)
 
 

@@ -63,7 +63,7 @@ class Content:
 
 
 def picture_folder(options: ExportOptions) -> str:
-    """The folder of the pictures, relative to the export; of those without a class where classes are folders."""
+    """Return the folder of the pictures, relative to the export; of those without a class where classes are folders."""
     return {YOLO: YOLO_DATA, TREE: _UNLABELLED}.get(options.dataset_type, "data")
 
 
@@ -122,7 +122,7 @@ def _check_field(samples: sm.Samples, name: str, wanted: str) -> None:
 
 
 def _class_list(kept: sm.Samples, options: ExportOptions) -> list[str]:
-    """The classes of a format that numbers them, in the order of their numbers; empty for other formats.
+    """Return the classes of a format that numbers them, in the order of their numbers; empty for other formats.
 
     Raises:
         ValueError: if a label that is exported has no class, or one that has no number
@@ -160,7 +160,7 @@ def _check_classes_given(kept: sm.Samples, name: str, wanted: str) -> None:
 
 
 def _picture_names(rows: Sequence[Row], folders: Mapping[str, str], options: ExportOptions) -> dict[str, str]:
-    """Where each picture goes; no two names are alike, also in two folders: annotators move pictures between folders."""
+    """Return each picture's place; no two names are alike, also in two folders: annotators move pictures between folders."""
     common, names, files = picture_folder(options), UniqueNames(), {}
     for row in rows:
         name = names.name(Path(row.filepath).name)
@@ -173,25 +173,25 @@ def _picture_names(rows: Sequence[Row], folders: Mapping[str, str], options: Exp
 
 
 def _can_name(path: str, name: str, options: ExportOptions) -> bool:
-    """Whether a picture is known by its path (CVAT, as XML), or its labels by its name (YOLO, one file a picture)."""
+    """Return whether the format can name a picture: CVAT by its path, in XML; YOLO by its file, which names its labels."""
     if options.dataset_type == CVAT:
         return cvat.is_xml(path)
     return options.dataset_type != YOLO or options.label_field is None or Path(path).name == name
 
 
 def _classes_of(kept: sm.Samples, field: str) -> dict[str, str]:
-    """The class of each sample that has one."""
+    """Return the class of each sample that has one."""
     ids, found = sm.read(kept, f"{field}.label")
     return {sample_id: label for sample_id, label in zip(ids, found, strict=True) if label}
 
 
 def _class_folders(classes: Collection[str]) -> dict[str, str]:
-    """Classes as the names of folders that are neither hidden nor elsewhere."""
+    """Return the classes' folders, by names that are neither hidden nor elsewhere."""
     names = UniqueNames(folders=True)
     return {label: names.name(re.sub(r"[/\\]|^(?=\.)", "_", label)) for label in sorted(classes)}
 
 
 def _mask_names(kept: sm.Samples, files: Sequence[str], field: str) -> dict[str, str]:
-    """Where masks go: into the folder that FiftyOne's importer reads for the field."""
+    """Return the places of masks: in the folder that FiftyOne's importer reads for the field."""
     folder, names = f"fields/{labels.labels_path(kept, field)}", UniqueNames()
     return {file: f"{folder}/{names.name(Path(file).name)}" for file in files}

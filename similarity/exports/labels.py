@@ -85,7 +85,7 @@ def _metadata(sample: fo.Sample) -> fo.ImageMetadata:
 
 
 def _as_list(label: fol.Label | None) -> fol.Label:
-    """A label as the list that exporters of shapes take; a class is a box around the whole picture."""
+    """Return a label as the list that exporters of shapes take; a class is a box around the whole picture."""
     if isinstance(label, fol.Classification):
         others = dict(label.iter_attributes())
         label = fol.Detection(
@@ -155,7 +155,7 @@ def _place_samples(
 
 
 def _labels(documents: Iterable[Any], path: str) -> Iterator[dict[str, Any]]:
-    """The single labels at a path of raw documents."""
+    """Yield the single labels at a path of raw documents."""
     for document in documents:
         for name in path.split("."):
             document = (document or {}).get(name)

@@ -63,7 +63,7 @@ class Cluster:
 
 
 def read(samples: sm.Samples, run_key: str, decided: bool = True) -> list[Row]:
-    """A row for each sample that is not of the run's reference, in the order that decides who is first.
+    """Return a row for each sample that is not of the run's reference, in the order that decides who is first.
 
     Args:
         samples: a flat collection
@@ -110,7 +110,7 @@ def read(samples: sm.Samples, run_key: str, decided: bool = True) -> list[Row]:
 def _check_kept_ones(
     dataset: fo.Dataset, names: runs.Names, needed: set[str | None], reference: set[str]
 ) -> None:
-    """Nothing may stand for a dropped sample but a sample that is there."""
+    """Refuse dropped samples whose kept one is not there."""
     everything = sm.everything(dataset)
     gone = needed and needed.difference(everything.match(fo.ViewField(names.kept) == True).values("id"))  # noqa: E712
     if gone & reference:
@@ -135,12 +135,12 @@ def _verdict(cluster: int | None, kept: bool | None, decided: bool) -> tuple[str
 
 
 def with_files(rows: Iterable[Row], exported: Mapping[str, str]) -> list[Row]:
-    """The rows with the files that were written: ``{sample id: file, relative to the folder}``."""
+    """Return the rows with the files that were written: ``{sample id: file, relative to the folder}``."""
     return [replace(row, exported=exported.get(row.id, "")) for row in rows]
 
 
 def clusters(rows: Iterable[Row]) -> list[Cluster]:
-    """The clusters among the rows, the largest first."""
+    """Return the clusters among the rows, the largest first."""
     found: dict[int, list[Row]] = {}
     for row in rows:
         if row.cluster not in (None, NOISE):
@@ -149,13 +149,13 @@ def clusters(rows: Iterable[Row]) -> list[Cluster]:
 
 
 def counts(rows: Sequence[Row]) -> dict[str, int]:
-    """How many samples there are in all and of each status."""
+    """Return how many samples there are in all and of each status."""
     found = Counter(row.status for row in rows)
     return {"samples": len(rows)} | {status: found[status] for status in (KEPT, DROPPED, SKIPPED, UNDECIDED)}
 
 
 def skipped(samples: sm.Samples, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
-    """Of the skipped samples, by id, the reasons as ``skipped`` and the first ones' names as ``files``."""
+    """Return, of the skipped samples, the reasons by id as ``skipped`` and the first ones' names as ``files``."""
     return with_names(sm.dataset_of(samples), {row.id: row.reason for row in rows if row.status == SKIPPED})
 
 
@@ -166,7 +166,7 @@ def write(rows: Iterable[Row], path: Path) -> None:
 
 
 def load(folder: Path) -> list[Row]:
-    """The rows of the manifest in a folder.
+    """Return the rows of the manifest in a folder.
 
     Raises:
         ValueError: if there is none, or it cannot be read; the message names it

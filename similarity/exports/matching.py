@@ -40,7 +40,7 @@ class Pictures:
                 self._originals[_ending(form)].add((row.id, form))
 
     def find(self, name: str) -> set[str]:
-        """The ids of the samples whose picture a name may mean: its path in the export, or its file name.
+        """Return the ids of the samples whose picture a name may mean: its path in the export, or its file name.
 
         A path that ends as the original file's does is evidence too: where it contradicts the file name, both are found.
         """
@@ -52,7 +52,7 @@ class Pictures:
         return next(filter(None, (self._cleaned.get(_clean(last)) for last in _without_prefix(name))), set())
 
     def _by_original(self, form: str) -> set[str]:
-        """The samples whose original file has this folder and name, and of these the ones that agree furthest."""
+        """Return the samples whose original file has this folder and name; of several, those whose paths agree furthest."""
         agreed = {one: _agreement(form, one[1]) for one in self._originals.get(_ending(form), ())}
         furthest = max(agreed.values(), default=0)
         return {one[0] for one, number in agreed.items() if number == furthest}
@@ -89,24 +89,24 @@ def _path(name: str) -> str:
 
 
 def _forms(path: str) -> tuple[str, str]:
-    """A path, and the same without its extension: label files of one picture are named so."""
+    """Return a path, and the same without its extension: label files of one picture are named so."""
     return path, str(PurePosixPath(path).with_suffix(""))
 
 
 def _ending(path: str) -> str:
-    """The file's name with its folder's; empty where there is no folder."""
+    """Return the file's name with its folder's; empty where there is no folder."""
     parts = PurePosixPath(path).parts[-2:]
     return "/".join(parts) if len(parts) == 2 else ""
 
 
 def _agreement(path: str, other: str) -> int:
-    """How many of the last parts of two paths are equal."""
+    """Return how many of the last parts of two paths are equal."""
     pairs = zip(reversed(PurePosixPath(path).parts), reversed(PurePosixPath(other).parts), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _readings(name: str) -> Iterator[str]:
-    """A name as it is, as a URL, and without Label Studio's prefix."""
+    """Yield a name as it is, as a URL, and without Label Studio's prefix."""
     plain = _plain(name)
     yield from map(_path, plain)
     for path in map(PurePosixPath, map(_path, plain)):
@@ -119,7 +119,7 @@ def _plain(name: str) -> tuple[str, str]:
 
 
 def _without_prefix(name: str) -> list[str]:
-    """The file name without Label Studio's prefix; none where it has no such prefix."""
+    """Return the file name without Label Studio's prefix; none where it has no such prefix."""
     last = [PurePosixPath(_path(form)).name for form in _plain(name)]
     return [_PREFIX.sub("", one, count=1) for one in last if _PREFIX.match(one)]
 

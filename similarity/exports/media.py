@@ -37,7 +37,7 @@ class UniqueNames:
         self._repeats: dict[str, int] = {}
 
     def name(self, original: str, prefix: str = "") -> str:
-        """``original`` with the prefix, and with ``-2``, ``-3`` ... before its extension if it is taken."""
+        """Return ``original`` with the prefix, and with ``-2``, ``-3`` ... before its extension if it is taken."""
         original = _CONTROL.sub("_", original)
         extension = "" if self._folders else Path(original).suffix
         if len(extension.encode()) > _LONGEST_EXTENSION:
@@ -58,7 +58,7 @@ def _shortened(stem: str, ending: str) -> str:
 
 
 def name_key(stem: str) -> str:
-    """The form by which file systems that ignore case, or normalise Unicode, tell names apart."""
+    """Return the form by which file systems that ignore case, or normalise Unicode, tell names apart."""
     return unicodedata.normalize("NFC", stem).casefold()
 
 

@@ -60,7 +60,7 @@ def read(
 
 
 def stamp(export: Path, labels_path: str | None) -> frozenset[tuple[str, int, int]]:
-    """Names, sizes and times of all files that are read; empty where the export has no manifest."""
+    """Return names, sizes and times of all files that are read; empty where the export has no manifest."""
     place = Path(labels_path).expanduser() if labels_path else export
     if not (export / MANIFEST).is_file():
         return frozenset()

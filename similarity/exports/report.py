@@ -55,7 +55,7 @@ def write_report(
 def _figures(
     samples: sm.Samples, rows: Sequence[Row], clusters: Sequence[Cluster], options: ReportOptions
 ) -> dict[str, Any]:
-    """Everything that the report says, as plain JSON values; time stamps apart, the same for the same samples."""
+    """Return the report's content as plain JSON values; time stamps apart, the same for the same samples."""
     dataset, record = sm.dataset_of(samples), runs.load(sm.dataset_of(samples), options.run_key)
     clustering, keeping = record["steps"]["cluster"], record["steps"]["keep"]
     results = runs.load_results(dataset, options.run_key)
@@ -100,7 +100,7 @@ def _figures(
 
 
 def _cost(counts: Mapping[str, Any], options: ReportOptions) -> dict[str, Any] | None:
-    """The cost of annotation without and with the run; None without a price."""
+    """Return the cost of annotation without and with the run; None without a price."""
     if options.price is None:
         return None
     before, after = (round(options.price * counts[name], 2) for name in ("samples", KEPT))
@@ -114,7 +114,7 @@ def _cost(counts: Mapping[str, Any], options: ReportOptions) -> dict[str, Any] |
 
 
 def _disk(rows: Sequence[Row]) -> dict[str, int]:
-    """Bytes of the picture files, of all samples and of the kept ones, each file counted once."""
+    """Return the bytes of the picture files, of all samples and of the kept ones, each file counted once."""
     every = {row.filepath for row in rows}
     kept = {row.filepath for row in rows if row.status == KEPT}
     found = sizes(every)
@@ -128,7 +128,7 @@ def _disk(rows: Sequence[Row]) -> dict[str, int]:
 def _certificate(
     dataset: fo.Dataset, rows: Sequence[Row], distances: Mapping[str, float], eps: float
 ) -> dict[str, Any]:
-    """How far the dropped samples are from the samples kept for them; the worst first, one for each kept sample."""
+    """Return the distances of dropped samples to the samples kept for them; the worst first, one for each kept sample."""
     dropped = sorted((row for row in rows if row.status == DROPPED), key=lambda row: -distances[row.id])
     by_kept: dict[str, Row] = {}
     for row in dropped:
@@ -143,7 +143,7 @@ def _certificate(
 def _pairs(
     dataset: fo.Dataset, dropped: Iterable[Row], distances: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """The first dropped samples, each with the sample kept for it."""
+    """Return the first dropped samples, each with the sample kept for it."""
     first = list(islice(dropped, WORST))
     paths = files(dataset, [row.kept_id for row in first])
     return [
@@ -161,7 +161,7 @@ def _pairs(
 
 
 def _labelled(dataset: fo.Dataset, rows: Sequence[Row], keeping: Mapping[str, Any]) -> dict[str, Any]:
-    """The labelled samples that are dropped, the least similar to their kept one first."""
+    """Return the labelled samples that are dropped, the least similar to their kept one first."""
     by_id = {row.id: row for row in rows}
     dropped = [by_id[pair["id"]] for pair in keeping["labelled_pairs"] if pair["id"] in by_id]
     return {
@@ -173,7 +173,7 @@ def _labelled(dataset: fo.Dataset, rows: Sequence[Row], keeping: Mapping[str, An
 
 
 def _splits(samples: sm.Samples, rows: Sequence[Row], field: str | None) -> list[dict[str, Any]]:
-    """How many samples of each split are kept and left out; empty where no sample is in a split."""
+    """Return how many samples of each split are kept and left out; empty where no sample is in a split."""
     of_each = read_splits(samples, field)
     if not of_each:
         return []
@@ -189,13 +189,13 @@ def _splits(samples: sm.Samples, rows: Sequence[Row], field: str | None) -> list
 
 
 def _leaks(dataset: fo.Dataset, run_key: str, clustering: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The clusters that straddle the splits, by the samples' present values; None where they have none."""
+    """Return the clusters that straddle the splits, by the samples' present values; None where they have none."""
     leaks = find_leaks(dataset, run_key, clustering)
     return leaks and dataclasses.asdict(leaks) | {"words": leaks.sentence(), "rows": leaks.rows()}
 
 
 def _sizes(clusters: Sequence[Cluster], noise: int) -> list[dict[str, int]]:
-    """How many clusters there are of each size, and how many of their samples are kept; size 1 is the noise."""
+    """Return how many clusters there are of each size, and how many of their samples are kept; size 1 is the noise."""
     sizes = {1: {"size": 1, "clusters": noise, "kept": noise}} if noise else {}
     for cluster in clusters:
         size = len(cluster.members)
@@ -215,7 +215,7 @@ def _large(cluster: Cluster) -> dict[str, Any]:
 
 
 def _skipped(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Why samples were skipped, the most common reason first, with a few of their files."""
+    """Return the reasons of skipped samples, the most common first, with a few of their files."""
     skipped: dict[str, list[str]] = {}
     for row in rows:
         if row.status == SKIPPED:

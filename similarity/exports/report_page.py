@@ -23,7 +23,7 @@ _TEMPLATES = Path(__file__).parent
 def page(
     dataset: fo.Dataset, figures: Mapping[str, Any], rows: Sequence[Row], members: Mapping[int, Sequence[Row]]
 ) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         figures: those of ``report.json``
@@ -68,7 +68,7 @@ def _paths(figures: Mapping[str, Any], members: Mapping[int, Sequence[Row]]) -> 
 
 
 def _bars(sizes: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
-    """How many pictures clusters of each size hold, kept and dropped, sizes that are near each other together."""
+    """Return the numbers of kept and dropped pictures in clusters of each size, near sizes together."""
     bars = []
     for low, high in _BINS:
         inside = [s for s in sizes if low <= s["size"] and (high is None or s["size"] <= high)]

@@ -72,7 +72,7 @@ def cvat(path: Path) -> Annotations:
 
 
 def _cvat_mask(mask: dict[str, Any], width: int, height: int) -> fol.Detection:
-    """An instance mask, which FiftyOne's parser of the file leaves out: runs of 0 and 1 over its box, row by row."""
+    """Return an instance mask, which FiftyOne's parser leaves out: runs of 0 and 1 over its box, row by row."""
     left, top, w, h = (int(mask[f"@{name}"]) for name in ("left", "top", "width", "height"))
     runs = [int(run) for run in mask["@rle"].split(",")]
     box = [left / width, top / height, w / width, h / height]
@@ -83,7 +83,7 @@ def _cvat_mask(mask: dict[str, Any], width: int, height: int) -> fol.Detection:
 
 
 def _listed(value: Any) -> list[Any]:
-    """The elements of a name, which XML has several times, once or never, as a list."""
+    """Return the elements of a name, which XML has several times, once or never, as a list."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -114,13 +114,13 @@ def _rows(file: Path) -> list[list[str]]:
 
 
 def _label_files(folder: Path) -> list[Path]:
-    """The files of labels in a folder: those below a folder ``labels`` if there is one."""
+    """Return the files of labels in a folder: those below a folder ``labels`` if there is one."""
     found = sorted(file for file in folder.rglob("*.txt") if file.name not in _NO_LABELS)
     return [file for file in found if "labels" in file.relative_to(folder).parts] or found
 
 
 def _class_names(place: Path, folder: Path, export: Path) -> dict[int, str]:
-    """The names of the classes by their numbers: of the tool if it says, else of the export."""
+    """Return the names of the classes by their numbers: of the tool if it says, else of the export."""
     for file in [*([place] if place.is_file() else []), *class_lists(folder), *class_lists(export)]:
         with naming(file, YOLO):
             if file.suffix in (".yaml", ".yml"):
@@ -132,14 +132,14 @@ def _class_names(place: Path, folder: Path, export: Path) -> dict[int, str]:
 
 
 def class_lists(folder: Path) -> list[Path]:
-    """The files that may name classes: in a folder, and beside the folder ``labels`` that it is or lies in."""
+    """Return the files that may name classes: in a folder, and beside the folder ``labels`` that it is or lies in."""
     above = [folder.parents[depth] for depth, part in enumerate(reversed(folder.parts)) if part == "labels"]
     found = [where / name for where in (folder, *above[:1]) for name in CLASS_LISTS]
     return [file for file in found if file.is_file()]
 
 
 def _from_runs(runs: Sequence[int], width: int, height: int) -> np.ndarray:
-    """Pixels from the lengths of runs of 0 and 1 in turn, row by row; ``(height, width)`` bool.
+    """Return pixels from the lengths of runs of 0 and 1 in turn, row by row; ``(height, width)`` bool.
 
     Raises:
         ValueError: if they are not those of so many pixels
@@ -150,7 +150,7 @@ def _from_runs(runs: Sequence[int], width: int, height: int) -> np.ndarray:
 
 
 def from_coco(segmentation: Any, box: Sequence[float], size: tuple[int, int]) -> np.ndarray:
-    """Pixels of a segmentation of COCO's within its box, ``(h, w)`` bool.
+    """Return pixels of a segmentation of COCO's within its box, ``(h, w)`` bool.
 
     Args:
         segmentation: outlines, or runs over the whole picture, column by column
@@ -172,7 +172,7 @@ def from_coco(segmentation: Any, box: Sequence[float], size: tuple[int, int]) ->
 
 
 def _uncompressed(text: str) -> list[int]:
-    """Lengths of runs from COCO's text: five bits a character, the lowest first; from the fourth on, differences."""
+    """Return run lengths from COCO's text: five bits a character, the lowest first; from the fourth on, differences."""
     counts: list[int] = []
     value = shift = 0
     for character in text:

@@ -29,7 +29,7 @@ class Target:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:
-        """A folder that takes the place of the target at the end, and is removed if anything fails.
+        """Yield a folder that takes the place of the target at the end, and is removed if anything fails.
 
         A killed process leaves its folder, hidden and never under the target's name; the next export there from the same
         machine removes it.
@@ -50,7 +50,7 @@ class Target:
 
 
 def target(folder: str) -> Target:
-    """The folder to write into.
+    """Return the folder to write into.
 
     Args:
         folder: absolute, relative to the working directory, or beginning with ``~``
@@ -92,7 +92,7 @@ def make(folder: Path) -> None:
 
 
 def folder(named: str) -> Path:
-    """The folder to write folders into: as :func:`target` says, but it may hold others.
+    """Return the folder to write folders into: as :func:`target` says, but it may hold others.
 
     Raises:
         ValueError: as :func:`target` does

@@ -15,7 +15,7 @@ _TURNED = range(5, 9)  # EXIF orientations that exchange width and height
 
 
 def thumbnails(paths: Iterable[str], long_side: int = LONG_SIDE) -> dict[str, str]:
-    """A ``data:`` URL for each picture that can be read.
+    """Return a ``data:`` URL for each picture that can be read.
 
     The pictures are decoded by the engine's one rule, so that a page shows them as the model saw them, but with their own
     aspect ratio.

@@ -64,7 +64,7 @@ def load_annotations(
 
 
 def plan_for_form(dataset: fo.Dataset, options: AnnotationsOptions) -> tuple[str, str]:
-    """The name and the words of a plan; remembered until a file, a sample or the field changes: forms ask often."""
+    """Return name and summary of a plan; remembered until a file, a sample or the field changes: forms ask often."""
     read = readers.stamp(Path(options.export_dir).expanduser(), options.labels_path)
     field = str(dataset.get_field(options.label_field))
     state = (read, frozenset(freshness.marks(dataset).items()), field)
@@ -78,7 +78,7 @@ def _remembered(name: str, options: AnnotationsOptions, state: tuple[object, ...
 
 
 def _asked_kind(dataset: fo.Dataset, options: AnnotationsOptions) -> type[fol.Label] | None:
-    """The type of the label field, or the one asked for; None where there is neither.
+    """Return the type of the label field, or the one asked for; None where there is neither.
 
     Raises:
         ValueError: if the field holds something else
@@ -94,7 +94,7 @@ def _asked_kind(dataset: fo.Dataset, options: AnnotationsOptions) -> type[fol.La
 
 
 def _kind(read: Annotations, asked: type[fol.Label] | None) -> type[fol.Label]:
-    """The type of the labels that are loaded: the one asked for, or the only one there is.
+    """Return the type of the labels that are loaded: the one asked for, or the only one there is.
 
     Raises:
         ValueError: if there are none of the one, or several; the message names them
@@ -121,7 +121,7 @@ def _plan(
     kind: type[fol.Label],
     rows: Sequence[Row],
 ) -> tuple[dict[str, Document], AnnotationsResult]:
-    """The labels to write, ``{sample id: label}``, with the account of them and of all others."""
+    """Return the labels to write, ``{sample id: label}``, with the account of them and of all others."""
     matched, without_sample = matching.match(rows, read.pictures)
     stored = labels.stored(dataset, options.label_field, matched)
     if matched and not stored:
@@ -207,7 +207,7 @@ def _copies(
     found: Mapping[str, Document],
     agreed: Collection[str],
 ) -> dict[str, Document]:
-    """The labels of kept samples, for the samples without labels that they stand for; with overwrite, for older copies too.
+    """Return the kept samples' labels for the unlabelled samples that they stand for; with overwrite, also for older copies.
 
     Args:
         kind: the type of the field

@@ -54,7 +54,7 @@ class AnnotationsResult(Result):
     view: sm.Samples | None = view_field()
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         verb = "were" if self.confirmed else "would be"
         one = "was" if self.confirmed and self.labels == 1 else verb
         lines = [
@@ -86,7 +86,7 @@ class AnnotationsResult(Result):
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The names without a sample, the pictures without an annotation, and the samples with other labels."""
+        """Return the names without a sample, the pictures without an annotation, and the samples with other labels."""
         changed = dict.fromkeys(self.changed, "replaced" if self.overwrite else "kept")
         return (
             skipped_table(self.without_sample, {}, "without_sample")

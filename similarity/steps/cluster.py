@@ -164,7 +164,7 @@ def _choose_eps(
     progress: Progress,
     run: tiles.Run,
 ) -> tuple[float, str]:
-    """The eps to use, and why."""
+    """Return the eps to use, and why."""
     if options.target is not None:
         swept = sweeps.stored(sm.dataset_of(samples), vectors, options, progress, run).sweep
         wanted = sweeps.wanted(options.target, len(vectors.ids))
@@ -207,7 +207,7 @@ def _result(
 
 
 def counted(labels: np.ndarray) -> dict[str, Any]:
-    """The fields of a :class:`ClusterResult` that the labels ``(n,)`` alone give."""
+    """Return the fields of a :class:`ClusterResult` that the labels ``(n,)`` alone give."""
     numbers, counts = np.unique(labels[labels != NOISE], return_counts=True)
     order = np.argsort(-counts, kind="stable")
     sizes = list(zip(numbers[order].tolist(), counts[order].tolist(), strict=True))

@@ -55,7 +55,7 @@ class ClusterResult(SkippingResult):
     view: fo.DatasetView | None = view_field()
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         clustered = self.samples - len(self.skipped)
         known = "" if self.reference is None else f"; {resemblance(self.resembling, self.reference)}"
         samples = count(self.samples, "sample" if self.reference is None else "new sample")
@@ -79,12 +79,12 @@ class ClusterResult(SkippingResult):
         return lines
 
     def eps_sentence(self) -> str:
-        """The distance used, as similarity, and the reason."""
+        """Return the distance used, as similarity, and the reason."""
         near = f" ({similarity_percent(self.eps):.4g} % similar)" if self.metric == "cosine" else ""
         return f"Two samples are neighbors within {self.metric} distance {self.eps:.6g}{near}: {self.eps_reason}."
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The largest clusters, and the pairs that straddle the splits."""
+        """Return the largest clusters, and the pairs that straddle the splits."""
         names = runs.Names(self.run_key)
         rows = [
             {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}

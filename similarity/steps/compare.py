@@ -33,7 +33,7 @@ class CompareResult(SkippingResult):
     pairs: list[Pair]
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         lines = [f"{count(len(self.pairs), 'pair')} of {count(self.samples, 'sample')}."]
         if self.pairs:
             least = min(self.pairs, key=lambda pair: pair.similarity)
@@ -42,7 +42,7 @@ class CompareResult(SkippingResult):
         return lines
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The pairs."""
+        """Return the table of the pairs."""
         rows = [
             {
                 "picture": self.files[pair.id],

@@ -37,7 +37,7 @@ class CopiesResult(KeepResult):
     bytes: int
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         words = (
             f"{count(self.samples, 'sample')}: {count(self.clusters, 'file is', 'files are')} there more than once. "
             f"{self.kept:,} kept ({percent(self.kept, self.samples)}); {self.dropped:,} dropped, byte by byte equal to a "
@@ -105,7 +105,7 @@ def _cluster(samples: sm.Samples, options: CopiesOptions, progress: Progress) ->
 
 
 def _labels(digests: list[str | None]) -> np.ndarray:
-    """The number of each file's cluster ``(n,)``, in the order of their first files; -1 for a file without a copy."""
+    """Return each file's cluster ``(n,)``, numbered in the order of their first files; -1 for a file without a copy."""
     times = Counter(digests)
     several = [digest for digest in times if digest is not None and times[digest] > 1]
     numbers = {digest: number for number, digest in enumerate(several)}
@@ -113,7 +113,7 @@ def _labels(digests: list[str | None]) -> np.ndarray:
 
 
 def _bytes(samples: sm.Samples, run_key: str) -> int:
-    """The size of the files that only dropped samples name; those that are gone by now count nothing."""
+    """Return the size of the files that only dropped samples name; those that are gone by now count nothing."""
     _, paths, kept = sm.read(samples, "filepath", runs.Names(run_key).kept)
     verdicts = list(zip(paths, kept, strict=True))
     dropped = {path for path, is_kept in verdicts if is_kept is False}

@@ -45,7 +45,7 @@ class DeleteRunResult(Result):
     archive: str | None
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         did = "was deleted" if self.confirmed else "would be deleted"
         parts = [
             count(len(self.fields), "field"),
@@ -67,7 +67,7 @@ class DeleteRunResult(Result):
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """Every name that goes."""
+        """Return every name that goes."""
         kinds = {"field": self.fields, "saved view": self.views, "record": self.records}
         rows = [{"name": name, "what": kind} for kind, names in kinds.items() for name in names]
         tags = [{"name": tag, "what": f"tag of {count(n, 'sample')}"} for tag, n in self.tags.items()]

@@ -67,7 +67,7 @@ class DistantReader:
             yield Picture(None, None, ENDED)
 
     def _jobs(self, paths: Iterable[str], large: bool, chunked: dict[int, list[str]]) -> Iterator[Job]:
-        """The chunks, each noted in ``chunked``."""
+        """Yield the chunks, each noted in ``chunked``."""
         paths, number = iter(paths), 0
         while chunk := list(islice(paths, self._size)):
             chunked[number] = chunk

@@ -50,7 +50,7 @@ class EmbedResult(SkippingResult):
     engine: str | None = None
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         timed = self.embedded and self.seconds
         rate = f" at {self.embedded / self.seconds:.1f} pictures a second" if timed else ""
         lines = [
@@ -236,7 +236,7 @@ def _write_each(
 
 
 def _values(names: FieldNames, item: _Item, computed: np.ndarray | None, tally: _Tally) -> dict[str, Any]:
-    """The values of a sample's fields."""
+    """Return the values of a sample's fields."""
     if item.unchanged:
         tally.unchanged += 1
         return {names.file: item.mark, names.sharpness: item.sharpness}

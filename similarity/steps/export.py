@@ -39,7 +39,7 @@ class ExportResult(ReportResult):
     bytes: int
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         done = {
             media.COPY: f"copied ({size(self.bytes)})",
             media.SYMLINK: "linked",
@@ -101,7 +101,7 @@ def export(samples: sm.Samples, options: ExportOptions, progress: Progress = sil
 
 
 def _content(samples: sm.Samples, rows: list[Row], options: ExportOptions) -> formats.Content:
-    """The content of the export, which is of the kept samples."""
+    """Return the content of the export, which is of the kept samples."""
     kept = [row for row in rows if row.status == manifest.KEPT]
     if not kept:
         raise ValueError(

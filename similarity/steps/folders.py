@@ -41,7 +41,7 @@ class FoldersResult(SkippingResult):
     pictures: int
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         skipped = f", {len(self.skipped):,} skipped, in {SKIPPED_FOLDER!r} where they have a file"
         lines = [
             f"{count(self.clustered, 'picture')} in {count(self.clusters, 'cluster folder')}, {self.unique:,} in "
@@ -80,7 +80,7 @@ def folders(samples: sm.Samples, options: FoldersOptions, progress: Progress = s
 
 
 def _file_names(rows: list[Row]) -> dict[str, str]:
-    """Where each row's picture goes; a skipped sample may have none."""
+    """Return the place of each row's picture; a skipped sample may have none."""
     names: dict[str, media.UniqueNames] = defaultdict(media.UniqueNames)
     files = {}
     for row in rows:

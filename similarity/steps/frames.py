@@ -47,7 +47,7 @@ class FramesResult(SkippingResult):
     view: fo.Dataset | None = view_field()
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         return [
             f"{count(self.frames, 'frame')} of {count(self.added, 'video')} added to the dataset {self.dataset!r}. Of "
             f"{count(self.videos, 'video')}, {self.up_to_date:,} had theirs already; {len(self.skipped):,} skipped. The "

@@ -41,7 +41,7 @@ class IndexResult(SkippingResult):
     seconds: float
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         lines = [
             f"The similarity index {self.brain_key!r} holds {count(self.indexed, 'sample')} "
             f"(built in {self.seconds:.1f} s). Select a picture and press the similarity button."
@@ -97,7 +97,7 @@ def check(samples: sm.Samples, options: IndexOptions) -> None:
 
 
 def _existing(dataset: fo.Dataset, options: IndexOptions):
-    """The index of these very options; None if there is none, or it was never finished, or is damaged."""
+    """Return the index of these very options; None if there is none, or it was never finished, or is damaged."""
     if not dataset.has_brain_run(options.brain_key):
         return None
     config, asked = dataset.get_brain_info(options.brain_key).config, options.to_dict()

@@ -183,7 +183,7 @@ def _result(
 
 
 def _beyond_gap(members: Members, found: Keepers) -> int:
-    """How many dropped samples are farther than max_gap from their kept one."""
+    """Return how many dropped samples are farther than max_gap from their kept one."""
     if members.constraints is None:
         return 0
     dropped = np.flatnonzero(~found.kept)
@@ -219,7 +219,7 @@ def _labelled(standing: Standing, dropped: int) -> list[str]:
 def _of_each(
     dataset: fo.Dataset, clustering: dict[str, Any], members: Members, found: Keepers
 ) -> dict[str, Any]:
-    """Stored of each sample, beside its fields: distances of the dropped ones, decisions by hand, and seals."""
+    """Return the values that are stored of each sample beside its fields: distances, decisions by hand, and seals."""
     dropped = [
         (i, d)
         for i, d, kept in zip(members.ids[: members.new], found.distance.tolist(), found.kept, strict=True)

@@ -104,7 +104,7 @@ class KeepResult(Result):
     view: fo.DatasetView | None = view_field()
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         share = percent(self.kept, self.samples)
         if self.reference is None:
             head = f"{count(self.samples, 'sample')}, {count(self.clusters, 'cluster')}, {self.kept:,} kept: "
@@ -136,7 +136,7 @@ class KeepResult(Result):
         return "\n".join(lines)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The dropped samples least similar to their kept one, and those that are labelled, or equal to the model alone."""
+        """Return the tables of dropped samples: the least similar, the labelled ones, and those equal to the model alone."""
         tables = {"worst_pairs": rows(self.worst, self.files)}
         if self.identical_pairs:
             tables["identical_pairs"] = rows(self.identical_pairs, self.files)
@@ -148,7 +148,7 @@ class KeepResult(Result):
 def largest_clusters(
     ids: Sequence[str], labels: np.ndarray, rank: np.ndarray, found: Keepers
 ) -> list[ClusterRow]:
-    """The largest clusters, the largest first."""
+    """Return the largest clusters, the largest first."""
     numbers, sizes = np.unique(labels[labels != NOISE], return_counts=True)
     largest = []
     for at in np.argsort(-sizes, kind="stable")[:LARGEST]:

@@ -28,12 +28,12 @@ class MapResult(Result):
     samples: int
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         return f"The map {self.brain_key!r} ({self.method}) shows {count(self.samples, 'sample')}."
 
 
 def is_current(dataset: fo.Dataset, field: str, brain_key: str) -> bool:
-    """Whether a map shows the samples that have vectors now.
+    """Return whether a map shows the samples that have vectors now.
 
     Raises:
         ValueError: if something else has the map's name

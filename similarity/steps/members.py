@@ -48,7 +48,7 @@ def read_members(
     progress: Progress,
     store: Store | None = None,
 ) -> Members:
-    """The view's samples that are in the run, with the vectors that were clustered."""
+    """Return the view's samples that are in the run, with the vectors that were clustered."""
     cluster = runs.Names(options.run_key).cluster
     vectors, constraints = read_clustered(sm.dataset_of(samples), options.run_key, clustering, store)
     known = runs.reference_ids(sm.dataset_of(samples), options.run_key)
@@ -75,6 +75,6 @@ def read_members(
 
 
 def eps_and_metric(clustering: dict[str, Any]) -> tuple[float, str]:
-    """For the engine: vectors that are all equal stand for files of the same bytes."""
+    """Return eps and metric for the engine: vectors that are all equal stand for files of the same bytes."""
     metric = clustering["options"]["metric"]
     return (FLOOR, "cosine") if metric == DIGEST else (clustering["eps"], metric)

@@ -117,7 +117,7 @@ def standing(compared: Compared, options: KeepOptions, progress: Progress) -> St
 
 
 def _count_labels(dataset: fo.Dataset, ids: Sequence[str], fields: Iterable[str]) -> np.ndarray:
-    """How many labels each sample has in these fields together."""
+    """Return how many labels each sample has in these fields together."""
     counts = [count_labels(sm.everything(dataset), name) for name in fields]
     return np.array([sum(count.get(i, 0) for count in counts) for i in ids], dtype=np.float64)
 
@@ -125,7 +125,7 @@ def _count_labels(dataset: fo.Dataset, ids: Sequence[str], fields: Iterable[str]
 def _order_values(
     compared: Compared, order_by: str, numbers: np.ndarray, run_key: str, progress: Progress
 ) -> np.ndarray:
-    """One number a sample; NaN where there is none, which comes last in either direction.
+    """Return one number a sample; NaN where there is none, which comes last in either direction.
 
     Args:
         numbers: of labels
@@ -148,7 +148,7 @@ def _order_values(
 
 
 def _pixels(samples: sm.Samples) -> tuple[list[str], list[float | None]]:
-    """Picture sizes, from the metadata where it is known and else from the file's header."""
+    """Return picture sizes, from the metadata where it is known and else from the file's header."""
     sample_ids, paths, widths, heights = samples.values(
         ["id", "filepath", "metadata.width", "metadata.height"]
     )
@@ -182,7 +182,7 @@ def _number(value: Any) -> float:
 
 
 def _protected(samples: sm.Samples, ids: Sequence[str], options: KeepOptions) -> np.ndarray:
-    """Which samples the options keep in any case: ``(n,)`` bool."""
+    """Return which samples the options keep in any case: ``(n,)`` bool."""
     guarded: set[str] = set()
     for field in options.protect_fields or ():
         guarded.update(labelled(samples, field))
@@ -205,7 +205,7 @@ def _check_labels(samples: sm.Samples, option: str, given: Sequence[str] | None)
 
 
 def _tags(samples: sm.Samples, wanted: Sequence[str]) -> list[str]:
-    """The tags that are meant: a text was split at its commas, and a tag may have one."""
+    """Return the tags that are meant: a text was split at its commas, and a tag may have one."""
     known = samples.distinct("tags") if wanted else []
     parts = {tag: {part.strip() for part in tag.split(",")} for tag in known if "," in tag}
     whole = [tag for tag in parts if parts[tag] <= set(wanted)]
@@ -216,7 +216,7 @@ def _tags(samples: sm.Samples, wanted: Sequence[str]) -> list[str]:
 
 
 def _alike(name: str, known: Iterable[str]) -> str:
-    """Which names may be meant; all where none is alike."""
+    """Return which names may be meant; all where none is alike."""
     words = {word: word.lower() for word in known}
     wanted = name.lower()
     near = get_close_matches(wanted, words.values(), n=5, cutoff=0.4)

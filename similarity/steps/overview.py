@@ -101,12 +101,12 @@ class Overview:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The payload as plain JSON values."""
+        """Return the payload as plain JSON values."""
         return asdict(self)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Overview":
-        """The payload back from its plain values."""
+        """Return the payload from its plain values."""
         counts = values["counts"]
         nested = {
             "counts": Counts(**counts) if counts else None,

@@ -35,13 +35,13 @@ class Dropped:
 
 
 def pairs_at(ids: Sequence[str], found: Keepers, rows: Iterable[int]) -> list[Dropped]:
-    """The dropped samples in these rows, each with its kept one."""
+    """Return the dropped samples in these rows, each with its kept one."""
     columns = (found.kept_index, found.distance.tolist(), found.similarity.tolist())
     return [Dropped(ids[i], ids[columns[0][i]], columns[1][i], columns[2][i]) for i in rows]
 
 
 def worst_pairs(ids: Sequence[str], rank: np.ndarray, found: Keepers) -> list[Dropped]:
-    """The worst pair of each kept sample, so that a view can show each pair side by side; the worst first."""
+    """Return the worst pair of each kept sample, so that a view can show each pair side by side; the worst first."""
     dropped = np.flatnonzero(~found.kept)
     dropped = dropped[np.lexsort((rank[dropped], -found.distance[dropped]))]
     _, first = np.unique(found.kept_index[dropped], return_index=True)
@@ -74,12 +74,12 @@ def equal_pairs(dataset: fo.Dataset, field: str, equal: Sequence[Dropped]) -> tu
 
 
 def side_by_side(pairs: Sequence[Dropped]) -> list[str]:
-    """The ids of the pairs, each dropped sample before its kept one."""
+    """Return the ids of the pairs, each dropped sample before its kept one."""
     return [sample_id for pair in pairs for sample_id in (pair.id, pair.kept_id)]
 
 
 def rows(pairs: Sequence[Dropped], names: Mapping[str, str]) -> list[dict[str, str]]:
-    """The first pairs as rows of a table."""
+    """Return the first pairs as rows of a table."""
     return [
         {"dropped": names[pair.id], "kept": names[pair.kept_id], "similarity": f"{pair.similarity:.2f} %"}
         for pair in pairs[:LISTED]

@@ -71,7 +71,7 @@ class RemoveResult(Result):
     view: sm.Samples | None = view_field()
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         lines = [self._samples(), *self._files()]
         if not self.confirmed and (self.removed or self.trashed):
             confirm = "Confirm to remove them (confirm=True); restore_removed then brings them back."
@@ -113,7 +113,7 @@ class RemoveResult(Result):
         return [trashed, *skipped_words(stay, self.files_left, "file")]
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The samples that stay although the run leaves them out, and the files that do not go to the trash."""
+        """Return the samples that stay although the run leaves them out, and the files that do not go to the trash."""
         left = skipped_table(self.left, self.files, "left_in_place")
         return left | skipped_table(self.files_left, {}, "files_left")
 

@@ -35,7 +35,7 @@ class ReportResult(SkippingResult):
     dropped: int
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         return [
             f"The report is {self.page}: {self.kept:,} of {self.samples:,} samples kept "
             f"({percent(self.kept, self.samples)} to annotate), {self.dropped:,} dropped, {len(self.skipped):,} skipped."
@@ -72,7 +72,7 @@ def report(samples: sm.Samples, options: ReportOptions, progress: Progress = sil
 
 
 def account(samples: sm.Samples, rows: Sequence[Row], folder: Path) -> dict[str, Any]:
-    """The fields of a :class:`ReportResult`."""
+    """Return the fields of a :class:`ReportResult`."""
     counts = manifest.counts(rows)
     return {
         "export_dir": str(folder),

@@ -45,7 +45,7 @@ class RestoreResult(Result):
     view: sm.Samples | None = view_field()
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         lines = [f"{count(self.restored, 'sample')} restored."]
         if self.archive:
             lines[0] += f" {count(self.archived, 'sample')} still in {self.archive!r}."
@@ -59,7 +59,7 @@ class RestoreResult(Result):
         return "\n".join([*lines, *skipped_words("Not restored:", self.left), *self.notes])
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The samples that did not come back although they were asked for, and the files that are not there."""
+        """Return the samples that did not come back although they were asked for, and the files that are not there."""
         missing = [{"file": path} for path in self.missing_files[:20]]
         tables = skipped_table(self.left, self.files, "not_restored")
         return tables | ({"missing_files": missing} if missing else {})

@@ -40,7 +40,7 @@ class Member:
 
 
 def order(dataset: fo.Dataset, run_key: str) -> list[int]:
-    """The clusters to review, those with the least similar dropped samples first; clusters of one sample are left out."""
+    """Return the clusters of two or more to review, those with the least similar dropped samples first."""
     names = runs.Names(run_key)
     numbers, similarities = sm.read(_decided(dataset, names), names.cluster, names.similarity)[1:]
     worst: dict[int, float] = {}
@@ -52,7 +52,7 @@ def order(dataset: fo.Dataset, run_key: str) -> list[int]:
 
 
 def members(dataset: fo.Dataset, run_key: str, number: int) -> list[Member]:
-    """The samples of a cluster: of the reference those that stand for others, then the kept ones, then the least similar."""
+    """Return a cluster's samples: reference samples that stand for others, kept ones, then the least similar first."""
     names = runs.Names(run_key)
     found = _decided(dataset, names).match(F(names.cluster) == number)
     rows = zip(*sm.read(found, "filepath", names.kept, names.similarity, "tags"), strict=True)
@@ -71,7 +71,7 @@ def members(dataset: fo.Dataset, run_key: str, number: int) -> list[Member]:
 
 
 def reviewed(dataset: fo.Dataset, run_key: str) -> set[int]:
-    """The clusters that a person has looked at, of the clustering as it is."""
+    """Return the clusters of the present clustering that a person has looked at."""
     record = runs.load(dataset, run_key)
     noted = record.get(_REVIEWED, {})
     return set(noted["clusters"]) if noted.get("of") == _finished(record) else set()

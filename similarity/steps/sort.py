@@ -48,7 +48,7 @@ class SortResult(Result):
     view: fo.DatasetView | None = view_field()
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         if not self.neighbors:
             return " ".join(["No sample of the view is in the index.", self.advice]).strip()
         near = list(self.neighbors.values())
@@ -59,7 +59,7 @@ class SortResult(Result):
         return f"{found} {self.advice}".strip()
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The nearest samples."""
+        """Return the table of the nearest samples."""
         listed = islice(self.neighbors.items(), LISTED)
         return {"nearest": [{"picture": self.files[i], "similarity": f"{near:.2f} %"} for i, near in listed]}
 
@@ -140,7 +140,7 @@ def sort(
 
 
 def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndarray:
-    """The vector ``(d,)`` of a picture, a path or the bytes of a file, embedded as the field was.
+    """Return the vector ``(d,)`` of a picture, a path or the bytes of a file, embedded as the field was.
 
     Raises:
         ValueError: if the field's provenance does not say how, its weights are not to be had any more, or the picture
@@ -164,7 +164,7 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
 
 
 def _provenance(dataset: fo.Dataset, field: str) -> dict[str, Any]:
-    """The provenance of a field's vectors, to embed another picture alike."""
+    """Return the provenance of a field's vectors, to embed another picture alike."""
     info = sm.provenance(dataset, field)
     if "layer" not in info:
         raise ValueError(

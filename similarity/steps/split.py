@@ -49,7 +49,7 @@ class SplitResult(SkippingResult):
     decided: bool
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         total = sum(self.sizes.values())
         parts = [f"{size:,} {name} ({percent(size, total)})" for name, size in self.sizes.items()]
         lines = [
@@ -64,7 +64,7 @@ class SplitResult(SkippingResult):
         return lines
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The splits, wanted and achieved, and the classes in them."""
+        """Return the splits, wanted and achieved, and the classes in them."""
         total = sum(self.sizes.values())
         rows = [
             {
@@ -161,7 +161,7 @@ def split(samples: sm.Samples, options: SplitOptions, progress: Progress = silen
 
 
 def _settled(reference: fo.DatasetView, field: str, of_each: Mapping[str, str]) -> dict[int, int]:
-    """Cluster -> the split of most of the reference samples in it, of the clusters where they have one."""
+    """Return cluster -> the split of most of the reference samples in it, of the clusters where they have one."""
     found: dict[int, Counter[int]] = {}
     for sample_id, label in zip(*reference.values(["id", field]), strict=True):
         if label not in (None, NOISE) and sample_id in of_each:
@@ -170,7 +170,7 @@ def _settled(reference: fo.DatasetView, field: str, of_each: Mapping[str, str]) 
 
 
 def _there(classes: np.ndarray, found: np.ndarray, of_each: Mapping[str, str]) -> np.ndarray:
-    """How many of the reference are in each split, ``(splits, classes)``.
+    """Return how many of the reference are in each split, ``(splits, classes)``.
 
     Args:
         classes: of the reference samples that are in a split
@@ -210,7 +210,7 @@ def refuse_replacing(samples: sm.Samples, options: SplitOptions) -> int:
 
 
 def _classes(samples: sm.Samples, ids: Sequence[str], field: str | None) -> np.ndarray:
-    """The class of each sample, empty where it has none; the same for all without a field."""
+    """Return the class of each sample, empty where it has none; the same for all without a field."""
     if field is None:
         return np.zeros(len(ids), dtype=np.int64)
     found = dict(zip(*samples.values(["id", f"{field}.label"]), strict=True))

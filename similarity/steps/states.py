@@ -54,7 +54,7 @@ def embedded(dataset: fo.Dataset, field: str) -> Embedded:
 def steps(
     dataset: fo.Dataset, record: dict[str, Any], run_key: str, field: str, samples: Embedded, removed: int
 ) -> list[StepState]:
-    """The operators in their order.
+    """Return the states of the operators, in their order.
 
     Args:
         record: of the run, with no steps where there is none
@@ -96,7 +96,7 @@ def _index(dataset: fo.Dataset, field: str) -> StepState:
 
 
 def _lacking(dataset: fo.Dataset, brain_key: str) -> str:
-    """Why an index must be built again, or ``""``; of a large dataset nobody looks before searching."""
+    """Return why an index must be built again, or ``""``; of a large dataset nobody looks before searching."""
     if sm.exact_count(dataset) > ALWAYS_CHECKED:
         return ""
     try:
@@ -121,7 +121,7 @@ def _clustering(dataset: fo.Dataset, record: dict[str, Any], run_key: str, remov
 
 
 def _changed(dataset: fo.Dataset, step: dict[str, Any], run_key: str, removed: int) -> str | None:
-    """The change since clustering: samples added or deleted, or their vectors; None if there is none."""
+    """Return the change since clustering: samples added or deleted, or their vectors; None if there is none."""
     field, metric = (step["options"][name] for name in ("embeddings_field", "metric"))
     cluster, by_bytes = runs.Names(run_key).cluster, metric == DIGEST
     if not by_bytes and not dataset.has_sample_field(field):

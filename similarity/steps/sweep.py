@@ -61,7 +61,7 @@ class SweepResult(SkippingResult):
         return self.stored.key
 
     def at(self, eps: float) -> Threshold:
-        """The numbers of a clustering at ``eps``."""
+        """Return the numbers of a clustering at ``eps``."""
         check_eps(eps)
         return self._at(eps)
 
@@ -73,7 +73,7 @@ class SweepResult(SkippingResult):
         return Threshold(**row, kept_with_cover=int(found.cover_kept[place]) if counted else None)
 
     def eps_for(self, target: str) -> float:
-        """The eps whose number kept is nearest to a target: a number of samples (200) or a share (10 %).
+        """Return the eps whose number kept is nearest to a target: a number of samples (200) or a share (10 %).
 
         Raises:
             ValueError: if the target is neither, or out of reach
@@ -81,22 +81,22 @@ class SweepResult(SkippingResult):
         return eps_for_target(self.stored.sweep, sweeps.wanted(target, self.samples))[0]
 
     def curve(self) -> list[Threshold]:
-        """The thresholds at which the number kept changes, thinned for drawing: at most 400, evenly spaced in rank."""
+        """Return the thresholds at which the number kept changes, thinned to at most 400, evenly spaced in rank."""
         return [self._at(eps) for eps in _curve(self.stored.sweep).tolist()]
 
     def few(self) -> list[Threshold]:
-        """About twenty thresholds, evenly spaced in rank, and the measured one."""
+        """Return about twenty thresholds, evenly spaced in rank, and the measured one."""
         return [self._at(eps) for eps in np.union1d(_few(self.stored.sweep), _known(self.eps)).tolist()]
 
     def covered(self) -> list[Threshold]:
-        """The thresholds at which the samples kept with ``cover`` were counted.
+        """Return the thresholds at which the samples kept with ``cover`` were counted.
 
         Those of :meth:`few`, and some evenly spaced along a logarithmic axis; none where the sweep was made by another step.
         """
         return [self._at(eps) for eps in self.stored.cover_eps.tolist()]
 
     def just_under(self, eps: float, number: int = 4) -> list[Pair]:
-        """The least similar pairs that ``eps`` still joins, the least similar first.
+        """Return the least similar pairs that ``eps`` still joins, the least similar first.
 
         Their distance is where they come into reach of each other, ``min_samples`` counted.
         """
@@ -104,7 +104,7 @@ class SweepResult(SkippingResult):
         return [self._merge(i) for i in reversed(range(max(0, end - number), end))]
 
     def just_over(self, eps: float, number: int = 4) -> list[Pair]:
-        """The most similar pairs that ``eps`` keeps apart, the most similar first."""
+        """Return the most similar pairs that ``eps`` keeps apart, the most similar first."""
         start, finite = self._joined(eps), int(np.isfinite(self.stored.sweep.length).sum())
         return [self._merge(i) for i in range(start, min(finite, start + number))]
 
@@ -117,13 +117,13 @@ class SweepResult(SkippingResult):
         return Pair(ids[swept.left[i]], ids[swept.right[i]], float(swept.length[i]), similarity)
 
     def to_dict(self) -> dict:
-        """The result as plain JSON values, with the curve in place of the whole sweep."""
+        """Return the result as plain JSON values, with the curve in place of the whole sweep."""
         short = {name: value for name, value in vars(self).items() if name != "stored"} | {"key": self.key}
         curves = {"curve": self.curve(), "covered": self.covered()}
         return short | {name: [vars(threshold) for threshold in curve] for name, curve in curves.items()}
 
     def lines(self) -> list[str]:
-        """The result in words."""
+        """Return the result in words."""
         told = "No threshold was measured for these vectors: look at the pairs that each one joins."
         if self.eps is not None and self.kept is not None:
             told = (
@@ -133,7 +133,7 @@ class SweepResult(SkippingResult):
         return [f"{count(self.samples, 'sample')}. {told}"]
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """A few thresholds."""
+        """Return the table of a few thresholds."""
         rows = [
             {
                 "eps": f"{t.eps:.4g}",
@@ -180,13 +180,13 @@ def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silen
 
 
 def recall(dataset: fo.Dataset, options: SweepOptions, key: str) -> SweepResult | None:
-    """The result with a key, without reading the vectors; None if its file is gone."""
+    """Return the result with a key, without reading the vectors; None if its file is gone."""
     found = sweeps.load(dataset, options, key)
     return _result(dataset, options, found) if found is not None else None
 
 
 def find(samples: sm.Samples, options: SweepOptions, trust_over: int) -> SweepResult | None:
-    """The result for the samples as they are now, if they were swept before.
+    """Return the result for the samples as they are now, if they were swept before.
 
     Args:
         trust_over: above so many samples the vectors are not read, and only the ids compared
@@ -202,13 +202,13 @@ def find(samples: sm.Samples, options: SweepOptions, trust_over: int) -> SweepRe
 
 
 def _is_of(found: sweeps.StoredSweep, samples: sm.Samples, options: SweepOptions) -> bool:
-    """Whether the samples that have vectors are the ones that were swept."""
+    """Return whether the samples that have vectors are the ones that were swept."""
     now, then = set(samples.exists(options.embeddings_field).values("id")), set(found.ids)
     return then <= now and now - then <= found.skipped.keys()
 
 
 def _curve(swept: engine_sweep.Sweep) -> np.ndarray:
-    """The eps at which the number kept changes, thinned."""
+    """Return the eps at which the number kept changes, thinned."""
     change = np.flatnonzero(np.diff(swept.kept, prepend=-1))
     if len(change) > CURVE:
         change = change[np.unique(np.linspace(0, len(change) - 1, CURVE).astype(int))]
@@ -221,7 +221,7 @@ def _few(swept: engine_sweep.Sweep) -> np.ndarray:
 
 
 def _eps(dataset: fo.Dataset, options: SweepOptions) -> float | None:
-    """The threshold measured for the vectors."""
+    """Return the threshold measured for the vectors."""
     found = thresholds.of_field(dataset, options.embeddings_field, options.metric)
     return found.eps if found is not None else None
 
@@ -231,7 +231,7 @@ def _known(eps: float | None) -> list[float]:
 
 
 def _grid(swept: engine_sweep.Sweep, eps: float | None) -> np.ndarray:
-    """The eps at which the samples kept with cover are counted."""
+    """Return the eps at which the samples kept with cover are counted."""
     merges = _curve(swept)[1:]
     spaced = np.geomspace(merges[0], merges[-1], _SPACED) if len(merges) else merges
     return np.unique(np.concatenate([_few(swept), spaced, _known(eps)]))
@@ -243,7 +243,7 @@ def _result(dataset: fo.Dataset, options: SweepOptions, found: sweeps.StoredSwee
 
 @lru_cache(maxsize=4)  # the panel asks at every move of the threshold
 def result_of(found: sweeps.StoredSweep, options: SweepOptions, eps: float | None) -> SweepResult:
-    """A sweep as the step's result, with the threshold measured for its vectors."""
+    """Return a sweep as the step's result, with the threshold measured for its vectors."""
     return SweepResult(
         embeddings_field=options.embeddings_field,
         metric=options.metric,

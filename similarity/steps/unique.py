@@ -32,18 +32,18 @@ class UniqueResult(KeepResult):
     clustering: ClusterResult
 
     def summary(self) -> str:
-        """The result in words."""
+        """Return the result in words."""
         warnings = [words for words in self.clustering.warnings if words not in self.warnings]
         leaks = [self.clustering.leaks.sentence()] if self.clustering.leaks else []
         embedded = ["", self.embedding.summary()] if self.embedding else []
         return "\n".join([super().summary(), *warnings, self.clustering.eps_sentence(), *leaks, *embedded])
 
     def numbers(self) -> dict[str, Any]:
-        """The single values of clustering and keeping."""
+        """Return the single values of clustering and keeping."""
         return self.clustering.numbers() | super().numbers()
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
-        """The tables of clustering and keeping, and the files that could not be read."""
+        """Return the tables of clustering and keeping, and the files that could not be read."""
         unread = self.embedding.tables() if self.embedding else {}
         return self.clustering.tables() | super().tables() | unread
 

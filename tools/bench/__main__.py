@@ -61,7 +61,7 @@ def _known() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures are measured on."""
+    """Return the machine that the figures are measured on."""
     model = next(
         (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
         platform.processor(),

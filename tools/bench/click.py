@@ -17,7 +17,7 @@ K = 25
 
 
 def click(n: int, clicks: int, builtin: bool) -> dict[str, float]:
-    """Median milliseconds of a click, and of the first one, for one or both backends on the same vectors."""
+    """Measure median milliseconds of a click, and of the first one, for one or both backends on the same vectors."""
     import fiftyone.brain as fob
 
     dataset, plugin = tasks.dataset([f"{number}.jpg" for number in range(n)])
@@ -64,7 +64,7 @@ def _clicks(address: str, name: str, ids: list[str], key: str, clicks: int) -> d
 
 
 def _page(address: str, name: str) -> int:
-    """Bytes of one page of the grid, as the App asks for it."""
+    """Return the bytes of one page of the grid, as the App asks for it."""
     query = (
         "query ($dataset: String!) { samples(dataset: $dataset, view: [], first: 20) {"
         " ... on SampleItemStrConnection { edges { node { ... on ImageSample { id sample } } } } } }"

@@ -9,7 +9,7 @@ DIMENSION = 512
 
 
 def vectors(n: int, dense: int = 0, copies: float = 0.02, seed: int = 51) -> np.ndarray:
-    """``(n, 512)`` float32: groups of about ten near-duplicates, some exact copies, and one dense cluster.
+    """Return ``(n, 512)`` float32: groups of about ten near-duplicates, some exact copies, and one dense cluster.
 
     Args:
         n: how many
@@ -37,7 +37,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def pictures(folder: Path, n: int, megapixels: float | None, seed: int = 51) -> list[str]:
-    """``n`` JPEG files of random, smooth pictures, made once; or, without a size, ``n`` of those in the folder."""
+    """Return ``n`` JPEG files of random, smooth pictures, made once; or, without a size, ``n`` of those in the folder."""
     if megapixels is None:
         found = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         return found[:: max(1, len(found) // n)][:n]

@@ -52,7 +52,7 @@ def serve(functions: dict[str, Callable[..., dict[str, float]]]) -> None:
 
 
 def _peak_mb() -> float:
-    """The most memory this process had, in MB; by ``getrusage``, a child has at least what its parent had."""
+    """Return the most memory this process had, in MB; by ``getrusage``, a child has at least what its parent had."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

@@ -8,7 +8,7 @@ WARM_UP = 16
 
 
 def embed_torch(n: int) -> dict[str, float]:
-    """VGG16's convolutions and global average in PyTorch eager, float32, batches of 16."""
+    """Measure VGG16's convolutions and global average in PyTorch eager, float32, batches of 16."""
     import torch
     from torch import nn
 

@@ -23,7 +23,7 @@ PIECE = 16_384
 
 
 def clustering(n: int, nodes: int) -> dict[str, Any]:
-    """Labels of ready vectors by the engine here, and by the same tiles on nodes of one CPU."""
+    """Measure labels of ready vectors by the engine here, and by the same tiles on nodes of one CPU."""
     from similarity import ray as ours
     from similarity.engine import clusters, pieces
     from similarity.engine import vectors as vec
@@ -83,7 +83,7 @@ def prepare(n: int) -> dict[str, Any]:
 
 
 def driver(n: int) -> dict[str, Any]:
-    """``cluster_duplicates`` on one node, of vectors in MongoDB: the driver's own memory.
+    """Measure ``cluster_duplicates`` on one node, of vectors in MongoDB: the driver's own memory.
 
     All are near each other, so that the first row of tiles joins them, and no further ones are needed: a million vectors
     would keep two cores busy for a quarter of an hour, and what the driver holds does not depend on it.
@@ -101,7 +101,7 @@ def driver(n: int) -> dict[str, Any]:
 
 
 def here(n: int) -> dict[str, Any]:
-    """The same without Ray: the memory of the process that does it all."""
+    """Measure the same without Ray: the memory of the process that does it all."""
     import fiftyone as fo
 
     _, plugin = dataset([])
@@ -164,7 +164,7 @@ def memory() -> Iterator[Any]:
 
 
 def _cpu_of_workers() -> dict[int, float]:
-    """CPU seconds of each of this cluster's workers, by process id."""
+    """Return CPU seconds of each of this cluster's workers, by process id."""
     spent = {}
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -175,7 +175,7 @@ def _cpu_of_workers() -> dict[int, float]:
 
 
 def _sent() -> int | None:
-    """Bytes that went to the second node; None where it is not set apart."""
+    """Return the bytes that went to the second node; None where it is not set apart."""
     counter = Path(f"/sys/class/net/{ray_cluster.HERE}/statistics/tx_bytes")
     return int(counter.read_text()) if counter.exists() else None
 

@@ -51,7 +51,7 @@ Figures = dict[str, dict[str, Any]]
 
 
 def page(found: dict[str, Any]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     machine, minutes = found["machine"], sum(found["seconds"].values()) / 60
     lines = [
         "# Benchmarks",
@@ -89,7 +89,7 @@ def _cell(key: str, value: float) -> str:
 
 
 def _digits(value: float) -> str:
-    """A number with three digits that count, or without a fraction."""
+    """Return a number with three digits that count, or without a fraction."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -103,7 +103,7 @@ def _growth(section: Figures) -> list[str]:
 
 
 def ratios(sections: dict[str, Figures], cores: int) -> list[str]:
-    """What the figures say, a row each, where both sides were measured."""
+    """Return the findings, a row each, where both sides were measured."""
     rows = [
         *_embedding(sections.get("embedding", {}), cores),
         *_memory(list(sections.get("embedding_memory", {}).items())),

@@ -60,7 +60,7 @@ FULL = Sizes(
 
 
 def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, Any]:
-    """Pictures a second: the bare model, from files to the field, and what a user would pick instead."""
+    """Measure pictures a second: the bare model, from files to the field, and what a user would pick instead."""
     small = {"n": sizes.pictures, "megapixels": 2.0, "folder": str(folder / "2mp")}
     large = {"n": sizes.large_pictures, "megapixels": 12.0, "folder": str(folder / "12mp")}
     tasks = {
@@ -93,7 +93,7 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
 
 
 def embedding_memory(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, Any]:
-    """What a run costs in memory as it grows, what copies cost, and what bfloat16 changes."""
+    """Measure what a run costs in memory as it grows, what copies cost, and what bfloat16 changes."""
     if not sizes.remembered:
         return {}
     tiny = {"megapixels": 0.05, "folder": str(folder / "tiny"), "precision": "auto"}
@@ -115,7 +115,7 @@ def embedding_memory(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[
 
 
 def clustering(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """DBSCAN labels, ours and scikit-learn's, and what only ours can hold in memory."""
+    """Measure DBSCAN labels, ours and scikit-learn's, and what only ours can hold in memory."""
     n, many, dense = sizes.vectors, sizes.many, sizes.dense
     half = n // 2
     compared = in_turns(
@@ -141,7 +141,7 @@ def clustering(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str,
 
 
 def limits(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """DBSCAN labels where most pairs are ruled out: by a group, such as the camera, and by a reference."""
+    """Measure DBSCAN labels where most pairs are ruled out: by a group, such as the camera, and by a reference."""
     tasks = {}
     for n in filter(None, (sizes.many, sizes.million)):
         tasks |= {
@@ -155,7 +155,7 @@ def limits(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any
 
 
 def million(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """The largest clustering and index, of ready vectors."""
+    """Measure the largest clustering and index, of ready vectors."""
     n = sizes.million
     tasks = {
         f"clustering {n:,} vectors": Task("cluster_ours", {"n": n}),
@@ -165,7 +165,7 @@ def million(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, An
 
 
 def ray(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """The same tiles on nodes of a Ray cluster, and the driver's own memory; nothing where Ray is not installed."""
+    """Measure the same tiles on nodes of a Ray cluster, and the driver's own memory; nothing where Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
         return {}
     tasks = {
@@ -190,7 +190,7 @@ def ray(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
 
 
 def keeping(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """Keepers, cover and certificate, with a large cluster among the vectors."""
+    """Measure keepers, cover and certificate, with a large cluster among the vectors."""
     dense = sizes.many // 10
     asked = {"n": sizes.many, "dense": dense}
     title = f"{sizes.many:,} vectors, a cluster of {dense:,}"
@@ -204,7 +204,7 @@ def keeping(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, An
 
 
 def click(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """Sort by similarity over HTTP, and what a page of the grid weighs; the largest without the built-in index."""
+    """Measure sort by similarity over HTTP, and what a page of the grid weighs; the largest without the built-in index."""
     tasks = {}
     for n in filter(None, (sizes.many, sizes.million)):
         asked = {"n": n, "clicks": sizes.clicks, "builtin": n == sizes.many}
@@ -216,12 +216,12 @@ def click(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]
 
 
 def index(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """Building and loading the Annoy forest."""
+    """Measure building and loading the Annoy forest."""
     return in_turns({f"{n:,} vectors": Task("index", {"n": n}) for n in (sizes.vectors, sizes.many)}, 1)
 
 
 def fiftyone(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """What is read from and written to FiftyOne's database."""
+    """Measure what is read from and written to FiftyOne's database."""
     found = in_turns({f"{n:,} samples": Task("steps", {"n": n}) for n in (sizes.many, sizes.million) if n}, 1)
     title = f"find_unique_samples, {sizes.many:,} ready vectors"
     asked = {"n": sizes.many}
@@ -233,7 +233,7 @@ def fiftyone(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, A
 
 
 def growth(sizes: Sizes, _folder: Path, _pictures: Path | None) -> dict[str, Any]:
-    """Each step at four sizes, and the exponent of its growth."""
+    """Measure each step at four sizes, and the exponent of its growth."""
     found: dict[str, Any] = {}
     for function, figures in (
         ("cluster_ours", {"seconds": "labels of ready vectors"}),
@@ -257,7 +257,7 @@ def _asked(function: str, n: int) -> dict[str, Any]:
 
 
 def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
-    """The slope of log(seconds) over log(size), by least squares."""
+    """Return the slope of log(seconds) over log(size), by least squares."""
     x = [math.log(size) for size in sizes]
     y = [math.log(second) for second in seconds]
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)

@@ -15,7 +15,7 @@ WARM_UP = 16  # pictures before the clock starts
 
 
 def embed_bare(n: int, precision: str) -> dict[str, float]:
-    """The model alone, on ready arrays."""
+    """Measure the model alone, on ready arrays."""
     from similarity.engine import vgg16
 
     model = vgg16.load(weights="untrained", precision=precision)
@@ -29,7 +29,7 @@ def embed_bare(n: int, precision: str) -> dict[str, float]:
 def embed_files(
     n: int, precision: str, megapixels: float | None, folder: str, distinct: int | None = None
 ) -> dict[str, float]:
-    """From files to the stored field, by the operator's step; of ``n`` files, ``distinct`` if that is named."""
+    """Measure embedding from files to field, by the operator's step; of ``n`` files, ``distinct`` if that is named."""
     paths = data.pictures(Path(folder), distinct or n, megapixels)
     if distinct is not None:
         paths = _copies(paths, n, Path(folder) / "copies")
@@ -53,7 +53,7 @@ def _copies(paths: list[str], n: int, folder: Path) -> list[str]:
 
 
 def embed_fiftyone(n: int, megapixels: float | None, folder: str, predict: bool) -> dict[str, float]:
-    """FiftyOne's own ``compute_embeddings`` with a plain Keras VGG16: float32, batches of 16.
+    """Measure FiftyOne's own ``compute_embeddings`` with a plain Keras VGG16: float32, batches of 16.
 
     Args:
         predict: whether the model is asked by ``predict``, or called, which is quicker
@@ -67,7 +67,7 @@ def embed_fiftyone(n: int, megapixels: float | None, folder: str, predict: bool)
 
 
 def decode(n: int, megapixels: float, folder: str) -> dict[str, float]:
-    """Decoding alone, on one core."""
+    """Measure decoding alone, on one core."""
     from similarity.engine import images
 
     paths = data.pictures(Path(folder), n, megapixels)
@@ -78,7 +78,7 @@ def decode(n: int, megapixels: float, folder: str) -> dict[str, float]:
 
 
 def bfloat16_effect(n: int, megapixels: float | None, folder: str) -> dict[str, float]:
-    """The largest change of a pairwise similarity, in percentage points, that bfloat16 makes."""
+    """Measure the largest change of a pairwise similarity, in percentage points, that bfloat16 makes."""
     from similarity.engine import images, vgg16
     from similarity.engine.vectors import normalise
 
@@ -92,7 +92,7 @@ def bfloat16_effect(n: int, megapixels: float | None, folder: str) -> dict[str, 
 
 
 def cluster_ours(n: int, dense: int = 0, eps: float = data.EPS, min_samples: int = 2) -> dict[str, float]:
-    """DBSCAN labels by OnlyOne."""
+    """Measure DBSCAN labels by OnlyOne."""
     from similarity.engine.clusters import dbscan
 
     vectors = data.vectors(n, dense)
@@ -106,7 +106,7 @@ def cluster_ours(n: int, dense: int = 0, eps: float = data.EPS, min_samples: int
 
 
 def limited(n: int, groups: int = 1, reference: int = 0) -> dict[str, float]:
-    """DBSCAN labels where only vectors of one group are compared, and none of the reference with each other."""
+    """Measure DBSCAN labels where only vectors of one group are compared, and none of the reference with each other."""
     from similarity.engine import neighbors
     from similarity.engine.clusters import dbscan
     from similarity.engine.constraints import Constraints
@@ -128,7 +128,7 @@ def limited(n: int, groups: int = 1, reference: int = 0) -> dict[str, float]:
 
 
 def cluster_sklearn(n: int, dense: int = 0) -> dict[str, float]:
-    """DBSCAN labels by scikit-learn, on raw vectors."""
+    """Measure DBSCAN labels by scikit-learn, on raw vectors."""
     from sklearn.cluster import DBSCAN
 
     vectors = data.vectors(n, dense)
@@ -142,7 +142,7 @@ def cluster_sklearn(n: int, dense: int = 0) -> dict[str, float]:
 
 
 def sweep(n: int) -> dict[str, float]:
-    """The sweep over every eps."""
+    """Measure the sweep over every eps."""
     from similarity.engine.sweep import sweep as swept
 
     vectors = data.vectors(n)
@@ -152,7 +152,7 @@ def sweep(n: int) -> dict[str, float]:
 
 
 def keepers(n: int, dense: int, cover: bool) -> dict[str, float]:
-    """Which sample is kept for which, and the certificate."""
+    """Measure keeping, and the certificate."""
     from similarity.engine.certificate import certify
     from similarity.engine.clusters import dbscan
     from similarity.engine.keepers import keep
@@ -183,7 +183,7 @@ def index(n: int) -> dict[str, float]:
 
 
 def steps(n: int) -> dict[str, float]:
-    """Clustering and keeping on a dataset: seconds, and database commands, of each."""
+    """Measure clustering and keeping on a dataset: seconds, and database commands, of each."""
     import fiftyone as fo
     from pymongo import monitoring
 
@@ -212,7 +212,7 @@ def steps(n: int) -> dict[str, float]:
 
 
 def unique(n: int, auto: bool) -> dict[str, float]:
-    """``find_unique_samples`` with ready vectors: with the measured threshold, or the same number given."""
+    """Measure ``find_unique_samples`` with ready vectors: with the measured threshold, or the same number given."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.jpg" for number in range(n)]
         for path in paths:
@@ -240,14 +240,14 @@ def _declare_ready(made, plugin) -> float:
 
 
 def gpus() -> dict[str, float]:
-    """How many GPUs TensorFlow sees."""
+    """Return how many GPUs TensorFlow sees."""
     import tensorflow as tf
 
     return {"gpus": len(tf.config.list_physical_devices("GPU"))}
 
 
 def dataset(paths: list[str]):
-    """A new dataset in the benchmark's database, and the plugin's modules by name."""
+    """Return a new dataset in the benchmark's database, and the plugin's modules by name."""
     import fiftyone as fo
     import fiftyone.operators as foo
 

@@ -75,7 +75,7 @@ def measure_all(data: Path, weights: str, with_peers: bool = False) -> Results:
 
 
 def _decoding(weights: str) -> str:
-    """The table of pictures that are easily decoded to nothing, at the default's threshold."""
+    """Return the table of pictures that are easily decoded to nothing, at the default's threshold."""
     known = threshold(vgg16.provenance(weights=weights))
     if known is None:
         return ""

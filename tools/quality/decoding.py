@@ -48,7 +48,7 @@ def decoding_rows(weights: str, layer: str, eps: float) -> list[DecodingRow]:
 
 
 def decoding_table(rows: list[DecodingRow]) -> list[str]:
-    """The rows as lines of a Markdown table."""
+    """Return the rows as lines of a Markdown table."""
     head = ("kind of picture", "different ones in", "kept", "skipped, without contrast")
     return table(
         head, [[row.kind, str(row.pictures), str(row.kept), str(row.skipped)] for row in rows]
@@ -71,7 +71,7 @@ def _row(
 
 
 def outline(photograph: Image.Image) -> Image.Image:
-    """The edges of a photograph as a drawing: 255 on its lines, 0 beside them."""
+    """Return the edges of a photograph as a drawing: 255 on its lines, 0 beside them."""
     grey = np.asarray(photograph.convert("L").filter(ImageFilter.GaussianBlur(2)), float)
     down, right = np.gradient(grey)
     steep = np.hypot(down, right)
@@ -79,7 +79,7 @@ def outline(photograph: Image.Image) -> Image.Image:
 
 
 def bitmap(image: Image.Image) -> bytes:
-    """A BMP file with alpha: Pillow reads such files and writes none."""
+    """Return a BMP file with alpha: Pillow reads such files and writes none."""
     red, green, blue, alpha = image.convert("RGBA").transpose(Image.Transpose.FLIP_TOP_BOTTOM).split()
     pixels = Image.merge("RGBA", (blue, green, red, alpha)).tobytes()
     masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
@@ -100,7 +100,7 @@ def _drawing(ink: int, file_format: str, alpha: Callable[[Image.Image], Image.Im
 
 
 def _palette(photograph: Image.Image, path: Path) -> None:
-    """White lines on a transparent ground, in a palette of two whites."""
+    """Return white lines on a transparent ground, in a palette of two whites."""
     image = outline(photograph).point(lambda value: value // 255)
     image.putpalette([255] * 6)
     image.save(path, "PNG", transparency=0)
@@ -111,7 +111,7 @@ def _shadow(photograph: Image.Image) -> Image.Image:
 
 
 def _hidden(file_format: str) -> Write:
-    """The photograph with alpha 0 everywhere."""
+    """Return the photograph with alpha 0 everywhere."""
 
     def write(photograph: Image.Image, path: Path) -> None:
         image = photograph.copy()
@@ -127,7 +127,7 @@ def _hidden(file_format: str) -> Write:
 
 
 def _numbers(low: float, high: float, kind: type = np.uint16, mark: float | None = None) -> Write:
-    """The photograph's grey as numbers of a range, with a corner marked as without data where asked for."""
+    """Return the photograph's grey as numbers of a range, with a corner marked as without data where asked for."""
 
     def write(photograph: Image.Image, path: Path) -> None:
         grey = np.asarray(photograph.convert("L"), float) / 255
@@ -140,7 +140,7 @@ def _numbers(low: float, high: float, kind: type = np.uint16, mark: float | None
 
 
 def _flat(photograph: Image.Image, path: Path) -> None:
-    """A sheet of the photograph's mean colour."""
+    """Write a sheet of the photograph's mean colour."""
     photograph.resize((1, 1), Image.Resampling.BOX).resize(photograph.size).save(path, "PNG")
 
 

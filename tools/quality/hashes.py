@@ -69,12 +69,12 @@ def _hash(names: list[str], cache: Path) -> list[dict[str, str]]:
 
 
 def distance(hamming: float) -> float:
-    """The Euclidean distance of two rows of :func:`hash_files` that differ in ``hamming`` bits."""
+    """Return the Euclidean distance of two rows of :func:`hash_files` that differ in ``hamming`` bits."""
     return 2 * float(np.sqrt(hamming)) + 1e-6
 
 
 def signs(digits: str | None) -> list[float]:
-    """The bits of a hash in hexadecimal digits as -1 and 1; NaN for None."""
+    """Return the bits of a hash in hexadecimal digits as -1 and 1; NaN for None."""
     if digits is None:
         return [float("nan")] * BITS
     return [1.0 if bit == "1" else -1.0 for bit in f"{int(digits, 16):0{BITS}b}"]

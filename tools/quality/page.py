@@ -164,7 +164,7 @@ def _mixed(report: Report) -> str:
 
 
 def _cameras(report: Report) -> str:
-    """How many frames of each camera are kept."""
+    """Return how many frames of each camera are kept."""
     measured = report["cameras"]
     frames: dict[str, int] = {}
     for picture in measured.pictures:
@@ -218,7 +218,7 @@ def _unmeasured(reasons: Mapping[str, str]) -> str:
 
 
 def _kinds(candidates: Mapping[str, Candidate]) -> str:
-    """What changes to a picture are seen through, with everything in one collection."""
+    """Return what changes to a picture are seen through, with everything in one collection."""
     measured = {name: candidate.report["everything"] for name, candidate in candidates.items()}
     rows = []
     for kind in CHANGED:
@@ -234,7 +234,7 @@ def _kinds(candidates: Mapping[str, Candidate]) -> str:
 
 
 def _hashes(hashes: Mapping[str, Mapping[str, Measured]]) -> str:
-    """Both hashes at several distances, on every set."""
+    """Return both hashes at several distances, on every set."""
     if not hashes:
         return "## Perceptual hashes\n\nNot measured: the package could not be installed."
     parts = [

@@ -72,7 +72,7 @@ def _clean(measured: Measured) -> str:
 
 
 def _unread(peers: Peers) -> str:
-    """Which tools could not read some of the pictures; those are left out of their figures."""
+    """Return which tools could not read some of the pictures; those are left out of their figures."""
     counts = {name: int(np.isnan(peer.rows).any(axis=1).sum()) for name, peer in peers.found.items()}
     told = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     return f"Pictures that could not be read, and are left out: {told}." if told else ""

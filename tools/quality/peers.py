@@ -111,7 +111,7 @@ def measure_peers(paths: Sequence[Path], cache: Path) -> Peers:
 
 
 def short(error: str) -> str:
-    """The last line of an error message, without the addresses and paths of the machine that it was seen on."""
+    """Return the last line of an error message, without the addresses and paths of the machine that it was seen on."""
     line = error.strip().splitlines()[-1] if error.strip() else "no message"
     return re.sub(r"[^\s'\"(]*/[^\s'\")]*", "...", line)[:200]
 
@@ -127,7 +127,7 @@ def _peer(name: str, values: list) -> Peer:
 
 
 def _known(tool: str, requirement: str, script: str, files: dict[str, Path], cache: Path) -> dict:
-    """``{"found": {name: {digest: value}}, "failed": {name: why}}`` of all files, from the last run or a new one."""
+    """Return ``{"found": {name: {digest: value}}, "failed": {name: why}}`` of all files, from the last run or a new one."""
     store = cache / f"{requirement}.json"
     keys = [key for key in files if key]
     if store.exists():

@@ -35,7 +35,7 @@ def embed(paths: Sequence[Path], layer: str, weights: str, cache: Path) -> np.nd
 
 
 def digests(paths: Sequence[Path]) -> list[str]:
-    """A digest of each file's bytes, empty for what cannot be read."""
+    """Return a digest of each file's bytes, empty for what cannot be read."""
     return [_digest(path) for path in paths]
 
 
@@ -58,7 +58,7 @@ def _embed(missing: dict[str, Path], layer: str, weights: str) -> Known:
 
 
 def _key(layer: str, weights: str) -> str:
-    """A digest of all that decides a vector, apart from the picture."""
+    """Return a digest of all that decides a vector, apart from the picture."""
     decisive = "\n".join(vgg16.provenance(layer=layer, weights=weights).values())
     return hashlib.blake2b(decisive.encode(), digest_size=8).hexdigest()
 
