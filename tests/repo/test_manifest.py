@@ -62,6 +62,16 @@ def test_the_readme_has_the_options_as_they_are():
     assert "<!-- options: begin -->" in PAGE
 
 
+def test_the_readme_has_the_options_of_every_operator():
+    """Those of find_unique_samples are the options of its three steps."""
+    support.plugin()
+    listed = dict(tables.STEPS)
+    without = {"find_unique_samples", "cancel_step"}
+    assert set(listed) == set(MANIFEST["operators"]) - without
+    for name, options in listed.items():
+        assert support.foo.get_operator(support.uri(name)).options.__name__ == options.__name__
+
+
 def test_the_versions_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     runs = support.plugin("similarity.data.runs")
