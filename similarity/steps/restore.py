@@ -137,7 +137,7 @@ def restore(
     run_key = opened.run_key if opened else options.run_key
     with lock(dataset, f"run-{run_key}"):
         archive = check(samples, options)
-        wanted, left = _wanted(archive, samples.values("id") if opened else (), selected)
+        wanted, left = _wanted(archive, samples.values("id") if opened else None, selected)
         groups = _by_staleness(archive, wanted)
         everywhere = set.intersection(*(stale.fields for stale in groups)) if groups else set()
         missing = archive_fields.add_to_source(dataset, archive.store, archive.record, wanted, everywhere)
@@ -151,11 +151,18 @@ def restore(
         return _result(archive, restored, left, groups)
 
 
-def _wanted(archive: ar.Archive, viewed: Iterable[str], selected: Sequence[str]) -> tuple[list[str], Skipped]:
-    """Find the samples to bring back, and, of the others that were asked for, why they do not come."""
+def _wanted(
+    archive: ar.Archive, viewed: Iterable[str] | None, selected: Sequence[str]
+) -> tuple[list[str], Skipped]:
+    """Find the samples to bring back, and, of the others that were asked for, why they do not come.
+
+    Args:
+        viewed: ids of the samples in a view of the archive; None for all of the archive
+        selected: ids of those of them that are asked for; empty for all of them
+    """
     strangers = archive.settle()
     known = archive.inventory() | dict.fromkeys(strangers, _TWICE)
-    asked = set(viewed) or set(known)
+    asked = set(known if viewed is None else viewed)
     if selected:
         asked &= set(selected)
         if not asked:

@@ -112,6 +112,14 @@ def test_samples_selected_in_the_archive_come_back_to_their_dataset(removable):
     assert call("restore_removed", archive.limit(1)).restored == 1
 
 
+def test_of_an_empty_view_of_the_archive_nothing_comes_back(removable):
+    made = removable()
+    remove(made)
+    archive = fo.load_dataset(f"{made.name}-dedup-removed")
+    assert call("restore_removed", archive.match_tags("nobody")).restored == 0
+    assert len(archive) == DROPPED
+
+
 def test_a_field_deleted_meanwhile_comes_back_with_its_values(removable):
     made = removable()
     before = state(made)
