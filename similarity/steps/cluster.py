@@ -137,8 +137,9 @@ def write_clusters(
     """
     beside, owned, vectors = beside or {}, _owned(options.run_key), batch.vectors
     owned["fields"] += beside
+    progress("Writing the labels", 0, 1)  # the last one: cancelled below, the earlier result would be lost
     runs.begin(dataset, options.run_key, step, options, owned)
-    _write(dataset, options, batch, labels, result, beside, progress)
+    _write(dataset, options, batch, labels, result, beside)
     view = views.save_clusters(dataset, runs.Names(options.run_key))
     leaks = splits.save_leaks(dataset, options.run_key, options.recorded())
     result = dataclasses.replace(result, leaks=leaks, view=view)
@@ -238,7 +239,6 @@ def _write(
     labels: np.ndarray,
     result: ClusterResult,
     beside: Mapping[str, Mapping[str, str | None]],
-    progress: Progress,
 ) -> None:
     names, ids = runs.Names(options.run_key), batch.vectors.ids
     runs.clear(dataset, options.run_key, names.fields, names.tags, names.views)
@@ -247,9 +247,7 @@ def _write(
     if beside:
         texts = dict.fromkeys(beside, (fo.StringField, "Of the file whose copies were looked for"))
         runs.declare(dataset, options.run_key, texts, beside=options.embeddings_field)
-    progress("Writing the labels", 0, 2)
     sm.write(dataset, {names.cluster: dict(zip(ids, labels.tolist(), strict=True)), **beside})
-    progress("Writing the tags", 1, 2)
     new, labels = np.array(ids[: batch.new]), labels[: batch.new]
     tagged = {names.tag("noise"): new[labels == NOISE].tolist(), names.tag("skipped"): list(result.skipped)}
     largest = [number for number, size in result.sizes[: options.tag_clusters] if size > 1]
