@@ -91,7 +91,7 @@ def keep(
             run_key,
             KEEP,
             {name: getattr(result, name) for name in facts} | {"skipped": len(result.skipped)},
-            result.to_dict() | _of_each(dataset, clustering, members, found),
+            result.to_dict() | _of_each(dataset, clustering, members, found, sm.is_ordered(samples)),
         )
         return dataclasses.replace(result, view=view)
 
@@ -217,9 +217,13 @@ def _labelled(standing: Standing, dropped: int) -> list[str]:
 
 
 def _of_each(
-    dataset: fo.Dataset, clustering: dict[str, Any], members: Members, found: Keepers
+    dataset: fo.Dataset, clustering: dict[str, Any], members: Members, found: Keepers, ordered: bool
 ) -> dict[str, Any]:
-    """Return the values that are stored of each sample beside its fields: distances, decisions by hand, and seals."""
+    """Return the values that are stored of each sample beside its fields: distances, decisions by hand, order, and seals.
+
+    Args:
+        ordered: whether the view has an order of its own
+    """
     dropped = [
         (i, d)
         for i, d, kept in zip(members.ids[: members.new], found.distance.tolist(), found.kept, strict=True)
@@ -230,6 +234,7 @@ def _of_each(
     return {
         "distances": dict(dropped),
         "chosen": np.array(members.ids)[: members.new][members.standing.by_hand].tolist(),
+        "order": members.ids[: members.new] if ordered else None,
         "seals": seals.take(dataset, field, members.ids, vectors, [i for i, _ in dropped])
         | {"reference": members.ids[members.new :]},
     }

@@ -107,11 +107,14 @@ def decide(dataset: fo.Dataset, run_key: str, words: dict[str, str | None]) -> N
 
 
 def keep_again(dataset: fo.Dataset, run_key: str) -> None:
-    """Keep again, with the options that the run recorded, the samples that it decided about."""
+    """Keep again, with the options that the run recorded, the samples that it decided about, in their order."""
+    keeping = runs.step_results(dataset, run_key, KEEP)
     names, options = runs.Names(run_key), runs.load(dataset, run_key)["steps"][KEEP.name]["options"]
     decided = F(names.kept).exists() | F("tags").contains(names.tag("skipped"))
-    samples = sm.settled(sm.everything(dataset).match(decided), f"{run_key}_", f"{run_key}:")
-    keep(samples, KeepOptions.of(options))
+    ids, order = sm.read(sm.everything(dataset).match(decided))[0], keeping["order"]
+    place = {sample_id: at for at, sample_id in enumerate(order or ids)}
+    ids.sort(key=lambda sample_id: place.get(sample_id, len(place)))
+    keep(sm.everything(dataset).select(ids, ordered=order is not None), KeepOptions.of(options))
 
 
 def _decided(dataset: fo.Dataset, names: runs.Names) -> sm.Samples:

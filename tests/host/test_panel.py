@@ -11,8 +11,8 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from tests import support
-from tests.deduplicated import DROPPED, KEPT, SKIPPED, vectors
-from tests.vectors import declare_as_ours
+from tests.deduplicated import DROPPED, KEPT, SKIPPED, keep_first, vectors
+from tests.vectors import column, declare_as_ours
 
 import fiftyone as fo  # isort: skip
 import fiftyone.operators as foo  # isort: skip
@@ -426,6 +426,18 @@ def test_a_person_overrules_a_cluster_and_takes_it_back(tab):
     assert now() == before
     tab.send("all_different")
     assert {member.id for member in members} <= now()
+
+
+def test_a_decision_about_one_cluster_leaves_the_order_and_the_others_as_they_were(deduplicated):
+    made = deduplicated()
+    made.set_values("score", list(range(12)))
+    keep_first(made.sort_by("score", reverse=True))
+    ids, before = made.values("id"), column(made, "dedup_kept")
+    assert [row for row, kept in enumerate(before) if kept] == [2, 5, 8, 9, 10]
+    review = support.plugin("similarity.steps.review")
+    for word, also in (("distinct", True), (None, False)):
+        review.decide(made, "dedup", {ids[0]: word})
+        assert column(made, "dedup_kept") == [also, *before[1:]]
 
 
 def test_what_was_reviewed_is_remembered_until_it_is_clustered_again(tab):
