@@ -52,8 +52,6 @@ class AnnoySimilarityConfig(SimilarityConfig):
         super().__init__(**kwargs)
         if metric != "cosine":
             raise ValueError(f"the annoy backend measures cosine distances only, not {metric!r}")
-        if search_k == 0:
-            raise ValueError("search_k must be at least 1, or -1 to have it chosen, got 0")
         options = IndexOptions(n_trees=n_trees, search_k=search_k, seed=seed)
         self.n_trees, self.search_k, self.seed = options.n_trees, options.search_k, options.seed
         self.metric = metric

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .declare import REQUIRED, Options, option
+from .declare import REQUIRED, OptionError, Options, option
 from .embed_options import NAME, VectorsOptions
 
 
@@ -26,6 +26,12 @@ class IndexOptions(VectorsOptions):
         advanced=True,
     )
     seed: int = option(51, "Seed of the forest", minimum=0, maximum=2**31 - 1, advanced=True)
+
+    def __post_init__(self) -> None:
+        """Refuse a search that inspects nothing."""
+        super().__post_init__()
+        if self.search_k == 0:
+            raise OptionError("search_k must be at least 1, or -1 to have it chosen, got 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,6 +117,8 @@ def _build(dataset: fo.Dataset, options: IndexOptions):
     """
     register_backend()
     locks.check()
+    if dataset.has_brain_run(options.brain_key):
+        read_vectors(dataset, options.embeddings_field)  # without one, the earlier index stays
     known = _existing(dataset, options)
     if known is not None:
         known.rebuild()

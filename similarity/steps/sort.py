@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -19,6 +20,7 @@ from ..engine.vectors import percent as similarity_percent
 from ..progress import Progress, silent
 from ..result import Result, count, view_field
 from ..search_options import IndexOptions, SortOptions
+from .index import BACKEND
 from .index import index as build
 
 LISTED = 25  # of the found samples, in the table
@@ -81,7 +83,10 @@ def check(
         raise ValueError("Nothing to search for: select one or more samples in the grid, or give a picture")
     vectors = IndexOptions().embeddings_field
     if dataset.has_brain_run(options.brain_key):
-        vectors = dataset.get_brain_info(options.brain_key).config.embeddings_field
+        config = dataset.get_brain_info(options.brain_key).config
+        if getattr(config, "method", None) != BACKEND:
+            load_index(dataset, options.brain_key)  # raises, and names the remedy
+        vectors = config.embeddings_field
     check_vector_field(dataset, vectors)
     if picture:
         _provenance(dataset, vectors)
@@ -101,8 +106,8 @@ def sort(
     """Find the samples most similar to the selected ones, or to a picture; without an index, build it first.
 
     Args:
-        selected (()): ids of samples to search for; several are searched for by the mean of their directions.
-            a picture, if given, takes their place
+        selected (()): ids of samples to search for; several are searched for by the mean of their directions. A
+            picture, if given, takes their place
         content (None): the bytes of a picture file, instead of ``options.picture``
 
     Raises:
@@ -148,7 +153,7 @@ def embed_like(dataset: fo.Dataset, field: str, picture: str | bytes) -> np.ndar
     """
     info = _provenance(dataset, field)
     try:
-        pixels = images.decode(picture)
+        pixels = images.decode(Path(picture).expanduser() if isinstance(picture, str) else picture)
     except images.UnreadableImage as error:
         name = repr(picture) if isinstance(picture, str) else "uploaded"
         raise ValueError(f"The picture {name} cannot be searched for: {error}") from error

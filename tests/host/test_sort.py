@@ -6,6 +6,7 @@ from tests import support
 from tests.vectors import directions
 
 import fiftyone as fo  # isort: skip
+import fiftyone.brain as fob  # isort: skip
 from fiftyone import ViewField as F  # isort: skip
 
 
@@ -97,3 +98,20 @@ def test_a_picture_is_refused_where_the_weights_are_not_those_of_the_vectors(vec
 
     with pytest.raises(ValueError, match=r"made with weights_digest 'another'.*recompute=True"):
         support.foo.get_operator(support.uri("sort_by_similarity"))(made, picture=str(pictures(1, 1)[0]))
+
+
+def test_an_index_of_another_backend_and_a_run_of_another_kind_are_refused_by_name(indexed):
+    fob.compute_similarity(indexed, embeddings=directions(*range(9)), brain_key="native", backend="sklearn")
+    fob.compute_visualization(indexed, embeddings="vgg16", brain_key="map", method="pca")
+    for key, told in (("native", "'sklearn'"), ("map", "no similarity index")):
+        with pytest.raises(ValueError, match=rf"(?=.*'{key}').*{told}"):
+            support.foo.get_operator(support.uri("sort_by_similarity"))(
+                indexed, selected=indexed.values("id")[:1], brain_key=key
+            )
+
+
+def test_an_index_stays_where_another_one_of_its_name_cannot_be_built(indexed):
+    indexed.add_sample_field("empty", fo.VectorField)
+    with pytest.raises(ValueError, match=r"'empty'.*compute_embeddings"):
+        support.foo.get_operator(support.uri("build_similarity_index"))(indexed, embeddings_field="empty")
+    assert places(sort(indexed, indexed.values("id")[0])) == [0, 1, 2]
