@@ -1,5 +1,6 @@
 """The splits of a dataset, and the clusters of a run that straddle them."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -128,8 +129,11 @@ def find_leaks(dataset: fo.Dataset, run_key: str, options: Mapping[str, Any]) ->
     straddling = sorted((n for n in found if len(found[n]) > 1), key=lambda n: (-found[n].total(), n))
     shown = set(straddling[:MOST_PAIRS])
     members = samples.select([i for i, number in numbers.items() if number in shown and i in splits])
-    compared = read_compared(members, options["embeddings_field"], options["metric"]) if shown else None
-    pairs = _pairs(compared, numbers, splits) if compared else []
+    pairs = []
+    with contextlib.suppress(ValueError):  # vectors that are gone by now: the pairs are examples
+        if shown:
+            compared = read_compared(members, options["embeddings_field"], options["metric"])
+            pairs = _pairs(compared, numbers, splits)
     named = file_names(dataset, [i for pair in pairs for i in (pair.id, pair.other_id)])
     return Leaks(sorted(set(splits.values())), straddling, pairs, named)
 
@@ -147,6 +151,8 @@ def _pairs(vectors: Vectors, numbers: Mapping[str, int], splits: Mapping[str, st
     pairs = []
     for number in np.unique(clusters):
         rows = np.flatnonzero(clusters == number)
+        if len(np.unique(names[rows])) < 2:  # the vectors of the others are gone
+            continue
         one, other = rows[list(engine_splits.nearest_across(vectors.matrix[rows], names[rows]))]
         distance = engine_vectors.between(vectors.matrix, np.array([one]), np.array([other]))
         similarity = float(engine_vectors.percent(distance)[0])

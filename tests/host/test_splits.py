@@ -124,6 +124,19 @@ def test_the_leaks_that_it_tells_are_of_the_tags_that_it_wrote(deduplicated):
     assert split(made).leaks is None
 
 
+def test_leaks_are_told_without_the_vectors_that_are_gone_by_now(deduplicated, tmp_path):
+    made = deduplicated()
+    tag_splits(made, "train", "val", None, "train", "val", "val")
+    assert cluster(made).leaks.clusters == [1, 0]
+    keep_first(made)
+    made.set_values("vgg16", {made.values("id")[0]: None}, key_field="id")
+    told, _ = report(made, tmp_path / "report")
+    assert (told["clusters"], [pair["cluster"] for pair in told["pairs"]]) == ([1, 0], [1])
+    made.delete_sample_field("vgg16")
+    told, _ = report(made, tmp_path / "again")
+    assert (told["clusters"], told["pairs"]) == ([1, 0], [])
+
+
 def test_a_reference_in_another_slice_draws_its_clusters_along(dataset):
     made = dataset()
     made.add_group_field("group", default="left")
