@@ -205,11 +205,15 @@ def _items(
         item = _Item(**vars(picture), id=sample_id, mark=marks[sample_id])
         if picture.digest is not None and picture.digest == digests.get(sample_id):
             yield replace(item, pixels=None, vector=None, unchanged=True)
-        elif picture.digest in twins:
-            twin = sm.everything(dataset).select(twins[picture.digest]).values(names.vectors)[0]
+        elif picture.digest in twins and (twin := _vector(dataset, names, twins[picture.digest])) is not None:
             yield replace(item, pixels=None, vector=None, twin=twin)
         else:
             yield item
+
+
+def _vector(dataset: fo.Dataset, names: FieldNames, sample_id: str) -> np.ndarray | None:
+    """Return the vector of a sample; None if it is gone."""
+    return next(iter(sm.everything(dataset).select(sample_id).values(names.vectors)), None)
 
 
 def _write_each(

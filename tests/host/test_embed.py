@@ -8,6 +8,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import bson
 import h5py
 import numpy as np
 import pytest
@@ -185,6 +186,21 @@ def test_a_new_copy_of_an_embedded_file_takes_its_vector(embedded):
     assert (result.embedded, result.copies) == (1, 1)
     assert np.array_equal(dataset.last().vgg16, dataset.values("vgg16")[3])
     assert embed(dataset).up_to_date == 5
+
+
+def test_a_copy_is_embedded_itself_where_the_sample_with_its_vector_is_deleted_meanwhile(embedded):
+    dataset, paths = embedded
+    copy = paths[3].with_name("copy.bmp")
+    copy.write_bytes(paths[3].read_bytes())
+    before, twin = dataset.values("vgg16")[3], dataset.last().id
+    dataset.add_sample(fo.Sample(filepath=str(copy)))
+
+    def delete(activity, done, total):
+        if activity == "Loading the model":
+            dataset._sample_collection.delete_one({"_id": bson.ObjectId(twin)})
+
+    assert embed(dataset, delete).embedded == 1
+    assert np.array_equal(dataset.last().vgg16, before)
 
 
 # --- pictures that cannot be read
