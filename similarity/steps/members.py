@@ -1,4 +1,4 @@
-"""The samples that a run decides about, with the vectors that were clustered, in keep order."""
+"""The samples that a run decides about, with the vectors that were clustered, in the view's order."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 from ..data import runs
 from ..data import samples as sm
 from ..data.batch import read_clustered
+from ..data.vectors import gather
 from ..engine.constraints import Constraints
 from ..engine.neighbors import FLOOR
 from ..engine.pieces import Store, picked
@@ -53,7 +54,14 @@ def read_members(
     vectors, constraints = read_clustered(sm.dataset_of(samples), options.run_key, clustering, store)
     known = runs.reference_ids(sm.dataset_of(samples), options.run_key)
     found = {i: label for i, label in zip(*sm.read(samples, cluster), strict=True) if i not in known}
-    skipped = {i: unusable.get(i, NOT_IN_RUN) for i, label in found.items() if label is None}
+    field, metric = clustering["options"]["embeddings_field"], clustering["options"]["metric"]
+    absent = [i for i, label in found.items() if label is None]
+    now = (
+        unusable
+        if metric == DIGEST
+        else gather(samples.select([i for i in absent if i in unusable]), field).skipped
+    )
+    skipped = {i: now.get(i, NOT_IN_RUN) for i in absent}
     ids = [i for i in found if i not in skipped]
     if not ids:
         raise ValueError(
@@ -62,8 +70,10 @@ def read_members(
     numbers = np.array([found[i] for i in ids], dtype=np.int64)
     row = {sample_id: i for i, sample_id in enumerate(vectors.ids)}
     rows = [row[sample_id] for sample_id in ids]
-    field, metric = clustering["options"]["embeddings_field"], eps_and_metric(clustering)[1]
-    compared = Compared(samples.exists(cluster), ids, numbers, picked(vectors.matrix, rows), field, metric)
+    asked = samples.exists(cluster)
+    compared = Compared(
+        asked, ids, numbers, picked(vectors.matrix, rows), field, eps_and_metric(clustering)[1]
+    )
     order = standing(compared, options, progress)
     if known:
         old = sm.everything(sm.dataset_of(samples)).exists(cluster)

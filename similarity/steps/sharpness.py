@@ -36,12 +36,15 @@ def sharpness(
         with lock(dataset, f"field-{field}"):
             own = {"run_key": run_key} if names.sharpness in Names(run_key).bytes else {}
             declare_sharpness(dataset, names, **own)
-            pending = {}
-            for i, picture in zip(missing, images.read_many(missing.values()), strict=True):
-                known[i] = pending[i] = picture.sharpness
-                if len(pending) == _FLUSH:
-                    progress("Measuring sharpness", len(known), len(ids))
-                    sm.write(dataset, {names.sharpness: pending})
-                    pending = {}
-            sm.write(dataset, {names.sharpness: pending})
+            pending: dict[str, float | None] = {}
+            pictures = zip(missing, images.read_many(missing.values()), strict=True)
+            try:
+                for done, (i, picture) in enumerate(pictures):
+                    progress("Measuring sharpness", done, len(missing))
+                    known[i] = pending[i] = picture.sharpness
+                    if len(pending) == _FLUSH:
+                        sm.write(dataset, {names.sharpness: pending})
+                        pending = {}
+            finally:
+                sm.write(dataset, {names.sharpness: pending})  # also when cancelled
     return ids, [known[i] for i in ids]

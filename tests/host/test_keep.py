@@ -299,6 +299,15 @@ def test_samples_added_later_are_skipped_and_listed(clustered):
     assert "1 skipped" in result.summary()
 
 
+def test_a_sample_that_was_skipped_and_got_a_vector_since_is_told_to_be_clustered(clustered):
+    made = clustered([*THREE_GROUPS, None, np.zeros(2)])
+    first, second = made.values("id")[-2:]
+    made.set_values("vgg16", {first: np.array([1.0, 0.0], np.float32)}, key_field="id")
+    skipped = keep(made).skipped
+    assert skipped[first] == support.plugin("similarity.steps.members").NOT_IN_RUN
+    assert "length zero" in skipped[second]
+
+
 def test_a_view_decides_among_its_own_samples(clustered):
     made = clustered([*THREE_GROUPS, None])
     ids = made.values("id")

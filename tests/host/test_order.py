@@ -1,5 +1,7 @@
 """Who is first in a cluster: labelled samples, and the criteria of ``order_by``."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -116,6 +118,23 @@ def test_the_sharpest_is_first_whoever_made_the_vectors(clustered, blurred):
 
     made.set_values("vgg16_sharpness", [9e9, 1, 1, 1])
     assert first(made, order_by="sharpness")[0] == 0  # measured once
+
+
+def test_measuring_the_sharpness_can_be_cancelled_and_goes_on_where_it_was(clustered, blurred):
+    made, told = clustered(paths=blurred), []
+    step = support.plugin("similarity.steps.keep").keep
+
+    def progress(activity, done, total):
+        if activity == "Measuring sharpness":
+            told.append((done, total))
+            if done == 2:
+                raise KeyboardInterrupt
+
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt):
+            step(made, options.KeepOptions(order_by="sharpness"), progress)
+    assert told == [(0, 4), (1, 4), (2, 4), (0, 2), (1, 2)]
+    assert None not in column(made, "vgg16_sharpness")
 
 
 def test_embedding_stores_the_sharpness_and_an_earlier_field_gets_it_when_asked_for(dataset, blurred, run):
