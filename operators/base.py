@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import fiftyone as fo
+import fiftyone.core.sample as fos
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
@@ -174,11 +175,9 @@ class StepOperator(foo.Operator):
         except op.Cancelled:
             yield ctx.ops.reload_dataset()
             yield ctx.ops.show_output(*output.cancelled())
-        except (
-            op.EXPECTED
-        ) as error:  # raised, it would only break the stream: the App has its headers already
-            begun = running.meter.total > 0
-            yield ctx.ops.show_output(*output.failure(error, begun, self.uri, ctx.params))
+        except Exception as error:  # raised, it would only break the stream: the App has its headers already
+            words, begun = running.problem or str(error), running.meter.total > 0
+            yield ctx.ops.show_output(*output.failure(error, words, begun, self.uri, ctx.params))
 
     def finish(self, ctx, result: Result) -> Iterator[Any]:
         """Ask the App to show the result."""
@@ -219,8 +218,13 @@ class StepOperator(foo.Operator):
         """
         checked, arguments = self.options.of(options), {}
         if self.selects:
-            several = [selected] if isinstance(selected, str | fo.Sample) else selected or ()
+            one = isinstance(selected, str | fo.Sample | fos.SampleView)
+            several = [selected] if one else selected or ()
             arguments["selected"] = [getattr(sample, "id", sample) for sample in several]
+        elif selected is not None:
+            raise TypeError(
+                f"{self._name()} takes no selected samples: give the view dataset.select(ids) instead"
+            )
         with op.terminal() as progress:
             return type(self).step(_collection(samples), checked, progress, **arguments)
 

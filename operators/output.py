@@ -53,18 +53,19 @@ def cancelled() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def failure(
-    error: Exception, begun: bool, operator: str, params: dict[str, Any]
+    error: Exception, words: str, begun: bool, operator: str, params: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return schema and values of an error's output, with a button back to the filled form.
 
     Args:
+        words: the error as people read it
         begun: whether the step had begun to work
         operator: the operator's full name
         params: of the form
     """
     outputs = types.Object()
     label = "Stopped; what was saved before stays" if begun else "Nothing was done"
-    outputs.view("problem", types.Error(label=label, description=app_words(str(error))))
+    outputs.view("problem", types.Error(label=label, description=app_words(words)))
     if isinstance(error, NeedsOperator):
         add_button(outputs, error.operator, error.options)
     back = types.Button(label="Back to the form", operator=operator, params=params, prompt=True)

@@ -8,7 +8,9 @@ LABELS: dict[str, str] = {}
 """Name of an operator, or of an option of several words, in Python -> its label in the App."""
 
 _SWITCH = re.compile(r"\b([a-z_]+)=(True|False)\b")
-_NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+# Not within a path or a quoted value, where they are a person's.
+_NAME = re.compile(r"(?<![\w/\\.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/\\'\"-]|\.\w)")
+_EPS = re.compile(r"(?<![\w/\\.'\"-])eps(?![\w/\\'\"=-]|\.\w)")
 
 
 def enter(operator: str, label: str, options: type[Options]) -> None:
@@ -26,5 +28,5 @@ def app_words(text: str) -> str:
     """Return a message with the labels of operators, options and switches in the place of their names in Python."""
     text = text.replace(" (confirm=True)", "")
     text = _SWITCH.sub(lambda found: f'"{title(found[1])}" {"on" if found[2] == "True" else "off"}', text)
-    text = re.sub(r"\beps\b(?!=)", "the threshold", text)
+    text = _EPS.sub("the threshold", text)
     return _NAME.sub(lambda found: LABELS.get(found[0], found[0]), text)

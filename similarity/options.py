@@ -149,6 +149,10 @@ class ClusterOptions(RayOptions, WriteRunOptions, ReferenceOptions, SweepOptions
     def __post_init__(self) -> None:
         """Convert a threshold in percent, and refuse two thresholds at once and an incomplete gap."""
         if isinstance(self.eps, str) and self.eps.strip().removesuffix("similar").rstrip().endswith("%"):
+            if self.metric != "cosine":
+                raise OptionError(
+                    f"eps must be a distance where metric is {self.metric!r}; got {self.eps!r}: similarities are cosine's"
+                )
             object.__setattr__(self, "eps", _distance(self.eps))
         super().__post_init__()
         if self.eps != AUTO and self.metric == "cosine" and self.eps > 2:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ..data import runs
 from ..data import samples as sm
 from ..data.batch import reference_of
 from ..data.vectors import holds_others_vectors
@@ -54,7 +55,10 @@ def check(samples: sm.Samples, options: UniqueOptions) -> None:
     Raises:
         ValueError, WeightsUnavailable: as :func:`find_unique` does
     """
-    samples = sm.flat(samples)
+    samples, names = sm.flat(samples), runs.Names(options.run_key)
+    runs.refuse_foreign(
+        sm.dataset_of(samples), options.run_key, {"fields": names.fields, "views": names.views}
+    )
     others = holds_others_vectors(samples, options.embeddings_field)
     check_clustering(samples, options, None if others else check_embedding(samples, options))
     check_order(sm.dataset_of(samples), options)

@@ -334,6 +334,16 @@ def test_in_the_app_the_output_comes_last_and_an_error_that_explains_itself_is_s
     assert '"params": {"order_by": "medoid"' in told  # the way back to the form, as it was filled
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # for the server's log
+def test_in_the_app_an_error_that_nobody_expected_is_shown_too(clustered, in_app, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(support.plugin("operators.catalog").FindCopies, "step", staticmethod(full))
+    told = dict(support.requests(support.run("find_copies", clustered)))["show_output"]
+    assert "OSError: [Errno 28] No space left on device" in json.dumps(told)
+
+
 def test_paths_and_classes_of_fiftyone_are_taken_as_options(clustered, tmp_path):
     given = {
         "dataset_type": fo.types.COCODetectionDataset,
@@ -355,8 +365,17 @@ def test_a_datasets_name_and_samples_as_the_selection_do_and_a_list_of_samples_i
     assert call("cluster_duplicates", made.name, eps=0.01).samples == 2
     compared = call("compare_samples", made, selected=list(made))
     assert compared.to_dict() == call("compare_samples", made, selected=made.values("id")).to_dict()
+    assert call("compare_samples", made, selected=[made.view().first(), made.last()]).samples == 2
+    with pytest.raises(ValueError, match="got 1"):
+        call("compare_samples", made, selected=made.view().first())
     with pytest.raises(TypeError, match=r"list.*select"):
         call("cluster_duplicates", list(made))
+
+
+def test_a_selection_is_refused_by_an_operator_that_takes_none(clustered):
+    with pytest.raises(TypeError, match=r"remove_duplicates.*select\(ids\)"):
+        call("remove_duplicates", clustered, selected=clustered.values("id")[:1], confirm=True)
+    assert len(clustered) == 3
 
 
 @pytest.mark.parametrize("name", ["remove_duplicates", "delete_run"])
@@ -462,6 +481,13 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         ("export_deduplicated", {"export_dir": "/"}, "not empty"),
         ("export_deduplicated", {"export_dir": "~nobody-here"}, "home directory"),
         ("compare_samples", {}, "got 1"),
+        ("build_similarity_index", {"search_k": 0}, "must be at least 1, or -1"),
+        (
+            "find_unique_samples",
+            {"weights": "untrained", "run_key": "own"},
+            "'own_kept' exists and is not OnlyOne's",
+        ),
+        ("cluster_duplicates", {"eps": "97 %", "metric": "euclidean"}, "must be a distance where metric"),
     ],
 )
 def test_the_form_tells_at_once_what_the_step_would_refuse(clustered, tmp_path, name, given, told):
@@ -471,6 +497,7 @@ def test_the_form_tells_at_once_what_the_step_would_refuse(clustered, tmp_path, 
     if name == "compare_samples":
         clustered.delete_samples(clustered.values("id")[1:])
     clustered.add_sample_field("mine_cluster", fo.IntField)
+    clustered.add_sample_field("own_kept", fo.BooleanField)
     fob.compute_similarity(clustered, embeddings="vgg16", brain_key="foreign", backend="sklearn")
     before = documents(clustered)
     assert told in problem(name, clustered, **given)
@@ -490,6 +517,15 @@ def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
     assert "Run Cluster duplicates first" in problem("keep_first_per_cluster", clustered, run_key="other")
     told = form_of("load_annotations", clustered)["export_dir"].view.description
     assert told.startswith("Folder that Export deduplicated wrote")
+    words = support.plugin("operators.words").app_words
+    for person in (
+        "/x/output_dir/a",
+        "logo.eps",
+        "the field 'label_field'",
+        "/x/export_dir.csv",
+        "run_key-2",
+    ):
+        assert words(f"see {person}: eps of export_dir.") == f'see {person}: the threshold of "Export dir".'
 
 
 def test_a_threshold_may_be_given_in_percent(clustered):
