@@ -5,7 +5,6 @@ from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
-from fiftyone import ViewField as F
 
 from ..similarity.data import runs, seals
 from ..similarity.data import samples as sm
@@ -169,8 +168,8 @@ class RemoveDuplicates(
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
         """Return the plan's name, and the number of samples that the run leaves out."""
-        dataset, kept = sm.dataset_of(samples), F(runs.Names(options.run_key).kept)
-        number = sm.flat(samples).match(kept == False).count()  # noqa: E712
+        dataset = sm.dataset_of(samples)
+        number = sm.where(sm.flat(samples), runs.Names(options.run_key).kept, False).count()
         total = runs.count_new(dataset, options.run_key)
         words = f"{count(number, 'sample')} of {total:,} would be removed; each is checked once more."
         return seals.run_state(runs.load(dataset, options.run_key)), words

@@ -10,7 +10,6 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.fields as fof
 import numpy as np
-from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection as Samples
 
 from ..engine.constraints import Constraints
@@ -149,7 +148,7 @@ def reference_of(dataset: fo.Dataset, name: str, run_key: str) -> Samples:
         view = dataset.load_saved_view(name)
         found["a saved view"] = sm.flat(view) if view.limit(1).values("id") else view
     if name in fields:
-        found["a boolean field"] = everything.match(F(name) == True)  # noqa: E712
+        found["a boolean field"] = sm.where(everything, name, True)
     if len(found) == 1:
         return found.popitem()[1]
     if found:
@@ -180,7 +179,7 @@ def read_values(
         if order_field
         else [0] * len(ids)
     )
-    times = np.array([_number(value) for value in numbers], dtype=np.float64)
+    times = np.array([number(value) for value in numbers], dtype=np.float64)
     absent = [value is None or value != value for value in groups]  # NaN is unlike itself
     missing = ~np.isfinite(times) | np.array(absent, dtype=bool)
     codes = {value: code for code, value in enumerate(dict.fromkeys(groups))}
@@ -218,7 +217,7 @@ def _column(
     raise ValueError(f"{option}: the field {name!r} {problem} (fields that do: {', '.join(fit)})")
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
     """Return a value as a number, a date in seconds; NaN where there is none."""
     if value is None:
         return np.nan

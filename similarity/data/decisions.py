@@ -25,7 +25,7 @@ def require_heeded(dataset: fo.Dataset, run_key: str) -> None:
     """
     names = Names(run_key)
     chosen = sm.everything(dataset).match_tags([names.tag(FIRST), names.tag(DISTINCT)])
-    left_out = chosen.match(fo.ViewField(names.kept) == False).count()  # noqa: E712
+    left_out = sm.where(chosen, names.kept, False).count()
     if left_out:
         raise ValueError(
             f"The run {run_key!r} leaves out {count(left_out, 'sample')} tagged {names.tag(FIRST)} or {names.tag(DISTINCT)} "

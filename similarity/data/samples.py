@@ -84,6 +84,11 @@ def read(samples: Samples, *fields: str) -> tuple[list[Any], ...]:
     return tuple([column[row] for row in rows] for column in columns)
 
 
+def where(samples: Samples, field: str, value: Any) -> Samples:
+    """Return the samples that have a value in a field."""
+    return samples.match(fo.ViewField(field) == value)
+
+
 def settled(samples: Samples, *names: str) -> Samples:
     """Return the same samples, by id where a stage of the view reads one of ``names``, which are about to be rewritten."""
     if isinstance(samples, fo.Dataset) or not any(name in str(samples._serialize()) for name in names):

@@ -40,8 +40,8 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo
     if pairs.exists(names.kept_id, False).limit(1).values("id"):  # a reference sample, which has no such id
         grouped, how = base.select(list(worst), ordered=True), "each before it"
     views = {
-        "kept": (base.match((F(names.kept) == True) & own), "The samples to annotate"),  # noqa: E712
-        "duplicates": (base.match(F(names.kept) == False), "The samples that are left out"),  # noqa: E712
+        "kept": (sm.where(base, names.kept, True).match(own), "The samples to annotate"),
+        "duplicates": (sm.where(base, names.kept, False), "The samples that are left out"),
         "clusters": (
             decided.group_by(names.cluster, order_by=names.kept, reverse=True),
             "Near-duplicate clusters, one group each, the kept one first",

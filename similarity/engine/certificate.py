@@ -19,14 +19,12 @@ class Certificate:
         worst_similarity: the smallest similarity of a dropped sample to its kept one, in percent; 100 where nothing is
             dropped
         beyond_eps: dropped samples farther than eps from their kept one
-        spreads: cluster -> the largest distance from one of its samples to the kept one that represents it
         largest_share: share of all samples that are in the largest cluster, 0 to 1
         alarm: whether ``largest_share`` is more than half
     """
 
     worst_similarity: float
     beyond_eps: int
-    spreads: dict[int, float]
     largest_share: float
     alarm: bool
 
@@ -39,15 +37,11 @@ def certify(labels: Labels, keepers: Keepers, *, eps: float, metric: str = "cosi
         eps: as given to ``keep``
         metric ("cosine"): as given to ``keep``
     """
-    members = np.flatnonzero(labels != NOISE)
-    numbers, cluster, sizes = np.unique(labels[members], return_inverse=True, return_counts=True)
-    spreads = np.zeros(len(numbers))
-    np.maximum.at(spreads, cluster, keepers.distance[members])
+    sizes = np.unique(labels[labels != NOISE], return_counts=True)[1]
     share = float(sizes.max(initial=0)) / max(1, len(labels))
     return Certificate(
         worst_similarity=float(keepers.similarity.min(initial=100.0)),
         beyond_eps=int(np.count_nonzero(keepers.distance > reach(eps, metric))),
-        spreads=dict(zip(numbers.tolist(), spreads.tolist(), strict=True)),
         largest_share=share,
         alarm=share > ALARMING_SHARE,
     )

@@ -112,7 +112,7 @@ def _check_kept_ones(
 ) -> None:
     """Refuse dropped samples whose kept one is not there."""
     everything = sm.everything(dataset)
-    gone = needed and needed.difference(everything.match(fo.ViewField(names.kept) == True).values("id"))  # noqa: E712
+    gone = needed and needed.difference(sm.where(everything, names.kept, True).values("id"))
     if gone & reference:
         gone = gone - (reference & set(everything.exists(names.cluster).values("id")))
     if gone:

@@ -224,7 +224,7 @@ def _copies(
         )
     runs.require(dataset, options.run_key, KEEP)
     names = runs.Names(options.run_key)
-    left_out = sm.everything(dataset).match(fo.ViewField(names.kept) == False)  # noqa: E712
+    left_out = sm.where(sm.everything(dataset), names.kept, False)
     kept_ids = dict(zip(*sm.read(left_out, names.kept_id), strict=True))
     targets = [i for i, kept_id in kept_ids.items() if kept_id in agreed and i not in found]
     copies = {}

@@ -136,6 +136,8 @@ def write_clusters(
         the result with its view
     """
     beside, owned, vectors = beside or {}, _owned(options.run_key), batch.vectors
+    tagged = sum(size > 1 for _, size in result.sizes[: options.tag_clusters])
+    result = dataclasses.replace(result, tagged=tagged)
     owned["fields"] += beside
     progress("Writing the labels", 0, 1)  # the last one: cancelled below, the earlier result would be lost
     runs.begin(dataset, options.run_key, step, options, owned)
@@ -250,7 +252,7 @@ def _write(
     sm.write(dataset, {names.cluster: dict(zip(ids, labels.tolist(), strict=True)), **beside})
     new, labels = np.array(ids[: batch.new]), labels[: batch.new]
     tagged = {names.tag("noise"): new[labels == NOISE].tolist(), names.tag("skipped"): list(result.skipped)}
-    largest = [number for number, size in result.sizes[: options.tag_clusters] if size > 1]
+    largest = [number for number, _ in result.sizes[: result.tagged]]
     tagged |= {names.cluster_tag(number): new[labels == number].tolist() for number in largest}
     sm.tag(dataset, tagged)
 

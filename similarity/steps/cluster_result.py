@@ -27,6 +27,7 @@ class ClusterResult(SkippingResult):
         eps: the distance used, and ``eps_reason`` why
         metric, min_samples: as in the options
         unique: how many samples remain if one of each cluster, and none that resembles the reference, is kept
+        tagged: how many clusters, the largest ones, have a tag
         largest_share: share of the samples in the largest cluster, in [0, 1]
         warnings: findings that a person should look at first
         engine: where the vectors were compared, if a Ray cluster was asked for
@@ -48,6 +49,7 @@ class ClusterResult(SkippingResult):
     reference_skipped: int = 0
     resembling: int = 0
     without_value: int = 0
+    tagged: int = 0
     largest_share: float
     warnings: list[str]
     leaks: Leaks | None = None
@@ -87,8 +89,12 @@ class ClusterResult(SkippingResult):
         """Return the largest clusters, and the pairs that straddle the splits."""
         names = runs.Names(self.run_key)
         rows = [
-            {"cluster": str(number), "samples": f"{size:,}", "tag": names.cluster_tag(number)}
-            for number, size in self.sizes[:20]
+            {
+                "cluster": str(number),
+                "samples": f"{size:,}",
+                "tag": names.cluster_tag(number) if place < self.tagged else "",
+            }
+            for place, (number, size) in enumerate(self.sizes[:20])
         ]
         leaks = {"leaks": self.leaks.rows()} if self.leaks and self.leaks.pairs else {}
         return {"largest_clusters": rows} | leaks | super().tables()

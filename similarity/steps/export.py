@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import fiftyone as fo
-
 from ..data import decisions, runs
 from ..data import samples as sm
 from ..data.files import sizes
@@ -112,7 +110,7 @@ def _content(samples: sm.Samples, rows: list[Row], options: ExportOptions) -> fo
 
 
 def _kept(samples: sm.Samples, options: ExportOptions) -> sm.Samples:
-    return samples.match(fo.ViewField(runs.Names(options.run_key).kept) == True)  # noqa: E712
+    return sm.where(samples, runs.Names(options.run_key).kept, True)
 
 
 def _pairs(rows: list[Row]) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from ..result import Skipped, count, listed
 from ..workflow import CLUSTER, KEEP
 from .cluster import LEAST, engine
 from .cluster_result import large_cluster_warning
-from .keep_result import KeepResult, largest_clusters
+from .keep_result import KeepResult
 from .members import Members, eps_and_metric, read_members
 from .order import Standing
 from .order import check as check_order
@@ -159,7 +159,6 @@ def _result(
         labelled_pairs=annotated[:WORST],
         eps=eps,
         metric=metric,
-        largest=largest_clusters(members.ids, labels, standing.rank, found),
         worst=worst,
         files=file_names(
             dataset,

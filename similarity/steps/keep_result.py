@@ -1,37 +1,11 @@
 """The result of ``keep_first_per_cluster``: what is kept, and the proof of what is left out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
-import numpy as np
 
-from ..engine.clusters import NOISE
-from ..engine.keepers import Keepers
 from ..result import Result, Skipped, count, percent, resemblance, skipped_lines, skipped_table, view_field
 from .pairs import Dropped, rows
-
-LARGEST = 20  # clusters in the panel's table
-
-
-@dataclass(frozen=True)
-class ClusterRow:
-    """One cluster.
-
-    Attributes:
-        kept: how many of it are kept; None before keeping, as are the others
-        kept_id, kept_file: the first kept one; None where a reference stands for all
-        spread: largest distance of a member to its kept one
-        worst_similarity: smallest similarity of a member to its kept one, in percent
-    """
-
-    number: int
-    size: int
-    kept: int | None = None
-    kept_id: str | None = None
-    spread: float | None = None
-    worst_similarity: float | None = None
-    kept_file: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +28,6 @@ class KeepResult(Result):
         labelled, labelled_dropped: how many samples have labels there, and how many of them are dropped all the same
         labelled_pairs: the first of these, the least similar to their kept one first
         eps, metric: of the clustering
-        largest: the largest clusters, the largest first, 20 at most
         worst: the dropped samples least similar to their kept one, at most one of each kept one, the worst first
         files: sample id -> its file's name, of those in ``worst`` and ``identical_pairs``, and the first of the labelled
             and skipped ones
@@ -89,7 +62,6 @@ class KeepResult(Result):
     labelled_pairs: list[Dropped]
     eps: float
     metric: str
-    largest: list[ClusterRow]
     worst: list[Dropped]
     files: dict[str, str]
     worst_similarity: float | None
@@ -143,25 +115,3 @@ class KeepResult(Result):
         if self.labelled_pairs:
             tables["labelled_pairs"] = rows(self.labelled_pairs, self.files)
         return tables | skipped_table(self.skipped, self.files)
-
-
-def largest_clusters(
-    ids: Sequence[str], labels: np.ndarray, rank: np.ndarray, found: Keepers
-) -> list[ClusterRow]:
-    """Return the largest clusters, the largest first."""
-    numbers, sizes = np.unique(labels[labels != NOISE], return_counts=True)
-    largest = []
-    for at in np.argsort(-sizes, kind="stable")[:LARGEST]:
-        members = np.flatnonzero(labels == numbers[at])
-        kept = members[found.kept[members]]
-        largest.append(
-            ClusterRow(
-                number=int(numbers[at]),
-                size=len(members),
-                kept=len(kept),
-                kept_id=ids[kept[np.argmin(rank[kept])]] if len(kept) else None,
-                spread=float(found.distance[members].max()),
-                worst_similarity=float(found.similarity[members].min()),
-            )
-        )
-    return largest

@@ -2,24 +2,21 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.fields as fof
 import fiftyone.core.labels as fol
 import numpy as np
 
 from ..data import decisions
 from ..data import samples as sm
+from ..data.batch import ORDERED, number
 from ..data.labels import annotated_fields, count_labels, label_type, labelled
 from ..engine import bins
 from ..options import LABELS, MEDOID, ORDERS, PIXELS, SHARPNESS, VIEW_ORDER, FirstOptions, KeepOptions
 from ..progress import Progress
 from .sharpness import sharpness
-
-_NUMERIC = (fof.IntField, fof.FloatField, fof.DateField, fof.DateTimeField)
 
 
 @dataclass(frozen=True)
@@ -79,9 +76,9 @@ def check(dataset: fo.Dataset, options: FirstOptions) -> None:
     _tags(samples, options.protect_tags or ())
     for name in map(str.strip, options.order_by.split(",")):
         field = samples.get_field(name)
-        if name not in ORDERS and not isinstance(field, _NUMERIC):
+        if name not in ORDERS and not isinstance(field, ORDERED):
             schema = samples.get_field_schema(flat=True)
-            known = [name for name, kind in schema.items() if isinstance(kind, _NUMERIC)]
+            known = [name for name, kind in schema.items() if isinstance(kind, ORDERED)]
             problem = "is not numeric" if field is not None else "does not exist"
             raise ValueError(
                 f"order_by: the field {name!r} {problem}. Use {', '.join(ORDERS)}, or one of "
@@ -169,16 +166,7 @@ def _pixels_of(path: str) -> float | None:
 
 def _aligned(ids: Sequence[str], value_ids: Sequence[str], values: Sequence[Any]) -> np.ndarray:
     by_id = dict(zip(value_ids, values, strict=True))
-    return np.array([_number(by_id[sample_id]) for sample_id in ids], dtype=np.float64)
-
-
-def _number(value: Any) -> float:
-    if value is None:
-        return float("nan")
-    if isinstance(value, datetime):
-        utc = value if value.tzinfo else value.replace(tzinfo=UTC)  # FiftyOne's naive times are UTC
-        return utc.timestamp()
-    return float(value.toordinal() if isinstance(value, date) else value)
+    return np.array([number(by_id[sample_id]) for sample_id in ids], dtype=np.float64)
 
 
 def _protected(samples: sm.Samples, ids: Sequence[str], options: KeepOptions) -> np.ndarray:

@@ -214,8 +214,7 @@ def _each_batch(
     # An empty view, say of duplicates that are removed already, is no mistake.
     if samples.limit(1).values("id"):
         samples = sm.flat(samples)
-        kept = fo.ViewField(runs.Names(options.run_key).kept)
-        wanted = sorted(samples.match(kept == False).values("id"))  # noqa: E712
+        wanted = sorted(sm.where(samples, runs.Names(options.run_key).kept, False).values("id"))
     gone: dict[str, str] = {}
     left = {i: _BY_HAND for i in wanted if i in strangers}
     for batch in ar.batches([i for i in wanted if i not in strangers]):

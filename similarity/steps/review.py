@@ -8,12 +8,13 @@ from fiftyone import ViewField as F
 
 from ..data import runs
 from ..data import samples as sm
+from ..data.decisions import DISTINCT  # keep this too
+from ..data.decisions import FIRST as INSTEAD  # keep this instead
 from ..data.locks import lock
 from ..options import KeepOptions
 from ..workflow import CLUSTER, KEEP
 from .keep import keep
 
-DISTINCT, INSTEAD = "distinct", "keep"  # keep this too; keep this instead
 NEXT = {None: DISTINCT, DISTINCT: INSTEAD, INSTEAD: None}
 """The decision that follows when a sample is clicked."""
 

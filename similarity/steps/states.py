@@ -184,8 +184,7 @@ def _removal(dataset: fo.Dataset, run_key: str, kept: StepState, removed: int) -
         return StepState(name, MISSING, "once it is known what is kept")
     if kept.state == STALE:
         return StepState(name, STALE, "keep again first")
-    field = runs.Names(run_key).kept
-    left = sm.everything(dataset).match(F(field) == False).count()  # noqa: E712
+    left = sm.where(sm.everything(dataset), runs.Names(run_key).kept, False).count()
     if removed and not left:
         return StepState(name, DONE, f"{removed:,} in the archive")
     return StepState(name, READY, f"{left:,} to remove")

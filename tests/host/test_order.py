@@ -20,7 +20,8 @@ FOUR = directions(0, 0.1, 0.2, 0.3)
 def first(made: fo.Dataset, **given) -> tuple[int, object]:
     """The row of the first of the first cluster, and the result."""
     result = support.plugin("similarity.steps.keep").keep(made, options.KeepOptions(cover=False, **given))
-    return made.values("id").index(result.largest[0].kept_id), result
+    found = zip(made.values("dedup_cluster"), made.values("dedup_kept"), strict=True)
+    return next(row for row, (number, kept) in enumerate(found) if number == 0 and kept), result
 
 
 @pytest.fixture
