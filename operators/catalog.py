@@ -55,7 +55,7 @@ class FindUniqueSamples(
 
 
 class ComputeEmbeddings(StepOperator, step=embed.embed, check=embed.check, icon="memory"):
-    """VGG16 embeddings into a field; skips what is up to date, and lists what it could not read."""
+    """VGG16 embeddings into a field; skips up-to-date samples, and lists unreadable files."""
 
 
 class BuildSimilarityIndex(
@@ -77,7 +77,7 @@ class CompareSamples(
 
 
 class SweepThresholds(StepOperator, step=sweep.sweep, check=sweep.check, icon="show_chart", needs=EMBED):
-    """What every threshold would keep; changes nothing in the dataset."""
+    """The number of samples that every threshold would keep; changes nothing in the dataset."""
 
 
 class ClusterDuplicates(
@@ -128,7 +128,7 @@ class KeepFirstPerCluster(
 class ExportDeduplicated(
     StepOperator, step=export.export, check=export.check, icon="file_download", needs=KEEP, risk="medium"
 ):
-    """Write the kept samples in a format that annotation tools read, with a manifest of what was left out."""
+    """Write the kept samples in a format that annotation tools read, with a manifest of all samples."""
 
 
 class GroupIntoFolders(
@@ -164,7 +164,7 @@ class RemoveDuplicates(
     opens_view=True,
     undone_by="restore_removed",
 ):
-    """Take what a run left out of the dataset, into an archive dataset; shows the plan first."""
+    """Take the samples that a run left out of the dataset, into an archive dataset; shows the plan first."""
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
         """Return the plan's name, and the number of samples that the run leaves out."""

@@ -67,7 +67,7 @@ class EmbedOptions(RayOptions, VectorsOptions):
         MAX_PIXELS, "Largest picture that is decoded, in pixels of the file", minimum=1, advanced=True
     )
     recompute: bool = option(
-        False, "Embed again what is up to date already, and files that ended an earlier run", advanced=True
+        False, "Embed up-to-date samples again, and files that ended an earlier run", advanced=True
     )
     pictures: str = option(
         "shared",

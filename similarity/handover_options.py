@@ -127,7 +127,7 @@ class SplitOptions(RunOptions):
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise OptionError(
-                f"train, val and test ({self.train}, {self.val}, {self.test}) add up to {total:.6g} and must to 1"
+                f"train, val and test ({self.train}, {self.val}, {self.test}) add up to {total:.6g}: they must add up to 1"
             )
 
 

@@ -37,7 +37,7 @@ def check(
     options: ClusterOptions,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Refuse, before a vector is read, samples, names, limits or a threshold that do not do.
+    """Refuse, before a vector is read, samples, names, limits or a threshold that cannot be used.
 
     Args:
         provenance (None): of the vectors, where they are still to be made
@@ -74,7 +74,7 @@ def cluster(
         least (50,000): with fewer samples, a Ray cluster that is asked for is not used
 
     Raises:
-        ValueError: if the samples, the field or a name does not do, or there is a target and ``min_samples`` is above 2
+        ValueError: if the samples, the field or a name cannot be used, or there is a target and ``min_samples`` is above 2
         Unconfirmed: if the run would lose samples, and it was not confirmed
         Busy: if another operator is at work on the run
     """

@@ -47,7 +47,7 @@ class CopiesResult(KeepResult):
 
 
 def check(samples: sm.Samples, options: CopiesOptions) -> None:
-    """Refuse, before a file is read, samples, names or an order that do not do.
+    """Refuse, before a file is read, samples, names or an order that cannot be used.
 
     Raises:
         ValueError: as :func:`find_copies` does
@@ -62,7 +62,7 @@ def find_copies(samples: sm.Samples, options: CopiesOptions, progress: Progress 
     """Find files of the same bytes, and decide which sample is kept for which.
 
     Raises:
-        ValueError: if the samples or a name does not do
+        ValueError: if the samples or a name cannot be used
         Unconfirmed: if the run would lose samples, and it was not confirmed
         Busy: if another operator is at work on the run
     """

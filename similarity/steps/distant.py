@@ -87,7 +87,7 @@ class DistantReader:
             return {"digest": None, "error": str(error), "postponed": postponed}
 
     def _check(self, machine: str, probe: str, pictures: list[dict[str, Any]], paths: Sequence[str]) -> None:
-        """Refuse what this machine would have seen otherwise."""
+        """Refuse a machine that gives other vectors than this one, or does not see files."""
         if probe != self._model.probe:
             raise ValueError(
                 f"The machine {machine} gives other vectors than this one (another CPU or TensorFlow): take it off "

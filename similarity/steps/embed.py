@@ -72,7 +72,7 @@ class EmbedResult(SkippingResult):
 
 
 def check(samples: sm.Samples, options: EmbedOptions) -> dict[str, Any]:
-    """Return the provenance that the vectors will have; refuse, before a picture is read, what would mix vectors.
+    """Return the provenance that the vectors will have; refuse, before a picture is read, options that would mix vectors.
 
     Raises:
         ValueError, WeightsUnavailable: as :func:`embed` does
@@ -88,7 +88,7 @@ def embed(samples: sm.Samples, options: EmbedOptions, progress: Progress = silen
     """Embed new and changed files, and write the vectors batch by batch.
 
     Raises:
-        ValueError: if the samples do not do, the field is somebody else's, or it holds vectors of another model
+        ValueError: if the samples cannot be used, the field is somebody else's, or it holds vectors of another model
         vgg16.WeightsUnavailable: if the weights cannot be had
         Busy: if another embedding of the same field is under way
     """

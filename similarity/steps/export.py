@@ -57,7 +57,7 @@ class ExportResult(ReportResult):
 
 
 def check(samples: sm.Samples, options: ExportOptions) -> None:
-    """Refuse, before a file is looked at, samples, a run or labels that do not do.
+    """Refuse, before a file is looked at, samples, a run or labels that cannot be used.
 
     Raises:
         ValueError: as :func:`export` does
@@ -74,7 +74,7 @@ def export(samples: sm.Samples, options: ExportOptions, progress: Progress = sil
     The folder appears when everything is in it. The samples are not changed.
 
     Raises:
-        ValueError: if the run has no result, the folder or the labels do not do, pictures are missing, or the
+        ValueError: if the run has no result, the folder or the labels cannot be used, pictures are missing, or the
             disk is full; nothing has been written then
         Busy: if another operator is at work on the run
     """

@@ -49,7 +49,7 @@ class FoldersResult(SkippingResult):
             f"The folder is {self.export_dir}; manifest.csv lists every sample.",
         ]
         if self.kept is not None:
-            lines.append(f"The kept picture of each cluster has a name that begins with {KEPT_PREFIX}")
+            lines.append(f"The kept picture of each cluster has a name that begins with {KEPT_PREFIX!r}.")
         return lines
 
 
@@ -59,7 +59,7 @@ def folders(samples: sm.Samples, options: FoldersOptions, progress: Progress = s
     The folder appears when everything is in it. The samples are not changed.
 
     Raises:
-        ValueError: if the run has no clusters, the folder does not do, pictures are missing, or the disk is full or they
+        ValueError: if the run has no clusters, the folder cannot be used, pictures are missing, or the disk is full or they
             cannot be linked; nothing has been written then
         Busy: if another operator is at work on the run
     """

@@ -57,7 +57,7 @@ class FramesResult(SkippingResult):
 
 
 def check(samples: sm.Samples, options: FramesOptions) -> Path:
-    """Return the folder for the frames; refuse, before a video is read, samples, a name or a folder that do not do.
+    """Return the folder for the frames; refuse, before a video is read, samples, a name or a folder that cannot be used.
 
     Raises:
         ValueError: as :func:`frames` does
@@ -96,7 +96,7 @@ def frames(samples: sm.Samples, options: FramesOptions, progress: Progress = sil
     Killed or cancelled, the videos that were done are there, and the next call does the others.
 
     Raises:
-        ValueError: if ffmpeg is missing, the samples are no videos, or the name or the folder does not do; nothing has been
+        ValueError: if ffmpeg is missing, the samples are no videos, or name or folder cannot be used; nothing has been
             written then
         Busy: if another operator takes frames of the dataset's videos
     """

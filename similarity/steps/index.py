@@ -63,7 +63,7 @@ def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silen
     The index covers the whole dataset, since a search can be restricted to any view of it later.
 
     Raises:
-        ValueError: if the field does not do, or the brain key is somebody else's
+        ValueError: if the field cannot be used, or the brain key is somebody else's
         Busy: if another operator is at work on the index
     """
     dataset, started = sm.dataset_of(samples), time.monotonic()
@@ -83,7 +83,7 @@ def index(samples: sm.Samples, options: IndexOptions, progress: Progress = silen
 
 
 def check(samples: sm.Samples, options: IndexOptions) -> None:
-    """Refuse, before a vector is read, samples, a field or a brain key that do not do.
+    """Refuse, before a vector is read, samples, a field or a brain key that cannot be used.
 
     Raises:
         ValueError: as :func:`index` does

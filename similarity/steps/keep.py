@@ -1,4 +1,4 @@
-"""Which sample is kept for which: the deduplicated view, and the proof of what was left out."""
+"""The choice of the kept samples: the deduplicated view, and the proof for each dropped sample."""
 
 import dataclasses
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from .pairs import LISTED, WORST, equal_pairs, pairs_at, side_by_side, worst_pai
 
 
 def check(samples: sm.Samples, options: KeepOptions) -> dict[str, Any]:
-    """Return the record of the run's clustering; refuse, before a vector is read, options that do not do.
+    """Return the record of the run's clustering; refuse, before a vector is read, options that cannot be used.
 
     Raises:
         ValueError: as :func:`keep` does

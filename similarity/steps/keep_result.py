@@ -1,4 +1,4 @@
-"""The result of ``keep_first_per_cluster``: what is kept, and the proof of what is left out."""
+"""The result of ``keep_first_per_cluster``: the kept samples, and the proof for each dropped one."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from .pairs import Dropped, rows
 
 @dataclass(frozen=True, kw_only=True)
 class KeepResult(Result):
-    """What ``keep_first_per_cluster`` decided.
+    """The decision of ``keep_first_per_cluster``.
 
     Attributes:
         run_key: the run
@@ -37,8 +37,8 @@ class KeepResult(Result):
         identical_pairs: the first of these
         beyond_eps: how many dropped samples are farther than eps from every kept one of their cluster
         largest_share: share of the samples in the largest cluster, in [0, 1]
-        warnings: what a person should look at first
-        notes: what a person should know
+        warnings: findings that a person should look at first
+        notes: further findings
         engine: where the vectors were compared, if a Ray cluster was asked for
         view: the kept samples
     """

@@ -64,7 +64,7 @@ class Compared:
 
 
 def check(dataset: fo.Dataset, options: FirstOptions) -> None:
-    """Refuse names in the options of an order that do not do.
+    """Refuse names in the options of an order that cannot be used.
 
     Raises:
         ValueError: if a name in ``order_by`` is none of the known orders, nor a numeric field; if a field of

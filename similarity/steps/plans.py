@@ -27,7 +27,7 @@ def require_same(shown: str | None, plan: str, changed: str, undone: str = "chan
     """Refuse another plan than the one that was shown; None where none was.
 
     Raises:
-        ValueError: with ``changed``, the reason as a clause, and ``undone``, the deed as a participle
+        ValueError: if it is another one; ``changed`` says why, and ``undone`` names the step's work ("removed")
     """
     if shown not in (None, plan):
         raise ValueError(
@@ -48,7 +48,7 @@ def refuse_shrinking(samples: sm.Samples, options: WriteRunOptions) -> None:
 
     Raises:
         Unconfirmed: if samples of the run are not among ``samples``, and ``confirm`` is off
-        ValueError: if it is on, and the ``plan`` that was looked at is another one; or if the reference does not do
+        ValueError: if it is on, and the ``plan`` that was looked at is another one; or if the reference cannot be used
     """
     dataset, run_key, field = sm.dataset_of(samples), options.run_key, runs.Names(options.run_key).cluster
     if not runs.owns_field(dataset, run_key, field):

@@ -90,7 +90,7 @@ class RemoveResult(Result):
         if self.removed and self.confirmed:
             return (
                 f"{removed} removed, {remain} in {self.dataset!r}. Every field, label and tag ({labels}) is in the dataset "
-                f"{self.archive!r}: restore_removed brings back what was removed."
+                f"{self.archive!r}: restore_removed brings them back."
             )
         if self.removed:
             return (

@@ -58,7 +58,7 @@ def report(samples: sm.Samples, options: ReportOptions, progress: Progress = sil
     The folder appears when everything is in it. The samples are not changed.
 
     Raises:
-        ValueError: if the run has no result, or the folder does not do; nothing has been written then
+        ValueError: if the run has no result, or the folder cannot be used; nothing has been written then
         Busy: if another operator is at work on the run
     """
     samples = sm.flat(samples)

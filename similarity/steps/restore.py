@@ -84,12 +84,12 @@ class _Stale:
         if self.runs:
             notes.append(
                 "These runs were done again without them, so they are not in them now: "
-                f"{', '.join(self.runs)}. Run cluster_duplicates again"
+                f"{', '.join(self.runs)}. Run cluster_duplicates again."
             )
         if self.vectors:
             notes.append(
                 "These fields have vectors of another model now, so theirs stayed away: "
-                f"{', '.join(self.vectors)}. Run compute_embeddings"
+                f"{', '.join(self.vectors)}. Run compute_embeddings."
             )
         return notes
 

@@ -72,7 +72,7 @@ def check(
     selected: Sequence[str] = (),
     content: bytes | None = None,
 ) -> None:
-    """Refuse, before a picture or a vector is read, a search for nothing, and fields that do not do.
+    """Refuse, before a picture or a vector is read, a search for nothing, and fields that cannot be used.
 
     Raises:
         ValueError: as :func:`sort` does
@@ -131,7 +131,7 @@ def sort(
         status = found_index.status
         neighbors = {sample_id: similarity_percent(distance) for sample_id, distance in nearest}
         if not dataset.has_sample_field(options.similarity_field):
-            told = "Similarity in percent to what was searched for, in the view that a search shows"
+            told = "Similarity in percent to the query, in the view that a search shows"
             sm.declare_field(dataset, options.similarity_field, fo.FloatField, told, {"search": True})
         return SortResult(
             similarity_field=options.similarity_field,

@@ -84,7 +84,7 @@ class SplitResult(SkippingResult):
 
 
 def check(samples: sm.Samples, options: SplitOptions) -> None:
-    """Refuse, before a tag is read, samples, a run, a name or a field of classes that do not do.
+    """Refuse, before a tag is read, samples, a run, a name or a field of classes that cannot be used.
 
     Raises:
         ValueError: as :func:`split` does

@@ -149,7 +149,7 @@ class SweepResult(SkippingResult):
 
 
 def check(samples: sm.Samples, options: SweepOptions) -> None:
-    """Refuse, before a vector is read, samples, a field or a ``min_samples`` that do not do.
+    """Refuse, before a vector is read, samples, a field or a ``min_samples`` that cannot be used.
 
     Raises:
         ValueError: as :func:`sweep` does
@@ -166,7 +166,7 @@ def sweep(samples: sm.Samples, options: SweepOptions, progress: Progress = silen
     The sweep is kept in a file under ``$ONLYONE_HOME`` and found again as long as the vectors are the same.
 
     Raises:
-        ValueError: if the samples or the field do not do, or ``min_samples`` is above 2
+        ValueError: if the samples or the field cannot be used, or ``min_samples`` is above 2
     """
     check(samples, options)
     samples = sm.flat(samples)
@@ -192,7 +192,7 @@ def find(samples: sm.Samples, options: SweepOptions, trust_over: int) -> SweepRe
         trust_over: above so many samples the vectors are not read, and only the ids compared
 
     Raises:
-        ValueError: if the samples or the field do not do
+        ValueError: if the samples or the field cannot be used
     """
     samples, dataset = sm.flat(samples), sm.dataset_of(samples)
     if sm.exact_count(samples) > trust_over:

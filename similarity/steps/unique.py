@@ -50,7 +50,7 @@ class UniqueResult(KeepResult):
 
 
 def check(samples: sm.Samples, options: UniqueOptions) -> None:
-    """Refuse, before a picture is read, what the last of the steps would refuse.
+    """Refuse, before a picture is read, options that one of the steps would refuse.
 
     Raises:
         ValueError, WeightsUnavailable: as :func:`find_unique` does
