@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .embed_options import RayOptions
 from .engine import elsewhere
 from .engine.tiles import Job
 
@@ -26,6 +27,7 @@ _AHEAD = 2  # jobs in flight for each CPU
 _RETRIES = 8  # of a job whose worker died: more than nodes that may be lost, and bounded for jobs that end every worker
 _PATIENCE = 60.0  # seconds without any node, after which a run stops
 _ANSWERS_WITHIN = 3.0  # seconds
+_LOOK = 5.0  # seconds between two looks at the nodes, and at a cancellation
 _PIECES = 16  # from which one task reads rows
 
 # A thread for each CPU that a task has, and no GPU: it would give other vectors.
@@ -48,7 +50,7 @@ class WorkerLost(RayUnavailable):
 
 def wanted(address: str | None) -> str | None:
     """Return the address of the requested cluster, by an option or by ``$ONLYONE_RAY``; None if none is requested."""
-    return address or os.environ.get(VARIABLE) or None
+    return RayOptions(ray=address or os.environ.get(VARIABLE)).ray
 
 
 @contextmanager
@@ -194,7 +196,7 @@ class Cluster:
         refs = [
             self._take.remote([rows for _, rows in part], *(piece for piece, _ in part)) for part in parts
         ]
-        return [rows for part in self._ray.get(refs) for rows in part]
+        return [rows for part in map(self._get, refs) for rows in part]
 
     def look(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Call a function of this package once on each node: ``{name of the node: its answer}``."""
@@ -210,7 +212,7 @@ class Cluster:
 
     def run(
         self, jobs: Iterable[Job], blocks: Any, retries: int | None = None
-    ) -> Generator[tuple[tuple[int, int], Any], None, None]:
+    ) -> Generator[tuple[tuple[int, int], Any] | None, None, None]:
         """Compute jobs, as a :data:`~similarity.engine.tiles.Run`; jobs in flight end with the generator.
 
         Args:
@@ -226,15 +228,14 @@ class Cluster:
         jobs, most, looked = iter(jobs), 0, -np.inf
         try:
             while True:
-                if time.monotonic() - looked > 5:
+                if time.monotonic() - looked > _LOOK:
                     most, looked = self.most_jobs(), time.monotonic()
                 while len(waiting) < most and (job := next(jobs, None)) is not None:
                     waiting[answer.remote(*shipped.arguments(job))] = (job.left, job.right)
                 if not waiting:
                     return
-                for ref in self._ray.wait(list(waiting), timeout=5)[0]:
-                    numbers = waiting.pop(ref)
-                    yield numbers, self._get(ref)
+                for ref in self._ray.wait(list(waiting), timeout=_LOOK)[0] or [None]:
+                    yield None if ref is None else (waiting.pop(ref), self._get(ref))
         finally:
             self.cancel()
 

@@ -87,10 +87,14 @@ def _each(
     bins = [members[number == one] for one in np.unique(number)]
     jobs = (Job(task, i, i, known(rows)) for i, rows in enumerate(bins))
     with closing(vectors.store.run(jobs, _Bins(vectors, bins))) as answers:
-        for done, ((i, _), answer) in enumerate(answers):
+        done = 0
+        for found in answers:
             if progress is not None:
                 progress(done, len(bins))
-            yield bins[i], answer
+            if found is not None:
+                (i, _), answer = found
+                yield bins[i], answer
+                done += 1
 
 
 @dataclass(frozen=True)

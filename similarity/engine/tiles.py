@@ -35,8 +35,11 @@ class Job:
         return self.task(left, None if self.left == self.right else right, *self.known)
 
 
-Run = Callable[[Iterable[Job], Blocks], Generator[tuple[tuple[int, int], Any], None, None]]
-"""Computes jobs: yields the numbers of a job's blocks and its answer; in any order, late, or twice."""
+Run = Callable[[Iterable[Job], Blocks], Generator[tuple[tuple[int, int], Any] | None, None, None]]
+"""Computes jobs: yields the numbers of a job's blocks and its answer; in any order, late, or twice.
+
+While it waits for answers it yields None now and then, so that whoever reads them can be cancelled.
+"""
 
 
 def here(jobs: Iterable[Job], blocks: Blocks) -> Generator[tuple[tuple[int, int], Any], None, None]:
@@ -79,11 +82,11 @@ def compare(
     progress = progress or (lambda done, total: None)
     progress(0, total)
     with closing(run(jobs(), blocks)) as answers:
-        for tile, answer in answers:
-            if tile not in answered:
-                answered.add(tile)
-                yield answer
-                progress(len(answered) + left_out, total)
+        for found in answers:
+            if found is not None and found[0] not in answered:
+                answered.add(found[0])
+                yield found[1]
+            progress(len(answered) + left_out, total)
     if (missing := total - left_out - len(answered)) > 0:
         raise RuntimeError(f"{missing} of {total} tiles were not answered")
     progress(total, total)

@@ -54,7 +54,7 @@ class DistantReader:
         arrived: dict[int, list[dict[str, Any]]] = {}
         turn = 0
         try:
-            for _, (number, machine, probe, pictures) in answers:
+            for _, (number, machine, probe, pictures) in filter(None, answers):
                 self._check(machine, probe, pictures, chunked[number])
                 arrived[number] = pictures
                 while turn in arrived:

@@ -399,3 +399,26 @@ def test_a_dense_cluster_is_counted_only_until_there_are_enough(monkeypatch):
     labels = clusters.dbscan(vectors, eps=1.0, min_samples=4, memory=0)
     assert set(labels.tolist()) == {0}
     assert sum(seen) < 1000 * 1000 / 20
+
+
+@pytest.mark.parametrize("work", [dbscan, sweep], ids=["dbscan", "sweep"])
+def test_a_run_that_waits_for_answers_can_be_cancelled_and_gives_the_same(monkeypatch, work):
+    monkeypatch.setattr(blocks, "SIZE", 16)
+    calls = []
+
+    def waiting(jobs, cut):
+        for answer in tiles.here(jobs, cut):
+            yield None
+            yield answer
+            yield None
+
+    def cancel(done, total):
+        calls.append(done)
+        if calls.count(0) == 2:  # told again before the first answer
+            raise KeyboardInterrupt
+
+    options = {"eps": 0.001} if work is dbscan else {}
+    expected, found = work(clustered(100), **options), work(clustered(100), run=waiting, **options)
+    assert np.array_equal(getattr(found, "kept", found), getattr(expected, "kept", expected))
+    with pytest.raises(KeyboardInterrupt):
+        work(clustered(100), run=waiting, progress=cancel, **options)
