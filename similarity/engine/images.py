@@ -1,7 +1,8 @@
 """Picture files to ``(224, 224, 3)`` arrays, by one rule for every picture.
 
-The rule: upright by EXIF, transparency over white, first frame of an animation, more than 8 bits scaled by the
-range that they use, any colour mode to RGB (colour profiles are not applied), stretched to a square with antialiasing.
+The rule: upright by EXIF, transparency over white, first frame of an animation, grey of more than 8 bits scaled by the
+range that it uses (of colour Pillow keeps the upper 8 bits), any colour mode to RGB (colour profiles are not applied),
+stretched to a square with antialiasing.
 A picture that vanishes over white is laid over black, or shown without its transparency. A file that cannot be read, or
 has no contrast, is one lost picture, never a failed run: a failure is an :class:`UnreadableImage`, its message the reason.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from . import modes, sources
 from .sources import UnreadableImage as UnreadableImage
@@ -245,8 +246,6 @@ def _reason(error: Exception) -> str:
     """Return an error's reason in plain words: without the path, and without Pillow's name for a buffer."""
     if isinstance(error, UnreadableImage):
         return str(error)
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture, or in a format that is not opened"
     if isinstance(error, FileNotFoundError):
         return NOT_THERE
     if isinstance(error, MemoryError):

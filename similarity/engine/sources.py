@@ -15,11 +15,11 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, cast
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "AVIF", "HEIF", "JPEG2000"),
-    *("ICO", "ICNS", "PSD", "QOI", "DDS", "PCX", "SGI", "SUN", "XBM", "XPM"),
+    *("PSD", "QOI", "DDS", "PCX", "SGI", "SUN", "XBM", "XPM"),
     "TGA",  # has no signature, so every other one is tried before
 )
 """Pillow's names of the formats that are opened, HEIF as pillow-heif registers it. None starts another program."""
@@ -114,7 +114,7 @@ def identify(content: bytes) -> ImageFile.ImageFile:
             continue
     if brand in _AVIF_BRANDS:
         raise UnreadableImage("an AVIF picture: install Pillow 11.3 or newer (`pip install -U pillow`)")
-    raise UnidentifiedImageError
+    raise UnreadableImage("not a picture, or in a format that is not opened")
 
 
 def _register_heif() -> None:
