@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 AUTO = "auto"
+LARGEST = 2**53  # up to which a float, as the App sends it, is the whole number that was meant
 REQUIRED = ""  # the default of an option that has none
 
 
@@ -179,7 +180,7 @@ def _to_bool(option: Option, value: Any) -> bool:
 def _to_number(option: Option, value: Any) -> float:
     try:
         number = float("" if isinstance(value, bool) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         words = "a number" + (' or "auto"' if option.auto else "")
         raise OptionError(f"{option.name} must be {words}, got {value!r}") from None
     if not math.isfinite(number):
@@ -189,8 +190,8 @@ def _to_number(option: Option, value: Any) -> float:
 
 def _to_int(option: Option, value: Any) -> int:
     number = _to_number(option, value)
-    if number != int(number):
-        raise OptionError(f"{option.name} must be a whole number, got {value!r}")
+    if number != int(number) or abs(number) > LARGEST:
+        raise OptionError(f"{option.name} must be a whole number of at most {LARGEST:,}, got {value!r}")
     return int(number)
 
 

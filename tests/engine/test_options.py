@@ -70,6 +70,8 @@ def test_every_option_has_a_help_a_kind_and_a_default_within_its_bounds(found):
         ({"eps": True}, "^eps .*auto.*True$"),
         ({"eps": [0.1]}, "^eps .*0.1"),
         ({"eps": None}, "^eps .*'auto'"),
+        ({"min_samples": 10**400}, "^min_samples .* a number"),
+        ({"min_samples": 1e30}, "^min_samples .*1e\\+30$"),
         ({"min_samples": 0}, "^min_samples .* 1; .* 0$"),
         ({"min_samples": 2.5}, "^min_samples .* 2.5$"),
         ({"metric": "manhattan"}, "^metric .*cosine, euclidean.*'manhattan'$"),
