@@ -23,10 +23,10 @@ from .forest_files import ForestFacts, check_file, name_by_content
 from .neighbors import Progress
 from .vectors import Floats, Indices, Singles
 
-# Target of the tuned search: the share of sampled queries whose ten neighbors are all true ones.
+# Target of the tuned search: the share of sampled queries whose 25 neighbors are all true ones.
 _TARGET_RECALL = 0.995
 _SAMPLED_QUERIES = 256
-_NEIGHBORS = 10
+_NEIGHBORS = 25  # as many as a search shows by default
 _TIE = 1e-6
 # Annoy's own float32 order may be off by one rounding, so a few more candidates than asked for are ranked.
 _SPARE = 16
@@ -122,7 +122,7 @@ class Forest:
         unit = vec.normalise(query[np.newaxis])[0]
         wanted = -(-size * len(self) // permitted) + _SPARE
         while 2 * wanted < len(self):
-            # In proportion as many items are visited as for the ten neighbors that the search was tuned for.
+            # In proportion as many items are visited as for the 25 neighbors that the search was tuned for.
             visited = self.facts.search_k * max(1.0, wanted / (_NEIGHBORS + _SPARE))
             visited = min(int(visited), len(self) * self.facts.n_trees)
             found = np.array(self.trees.get_nns_by_vector(unit, wanted, search_k=visited), dtype=np.int64)
@@ -151,8 +151,8 @@ def build(
         vectors: ``(n, d)`` numbers; not modified
         folder: folder of the files; made if missing. A failed build leaves its files there
         n_trees (50): the number of trees; more is more exact, slower to build and larger
-        search_k (-1): number of items that a search for ten neighbors visits; -1 raises it until nearly all of
-            256 sampled queries find their ten true neighbors
+        search_k (-1): number of items that a search for 25 neighbors visits; -1 raises it until nearly all of
+            256 sampled queries find their 25 true neighbors
         progress (None): called with ``(done, total)`` as vectors are added; an exception from it stops the build
 
     Raises:

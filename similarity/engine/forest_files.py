@@ -12,8 +12,8 @@ class ForestFacts:
     """Facts needed to open a forest again, and measurements of its build.
 
     Args:
-        search_k: the number of items that a search for ten neighbors visits
-        recall: the share of sampled queries whose ten neighbors were all true ones, up to ties
+        search_k: the number of items that a search for 25 neighbors visits
+        recall: the share of sampled queries whose 25 neighbors were all true ones, up to ties
         trees: the name of Annoy's file; ``""`` without trees
         reason: the reason why there are no trees, or ``""``
     """
