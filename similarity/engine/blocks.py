@@ -71,7 +71,7 @@ class Frame:
 
     def score(self, distance: Any) -> Any:
         """Return the score of pairs at ``distance`` (scalar or array)."""
-        return 1.0 - distance if self.metric == "cosine" else -0.5 * (distance / self.scale) ** 2
+        return 1.0 - distance if self.metric == "cosine" else -0.5 * np.square(distance / self.scale)
 
     def distance(self, scores: NDArray[Any]) -> Floats:
         """Return the distances for ``scores``, to float32's precision."""

@@ -13,7 +13,7 @@ ALARMING_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Certificate:
-    """The loss by dropping, in plain Python values.
+    """The loss caused by the dropped samples, in plain Python values.
 
     Attributes:
         worst_similarity: the smallest similarity of a dropped sample to its kept one, in percent; 100 where nothing is

@@ -16,7 +16,7 @@ _COLUMNS = 8192
 def kept_with_cover(vectors: Vectors, swept: Sweep, grid: Floats, *, progress: Progress = None) -> Indices:
     """Return how many :func:`~similarity.engine.keepers.keep` keeps with ``cover`` at each eps, ``(g,)``.
 
-    The keep order is that of the rows, and nothing is protected. The numbers are exact, and not monotonous: a larger
+    The keep order is that of the rows, and nothing is protected. The numbers are exact, and not monotonic: a larger
     eps may keep more. One pass over the pairs suffices for all eps. No pair is stored: memory is about that of the
     vectors, and g flags for each.
 

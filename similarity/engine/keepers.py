@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from . import vectors as vec
 from .blocks import Block, Frame
@@ -234,7 +235,6 @@ def _total_cosine(vectors: Vectors, members: Indices) -> Floats:
 
 
 def _total(vectors: Vectors, members: Indices) -> Floats:
-    total = np.empty(len(members), dtype=np.float64)
-    for i, member in enumerate(members):
-        total[i] = vec.between(vectors, np.full(len(members), member), members, metric="euclidean").sum()
-    return np.round(total, 9)
+    own = vectors[members].astype(np.float64)
+    parts = [cdist(own[part], own).sum(axis=1) for part in vec.chunks(len(own), len(own))]
+    return np.round(np.concatenate(parts), 9)

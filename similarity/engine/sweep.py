@@ -76,7 +76,7 @@ def sweep(
     """Return the result of :func:`~similarity.engine.clusters.dbscan` at every eps, without running it at each.
 
     Clusters are the components of the minimum spanning tree, cut at eps. Memory is bounded; time is that of one pass
-    over all pairs.
+    over all pairs. Its resolution is that of :func:`~similarity.engine.spanning.spanning_tree`.
 
     Args:
         vectors: ``(n, d)``; not modified; or in pieces, stored elsewhere

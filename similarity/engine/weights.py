@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from functools import lru_cache
 from hashlib import file_digest, md5
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -127,7 +128,7 @@ def _download(name: str, expected_md5: str) -> Path:
         if not _has_md5(beside, expected_md5):
             raise OSError("the file that was sent is not the published one")
         beside.replace(path)
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: of an address that it was sent on to
         raise WeightsUnavailable(
             f"The ImageNet weights are not on this machine and could not be downloaded ({error}). Either "
             f"download {_URL}{name} elsewhere and put it at {path}; or set weights to the path of a VGG16 "
@@ -149,7 +150,7 @@ def _read(path: Path, dense: int) -> Weights:
     names = (*_CONVOLUTIONS, *_DENSE[:dense])
     try:
         found = _layers(path)
-    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile) as error:
         reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
         raise ValueError(f"{path.name} cannot be read as a file of Keras ({reason}).") from error
     missing = [name for name in names if name not in found]
