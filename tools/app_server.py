@@ -15,6 +15,8 @@ from pathlib import Path
 from tools.keeper import Server
 
 START_SECONDS = 180
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens addresses of this machine, whatever proxy the environment names."""
 
 
 class AppServer(Server):
@@ -42,7 +44,7 @@ class AppServer(Server):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.runs:
             try:
-                urllib.request.urlopen(f"{self.address}/fiftyone", timeout=5)
+                DIRECT.open(f"{self.address}/fiftyone", timeout=5)
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
             else:

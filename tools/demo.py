@@ -103,9 +103,9 @@ def load_dataset(pictures: Path, weights: str, anew: bool) -> Any:
             return dataset
         dataset.delete()
     dataset = fo.Dataset(NAME, persistent=True)
-    dataset.info["weights"] = weights
-    dataset.save()
     dataset.add_images_dir(str(pictures), progress=False)
+    dataset.info["weights"] = weights  # last: without it the dataset is made anew
+    dataset.save()
     return dataset
 
 

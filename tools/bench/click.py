@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.app_server import AppServer
+from tools.app_server import DIRECT, AppServer
 from tools.bench import data, tasks
 from tools.bench.measure import serve
 
@@ -79,7 +79,7 @@ def _post(address: str, path: str, body: dict) -> bytes:
     request = urllib.request.Request(
         address + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=600) as answer:
+    with DIRECT.open(request, timeout=600) as answer:
         return answer.read()
 
 

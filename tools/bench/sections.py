@@ -79,10 +79,14 @@ def embedding(sizes: Sizes, folder: Path, pictures: Path | None) -> dict[str, An
         tasks["FiftyOne compute_embeddings, Keras VGG16 called"] = Task(
             "embed_fiftyone", {**small, "predict": False}
         )
-        python = environment(folder / "peers", "torch", TORCH)
-        tasks["VGG16 in PyTorch eager"] = Task(
-            "embed_torch", {"n": sizes.pictures}, str(python), "tools.bench.peers"
-        )
+        try:
+            python = environment(folder / "peers", "torch", TORCH)
+        except OSError as error:  # without a network
+            print(f"  {error}", flush=True)
+        else:
+            tasks["VGG16 in PyTorch eager"] = Task(
+                "embed_torch", {"n": sizes.pictures}, str(python), "tools.bench.peers"
+            )
     if pictures is not None:
         real = {"n": sizes.pictures, "folder": str(pictures), "megapixels": None}
         tasks["files to field, real pictures, auto"] = Task("embed_files", {**real, "precision": "auto"})
