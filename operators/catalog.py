@@ -200,14 +200,14 @@ class RestoreRemoved(
 class DeleteRun(
     PlannedOperator, step=delete_run.delete_run, icon="delete_sweep", risk="medium", targets=False
 ):
-    """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
+    """Take a run's fields, tags, saved views, map and record off; shows the plan first, and deletes no sample."""
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
         """Return the name of the step's own plan, which is quick, and the numbers of what the run wrote."""
         found = delete_run.delete_run(samples, DeleteRunOptions(run_key=options.run_key))
         fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
-        tags = count(len(found.tags), "tag")
-        return found.plan, f"{fields}, {views} and {tags} would be deleted; samples and files stay."
+        tags, maps = count(len(found.tags), "tag"), count(len(found.maps), "map")
+        return found.plan, f"{fields}, {views}, {tags} and {maps} would be deleted; samples and files stay."
 
 
 class LoadAnnotations(
