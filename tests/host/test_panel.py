@@ -11,7 +11,7 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from tests import support
-from tests.deduplicated import DROPPED, KEPT, SKIPPED, keep_first, vectors
+from tests.deduplicated import DROPPED, KEPT, SKIPPED, keep_first, snapshot, vectors
 from tests.vectors import column, declare_as_ours
 
 import fiftyone as fo  # isort: skip
@@ -52,9 +52,13 @@ class Tab:
 
     def wait(self) -> "Tab":
         """Follow the step at work until it has ended, as the panel's timer does."""
-        running = support.plugin("operators.panel.running")
-        wait_until(lambda: running.find(self.dataset, "dedup").ended)
+        wait_until(lambda: self.running.ended)
         return self.send("follow")
+
+    @property
+    def running(self):
+        """The step that was started last on the run that is shown."""
+        return support.plugin("operators.panel.running").find(self.dataset, self.state["choices"]["run"])
 
     @property
     def text(self) -> str:
@@ -304,6 +308,68 @@ def test_it_clusters_and_keeps_at_the_chosen_threshold_with_the_options_of_the_r
     record = support.plugin("similarity.data.runs").load(tab.dataset, "dedup")["steps"]
     assert (record["cluster"]["eps"], record["keep"]["options"]["cover"]) == (0.04, False)
     assert tab.asked("notify")["variant"] == "success"
+
+
+def recorded(made, run_key="dedup"):
+    """The options of a run's clustering, and of its keeping."""
+    steps = support.plugin("similarity.data.runs").load(made, run_key)["steps"]
+    return steps["cluster"]["options"], steps["keep"]["options"]
+
+
+def call(name, made, **options):
+    return foo.get_operator(support.uri(name))(made, **options)
+
+
+@pytest.fixture
+def chosen(vector_dataset):
+    """A run with options of a person's own: the second sample is kept by its tag alone, and no cluster has a tag."""
+    made = vector_dataset(vectors())
+    made.set_values("scene", ["a", "b"] * 6)
+    made.limit(2).skip(1).tag_samples("gold")
+    clustering = {"eps": 0.05, "min_samples": 1, "tag_clusters": 0, "splits": "scene"}
+    call("cluster_duplicates", made, **clustering)
+    call("keep_first_per_cluster", made, cover=False, protect_tags=["gold"])
+    return made
+
+
+@pytest.mark.parametrize(("button", "eps"), [("find_unique", 0.05), ("cluster_and_keep", 0.04)])
+def test_its_buttons_go_on_with_the_options_that_a_person_gave_the_run(chosen, button, eps):
+    before = recorded(chosen)
+    chosen.add_sample(fo.Sample(filepath="/nowhere/new.png", vgg16=np.eye(8, dtype=np.float32)[7]))
+    Tab(chosen).send("on_load").send("on_point", x=0.04).send(button).wait()
+    assert recorded(chosen) == (before[0] | {"eps": eps}, before[1])
+    chosen.reload()
+    assert chosen.match_tags("gold").values("dedup_kept") == [True]
+    assert not [tag for tag in chosen.distinct("tags") if "cluster" in tag]
+
+
+def test_a_threshold_is_not_taken_over_to_other_vectors(chosen):
+    chosen.add_sample_field("clip", fo.VectorField)
+    chosen.set_values("clip", vectors())
+    other = Tab(chosen).send("on_load").send("on_field", value="clip").send("find_unique").wait()
+    assert "eps='auto' has no measured threshold for the vectors in 'clip'" in other.running.problem
+
+
+def test_a_run_of_copies_is_clustered_by_vectors_with_its_own_order_alone(chosen):
+    chosen.set_values("filepath", [support.__file__] * 12)
+    call("find_copies", chosen, protect_tags=["gold"], tag_clusters=0)
+    other = Tab(chosen).send("on_load").send("on_run", value="copies").send("on_field", value="vgg16")
+    other.send("find_unique").wait()
+    assert "eps='auto' has no measured threshold for the vectors in 'vgg16'" in other.running.problem
+    other.send("on_point", x=0.04).send("cluster_and_keep").wait()
+    clustering, keeping = recorded(chosen, "copies")
+    assert (clustering["metric"], clustering["eps"], clustering["tag_clusters"]) == ("cosine", 0.04, 0)
+    assert (keeping["run_key"], keeping["protect_tags"]) == ("copies", ["gold"])
+
+
+@pytest.mark.parametrize("button", ["find_unique", "cluster_and_keep"])
+def test_a_run_that_fiftyone_renamed_is_left_as_it_is(chosen, button):
+    chosen.rename_run("dedup", "night")
+    before = snapshot(chosen)
+    other = Tab(chosen).send("on_load").send("on_point", x=0.04).send(button)
+    assert "rename it back" in other.asked("notify")["message"]
+    assert other.running is None
+    assert snapshot(chosen) == before
 
 
 def test_find_unique_goes_on_with_the_vectors_that_the_field_has(dataset, pictures):
