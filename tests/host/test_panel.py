@@ -1,8 +1,11 @@
 """The panel's events, as the App sends them: what a person sees is the steps' own result, whatever happened meanwhile."""
 
+import contextlib
+import functools
 import json
 import queue
 import re
+import threading
 import time
 
 import numpy as np
@@ -78,6 +81,10 @@ class Tab:
         support.plugin("similarity.data.sweeps")._read.cache_clear()
         support.plugin("similarity.steps.sweep").result_of.cache_clear()
         support.plugin("operators.panel.parts")._thumbnails.clear()
+
+
+def call(name, made, **options):
+    return foo.get_operator(support.uri(name))(made, **options)
 
 
 def wait_until(holds) -> None:
@@ -229,6 +236,18 @@ def test_it_opens_the_form_that_deletes_the_run_that_is_shown(tab):
     assert asked["params"] == {"run_key": "dedup", "view_target": "DATASET"}
 
 
+def test_more_options_are_of_the_vectors_that_are_shown(vector_dataset):
+    other = Tab(vector_dataset(vectors(), field="clip")).send("on_load")
+    asked = other.send("open_operator", operator="find_unique_samples").asked("prompt_user_for_operation")
+    assert asked["params"]["embeddings_field"] == "clip"
+
+
+def test_a_run_that_is_deleted_elsewhere_is_noticed_at_the_next_click(tab, monkeypatch):
+    monkeypatch.setattr(support.plugin("operators.panel.panel"), "_PATIENCE", 2)
+    call("delete_run", tab.dataset, confirm=True)
+    assert "nothing was clustered yet" in tab.open("Clusters").text
+
+
 def test_a_bar_selects_its_cluster_in_the_grid_and_keeps_the_view(tab):
     number = tab.state["order"][1]
     tab.open("Clusters").send("on_bar", x=str(number))
@@ -294,6 +313,11 @@ def test_a_threshold_that_joins_nearly_everything_warns(tab):
     assert "One cluster would hold" in tab.send("on_point", x=2).text
 
 
+def test_vectors_that_point_away_from_each_other_are_not_similar_at_all(vector_dataset):
+    other = Tab(vector_dataset(np.array([[1, 0], [-1, 0], [1, 0.01]]))).send("on_load").open("Threshold")
+    assert "At 0 % similar" in other.send("on_point", x=1.9).text
+
+
 def test_saved_views_are_opened_by_their_names(tab):
     assert tab.send("show_saved_view", word="kept").asked("set_view") == {"name": "dedup-kept"}
 
@@ -314,10 +338,6 @@ def recorded(made, run_key="dedup"):
     """The options of a run's clustering, and of its keeping."""
     steps = support.plugin("similarity.data.runs").load(made, run_key)["steps"]
     return steps["cluster"]["options"], steps["keep"]["options"]
-
-
-def call(name, made, **options):
-    return foo.get_operator(support.uri(name))(made, **options)
 
 
 @pytest.fixture
@@ -432,6 +452,33 @@ def test_a_step_stops_at_its_next_progress_when_it_is_cancelled(tab, step):
 def test_a_second_step_on_a_run_at_work_is_not_begun(tab, step):
     tab.send("cluster_and_keep")
     assert "A step" in tab.text
+
+
+def test_of_two_requests_at_once_one_step_is_begun(tab, monkeypatch):
+    running = support.plugin("operators.panel.running")
+    begun, meet, go, find = [], threading.Barrier(2), threading.Event(), running.find
+
+    def meeting(*its):
+        found = find(*its)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meet.wait(timeout=0.5)  # both requests have looked before either begins, where that can be
+        return found
+
+    monkeypatch.setattr(running, "find", meeting)
+
+    def step(progress):
+        begun.append("one")
+        go.wait(timeout=30)
+
+    start = functools.partial(running.start, tab.dataset, "dedup", "A step", step)
+    requests = [threading.Thread(target=start) for _ in range(2)]
+    for request in requests:
+        request.start()
+    for request in requests:
+        request.join()
+    go.set()
+    wait_until(lambda: find(tab.dataset, "dedup").ended)
+    assert begun == ["one"]
 
 
 def test_why_a_step_stopped_stays_until_it_is_closed(tab, step):
