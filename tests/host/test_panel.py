@@ -356,7 +356,8 @@ def chosen(vector_dataset):
 def test_its_buttons_go_on_with_the_options_that_a_person_gave_the_run(chosen, button, eps):
     before = recorded(chosen)
     chosen.add_sample(fo.Sample(filepath="/nowhere/new.png", vgg16=np.eye(8, dtype=np.float32)[7]))
-    Tab(chosen).send("on_load").send("on_point", x=0.04).send(button).wait()
+    other = Tab(chosen).send("on_load").send("on_point", x=0.04).send(button).wait()
+    assert other.running.problem is None
     assert recorded(chosen) == (before[0] | {"eps": eps}, before[1])
     chosen.reload()
     assert chosen.match_tags("gold").values("dedup_kept") == [True]
