@@ -132,7 +132,12 @@ class ExportDeduplicated(
 
 
 class GroupIntoFolders(
-    StepOperator, step=folders.folders, icon="create_new_folder", needs=CLUSTER, risk="medium"
+    StepOperator,
+    step=folders.folders,
+    check=folders.check,
+    icon="create_new_folder",
+    needs=CLUSTER,
+    risk="medium",
 ):
     """Write one folder per cluster, with copies or links of its pictures."""
 
@@ -168,8 +173,7 @@ class RemoveDuplicates(
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
         """Return the plan's name, and the number of samples that the run leaves out."""
-        dataset = sm.dataset_of(samples)
-        number = sm.where(sm.flat(samples), runs.Names(options.run_key).kept, False).count()
+        dataset, number = sm.dataset_of(samples), remove.left_out(samples, options.run_key).count()
         total = runs.count_new(dataset, options.run_key)
         words = f"{count(number, 'sample')} of {total:,} would be removed; each is checked once more."
         return seals.run_state(runs.load(dataset, options.run_key)), words
@@ -200,14 +204,14 @@ class RestoreRemoved(
 class DeleteRun(
     PlannedOperator, step=delete_run.delete_run, icon="delete_sweep", risk="medium", targets=False
 ):
-    """Take a run's fields, tags, saved views and record off; shows the plan first, and deletes no sample."""
+    """Take a run's fields, tags, saved views, map and record off; shows the plan first, and deletes no sample."""
 
     def plan(self, samples: Any, options: RunOptions) -> tuple[str, str]:
         """Return the name of the step's own plan, which is quick, and the numbers of what the run wrote."""
         found = delete_run.delete_run(samples, DeleteRunOptions(run_key=options.run_key))
         fields, views = count(len(found.fields), "field"), count(len(found.views), "saved view")
-        tags = count(len(found.tags), "tag")
-        return found.plan, f"{fields}, {views} and {tags} would be deleted; samples and files stay."
+        tags, maps = count(len(found.tags), "tag"), count(len(found.maps), "map")
+        return found.plan, f"{fields}, {views}, {tags} and {maps} would be deleted; samples and files stay."
 
 
 class LoadAnnotations(

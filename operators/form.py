@@ -15,14 +15,14 @@ from ..similarity.data import runs
 from ..similarity.data import samples as sm
 from ..similarity.data.batch import ORDERED, SINGLE
 from ..similarity.data.labels import annotated_fields
-from ..similarity.data.vectors import check_vector_field, vector_fields
-from ..similarity.declare import REQUIRED, Option, Options
+from ..similarity.data.vectors import holds_others_vectors, vector_fields
+from ..similarity.declare import AUTO, REQUIRED, Option, Options
 from ..similarity.embed_options import EmbedOptions
 from ..similarity.engine.sources import UnreadableImage, opened
 from ..similarity.exports.targets import target
 from ..similarity.options import LIMITS, ORDERS, RunOptions, WriteRunOptions
 from ..similarity.result import count
-from ..similarity.workflow import EMBED, RECORDED, Step
+from ..similarity.workflow import RECORDED, Step
 from .rates import estimate
 from .words import app_words
 
@@ -36,11 +36,17 @@ def add_options(
 ) -> None:
     """Add every option to a form; some of them only while "More options" is on.
 
+    One whose default is not the field's is always shown: the App sends what a form shows.
+
     Args:
         asks (None): names of the options that are always shown; by default those that are not marked advanced
     """
     declared = [option for option in options.declared() if option.name not in _CONFIRMED]
-    first = [option for option in declared if (option.name in asks if asks else not option.advanced)]
+    first = [
+        option
+        for option in declared
+        if (option.name in asks if asks else not option.advanced) or _differs(option, ctx)
+    ]
     rest = [option for option in declared if option not in first]
     for option in first:
         _add(inputs, option, ctx)
@@ -61,7 +67,7 @@ def add_target(
 
     Args:
         needs: the step that must be done before
-        embeds: whether the step embeds, which takes most of the time
+        options: the options of the step; of one that embeds, which takes most of the time, the number is added
     """
     whole = count(sm.exact_count(ctx.dataset), "sample")
     shown = count(len(ctx.view), "sample") if ctx.has_custom_view else whole
@@ -79,12 +85,19 @@ def add_target(
     samples = ctx.dataset if untouched else ctx.target_view()
     words = f"{count(len(samples), 'sample')} of {ctx.dataset.name!r}"
     if issubclass(options, EmbedOptions):
-        field = ctx.params.get("embeddings_field") or "vgg16"
-        known = samples.has_field(field)
-        new = samples.exists(field, False).count() if known else len(samples)
-        words += f", {new:,} of them to embed: {estimate(new)}" if new else ", all embedded"
+        words += _to_embed(samples, ctx.params)
     inputs.view("target_words", types.Notice(label=words))
     return samples
+
+
+def _to_embed(samples: fo.core.collections.SampleCollection, params: Mapping[str, Any]) -> str:
+    """Return how many samples are embedded, and how long it takes; nothing where the vectors are not OnlyOne's."""
+    field = params.get("embeddings_field") or "vgg16"
+    if holds_others_vectors(samples, field):
+        return ""
+    known = samples.has_field(field) and not params.get("recompute")
+    new = samples.exists(field, False).count() if known else len(samples)
+    return f", {new:,} of them to embed: {estimate(new)}" if new else ", all embedded"
 
 
 def _shows_kept(ctx) -> bool:
@@ -115,20 +128,17 @@ def read_options(options: type[Options], params: Mapping[str, Any]) -> Options:
 
 
 def check(samples: fo.core.collections.SampleCollection, options: Options, needs: Step | None) -> None:
-    """Refuse paths, and a run or vectors, that every step with such options or needs would refuse.
+    """Refuse paths, and samples of which none is in the run; all else is refused by the step's own check.
 
     Raises:
         ValueError: as the step would
     """
-    dataset = sm.dataset_of(samples)
-    if needs in RECORDED:
-        runs.require(dataset, options.run_key, needs)
-        if not sm.flat(samples).exists(runs.Names(options.run_key).cluster).limit(1).values("id"):
+    if needs in RECORDED and samples.limit(1).values("id"):
+        pictures, cluster = sm.flat(samples), runs.Names(options.run_key).cluster
+        if pictures.has_sample_field(cluster) and not pictures.exists(cluster).limit(1).values("id"):
             raise ValueError(
                 f"No sample here is in the run {options.run_key!r}: choose the dataset, or samples of the run"
             )
-    elif needs == EMBED:
-        check_vector_field(dataset, options.embeddings_field)
     for option in options.declared():
         value = getattr(options, option.name)
         if option.picks in _CHECKS and value is not None:
@@ -196,6 +206,11 @@ def _add(inputs: types.Object, option: Option, ctx) -> None:
         inputs.list(option.name, types.String(), view=_proposing(option, ctx), **shown)
     else:
         _add_text(inputs, option, shown, ctx)
+
+
+def _differs(option: Option, ctx) -> bool:
+    """Return whether the field's vectors need another value than the option's own default."""
+    return option.name in _OF_THE_FIELD and option.default != AUTO and _default(option, ctx) != option.default
 
 
 def _default(option: Option, ctx) -> Any:

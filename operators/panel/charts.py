@@ -76,7 +76,7 @@ def similar(eps: float, metric: str) -> str:
     if metric != "cosine":
         return f"distance {eps:.4g}"
     digits = max(0, 1 - math.floor(math.log10(100 * eps)))
-    told = f"{100 * (1 - eps):.{digits}f}"
+    told = f"{100 * max(1 - eps, 0):.{digits}f}"
     return f"{told.rstrip('0').rstrip('.') if '.' in told else told} % similar"
 
 

@@ -24,7 +24,7 @@ from .working import Working
 _STILL = 0.01  # hundredths of the slider's way
 _AT_ONCE = 2_000  # so many samples are swept while the panel opens
 _EVERYTHING = {"view_target": "DATASET"}  # the grid may show, say, only what is kept
-_WITH_FIELD = (EMBED.operator, INDEX.operator, CLUSTER.operator)
+_WITH_FIELD = (EMBED.operator, INDEX.operator, CLUSTER.operator, "find_unique_samples")
 _WITHOUT_RUN = (EMBED.operator, INDEX.operator)
 
 _PATIENCE = 50  # times 0.2 s, until a run that is being written can be read
@@ -176,9 +176,14 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         for _ in range(_PATIENCE):
             try:
                 return page.draw(self, state, ctx.dataset)
-            except ValueError:  # another request is writing the run's fields at this moment
+            except (
+                ValueError
+            ):  # another request is writing the run's fields at this moment, or has deleted the run
                 time.sleep(0.2)
                 ctx.dataset.reload()
+                if state.run_key not in runs.keys(ctx.dataset):
+                    self.refresh(ctx)
+                    state = State(ctx)
         return page.draw(self, state, ctx.dataset)
 
 

@@ -59,16 +59,14 @@ def styled(**styles: dict[str, Any]) -> dict[str, Any]:
     return {"componentsProps": {part: {"sx": style} for part, style in styles.items()}}
 
 
-def column(panel: types.Object, name: str, gap: float = 1.5, **style: Any) -> types.Object:
+def column(panel: types.Object, name: str, gap: float = 1.5) -> types.Object:
     """Add a stack of things below each other, as wide as the panel."""
-    return panel.v_stack(name, gap=gap, **styled(grid={**_COLUMN, **style}))
+    return panel.v_stack(name, gap=gap, **styled(grid=_COLUMN))
 
 
-def row(
-    panel: types.Object, name: str, gap: float = 1, align_y: str = "center", **style: Any
-) -> types.Object:
+def row(panel: types.Object, name: str, gap: float = 1, align_y: str = "center") -> types.Object:
     """Add a row that goes on below where the panel is narrow."""
-    return panel.grid(name, orientation="2d", gap=gap, align_y=align_y, **styled(grid={**_ROW, **style}))
+    return panel.grid(name, orientation="2d", gap=gap, align_y=align_y, **styled(grid=_ROW))
 
 
 def table_row(panel: types.Object, name: str, columns: str, align_y: str = "center") -> types.Object:
@@ -193,7 +191,7 @@ def pictures(
         )
         one = table.v_stack(f"cell_{place}", gap=0.25, **styled(grid=_COLUMN))
         one.str("picture", default=_source(picture.file) if picture.file else "", view=image)
-        text(one, "name", shortened(called, _LONGEST), color="text.secondary", size="0.75rem")
+        text(one, "name", _shortened(called), color="text.secondary", size="0.75rem")
         line = row(one, "line", gap=0.5)
         if picture.words:
             text(line, "words", picture.words, size="0.8125rem")
@@ -214,6 +212,6 @@ def _source(file: str) -> str:
     return _thumbnails.get(place, "")
 
 
-def shortened(name: str, longest: int) -> str:
+def _shortened(name: str) -> str:
     """Return the end of a file's name, which tells more than its beginning."""
-    return name if len(name) <= longest else f"…{name[1 - longest :]}"
+    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"

@@ -1,5 +1,6 @@
 """Steps that a panel started: each is followed by every tab that shows its run."""
 
+import threading
 from collections.abc import Callable
 
 import fiftyone as fo
@@ -10,13 +11,15 @@ from ...similarity.result import Result
 from ..progress import Running
 
 _runs: dict[tuple[str, str], Running] = {}
+_starting = threading.Lock()
 
 
 def start(dataset: fo.Dataset, run_key: str, label: str, work: Callable[[Progress], Result]) -> None:
     """Start a step on a run of a dataset; where one is at work on it already, that one is followed instead."""
-    at_work = find(dataset, run_key)
-    if at_work is None or at_work.ended:
-        _runs[identity(dataset), run_key] = Running(label, work)
+    with _starting:
+        at_work = find(dataset, run_key)
+        if at_work is None or at_work.ended:
+            _runs[identity(dataset), run_key] = Running(label, work)
 
 
 def find(dataset: fo.Dataset, run_key: str) -> Running | None:

@@ -16,7 +16,7 @@ from ...similarity.steps.keep import keep
 from ...similarity.steps.map import draw_map, is_current
 from ...similarity.steps.sweep import sweep
 from ...similarity.steps.unique import find_unique
-from ...similarity.workflow import KEEP
+from ...similarity.workflow import CLUSTER, KEEP
 from .. import request
 from ..output import CANCELLED
 from ..progress import Cancelled
@@ -26,6 +26,8 @@ from . import state as ps
 from .state import State
 
 _TIMES = 3  # that a map is opened
+_ONCE = ("confirm", "plan", "ray")  # options of one execution
+_OF_VECTORS = ("eps", "metric")
 
 
 class Working:
@@ -36,28 +38,25 @@ class Working:
     def find_unique(self, ctx: Any) -> None:
         """Embed, cluster and keep."""
         state = State(ctx)
-        given = {"weights": state.weights} if state.weights else {}
-        given |= _of_field(ctx.dataset, state.field)
-        given |= {"run_key": state.run_key, "embeddings_field": state.field} | state.found.limits
-        self._start(ctx, "Find unique samples", UniqueOptions, given, find_unique)
+        choices = {"weights": state.weights} if state.weights else {}
+        self._start(ctx, "Find unique samples", find_unique, choices | _of_field(ctx.dataset, state.field))
 
     def cluster_and_keep(self, ctx: Any) -> None:
-        """Cluster with the chosen threshold, and keep with the options that the run has."""
+        """Cluster with the chosen threshold, and keep."""
+
+        def both(samples: fo.Dataset, options: UniqueOptions, progress: Progress) -> Result:
+            cluster(samples, options.pick(ClusterOptions), progress)
+            return keep(samples, options.pick(KeepOptions), progress)
+
         state = State(ctx)
-        given = state.found.sweep_options.to_dict() | state.found.limits
-        given |= {"run_key": state.run_key, "eps": state.eps}
-        keeping = KeepOptions(**_recorded(ctx.dataset, state.run_key))
-
-        def both(samples: fo.Dataset, options: ClusterOptions, progress: Progress) -> Result:
-            cluster(samples, options, progress)
-            return keep(samples, keeping, progress)
-
-        self._start(ctx, "Cluster and keep", ClusterOptions, given, both)
+        choices = state.found.sweep_options.to_dict() | {"eps": state.eps, "target": None}
+        self._start(ctx, "Cluster and keep", both, choices)
 
     def sweep(self, ctx: Any) -> None:
         """Look at every threshold."""
-        options = State(ctx).found.sweep_options
-        self._start(ctx, "Look at every threshold", type(options), options.to_dict(), sweep)
+        state = State(ctx)
+        work = partial(sweep, ctx.dataset, state.found.sweep_options)
+        running.start(ctx.dataset, state.run_key, "Look at every threshold", work)
 
     def open_map(self, ctx: Any) -> None:
         """Show the map of the vectors, which is made first where there is none."""
@@ -91,18 +90,20 @@ class Working:
             ctx.trigger("patch_panel_data", {"panel_id": shown[0], "data": told, "full_merge": True})
             state.set(ps.MAP, state.map - 1)
 
-    def _start(
-        self, ctx: Any, label: str, kind: Any, given: dict[str, Any], step: Callable[..., Result]
-    ) -> None:
-        """Start a step on the whole dataset; the grid may show, say, only what is kept."""
+    def _start(self, ctx: Any, label: str, step: Callable[..., Result], choices: dict[str, Any]) -> None:
+        """Start a step with the options that the run has, but for what is chosen here.
+
+        It works on the whole dataset; the grid may show, say, only what is kept.
+        """
+        dataset, state = ctx.dataset, State(ctx)
+        choices |= {"run_key": state.run_key, "embeddings_field": state.field}
         try:
-            options = kind.of(given)
+            options = UniqueOptions.of(_recorded(dataset, state.run_key, state.field) | choices)
             request.check(options)
         except ValueError as error:
-            ctx.ops.notify(str(error), variant="error")
-            return
-        dataset, run_key = ctx.dataset, State(ctx).run_key
-        running.start(dataset, run_key, label, lambda progress: step(dataset, options, progress))
+            ctx.ops.notify(app_words(str(error)), variant="error")
+        else:
+            running.start(dataset, state.run_key, label, lambda progress: step(dataset, options, progress))
 
     def follow(self, ctx: Any) -> None:
         """Look how far the step at work is; at its end look again at everything, and tell it once.
@@ -154,7 +155,19 @@ def _of_field(dataset: fo.Dataset, field: str) -> dict[str, Any]:
     return {"weights": told["weights_source"], "layer": told["layer"]} if "weights_source" in told else {}
 
 
-def _recorded(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
-    """Return the options of keeping that a run has, or its key alone."""
-    record = runs.load(dataset, run_key) if run_key in runs.keys(dataset) else {"steps": {}}
-    return record["steps"].get(KEEP.name, {}).get("options", {"run_key": run_key})
+def _recorded(dataset: fo.Dataset, run_key: str, field: str) -> dict[str, Any]:
+    """Return the options that a run was clustered and kept with; none before it.
+
+    A threshold and its metric are left out where they are about other vectors than those in ``field``, or about bytes.
+
+    Raises:
+        ValueError: if FiftyOne renamed the run
+    """
+    if run_key not in runs.keys(dataset):
+        return {}
+    steps = runs.load(dataset, runs.written_as(dataset, run_key))["steps"]  # which says how to rename it back
+    found: dict[str, Any] = {}
+    for step in (KEEP, CLUSTER):  # which share the reference, the clustering's
+        found |= steps.get(step.name, {}).get("options", {})
+    gone = _ONCE if found.get("embeddings_field") == field else (*_ONCE, *_OF_VECTORS)
+    return {name: found[name] for name in UniqueOptions.names() if name in found and name not in gone}

@@ -14,6 +14,7 @@ from ..data.seals import json_digest
 from ..handover_options import DeleteRunOptions
 from ..progress import Progress, silent
 from ..result import Result, count
+from .map import is_ours
 from .plans import require_same
 
 
@@ -27,7 +28,7 @@ class DeleteRunResult(Result):
         confirmed: whether it was carried out; else nothing was changed
         written_as: the key in the names of its fields, tags and views; another one where FiftyOne renamed the run
         records: keys of its records; none where FiftyOne deleted it
-        fields, views: their names
+        fields, views, maps: their names
         tags: tag -> number of samples
         archived: how many samples that the run left out are in its archive, and stay there
         archive: name of the archive dataset; None if there is none
@@ -40,6 +41,7 @@ class DeleteRunResult(Result):
     records: list[str]
     fields: list[str]
     views: list[str]
+    maps: list[str]
     tags: dict[str, int]
     archived: int
     archive: str | None
@@ -51,6 +53,7 @@ class DeleteRunResult(Result):
             count(len(self.fields), "field"),
             count(len(self.views), "saved view"),
             count(len(self.tags), "tag"),
+            count(len(self.maps), "map"),
             count(len(self.records), "record"),
         ]
         lines = [
@@ -68,7 +71,7 @@ class DeleteRunResult(Result):
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """Return every name that goes."""
-        kinds = {"field": self.fields, "saved view": self.views, "record": self.records}
+        kinds = {"field": self.fields, "saved view": self.views, "map": self.maps, "record": self.records}
         rows = [{"name": name, "what": kind} for kind, names in kinds.items() for name in names]
         tags = [{"name": tag, "what": f"tag of {count(n, 'sample')}"} for tag, n in self.tags.items()]
         return {"run": rows + tags}
@@ -93,11 +96,15 @@ def delete_run(
         written_as = runs.written_as(dataset, run_key) if dataset.has_run(run_key) else run_key
         if written_as != run_key:
             held.enter_context(lock(dataset, f"run-{written_as}"))
+        held.enter_context(lock(dataset, f"brain-{runs.Names(written_as).map}"))
         result = _find(dataset, options, written_as)
         require_same(options.plan, result.plan, f"The run {run_key!r} has changed", "deleted")
         if options.confirm:
             progress("Deleting the run", 1, 2)
             runs.clear(dataset, written_as, result.fields, runs.Names(written_as).tags, result.views)
+            for key in result.maps:
+                locks.check()
+                dataset.delete_brain_run(key)
             for key in result.records:  # last, so that a killed deletion can be done again
                 locks.check()
                 dataset.delete_run(key)
@@ -109,7 +116,7 @@ def _find(dataset: fo.Dataset, options: DeleteRunOptions, written_as: str) -> De
     run_key = options.run_key
     records = [run_key] if dataset.has_run(run_key) else runs.renamed(dataset, run_key)
     done_anew = written_as != run_key and dataset.has_run(written_as)  # the names are the new one's
-    parts = _parts(dataset, written_as) if not done_anew else {"fields": [], "views": [], "tags": {}}
+    parts = _parts(dataset, written_as, done_anew)
     if not records and not any(parts.values()):
         runs.load(dataset, run_key)  # raises, and names the remedy
     found = archive.find(dataset, written_as)
@@ -125,10 +132,13 @@ def _find(dataset: fo.Dataset, options: DeleteRunOptions, written_as: str) -> De
     )
 
 
-def _parts(dataset: fo.Dataset, written_as: str) -> dict[str, Any]:
+def _parts(dataset: fo.Dataset, written_as: str, done_anew: bool) -> dict[str, Any]:
+    if done_anew:
+        return {"fields": [], "views": [], "maps": [], "tags": {}}
     names, tags = runs.Names(written_as), sm.everything(dataset).count_sample_tags()
     return {
         "fields": [name for name in names.fields if runs.owns_field(dataset, written_as, name)],
         "views": [name for name in saved_views.marked(dataset, names.mark) if name in names.views],
+        "maps": [names.map] if is_ours(dataset, names.map) else [],
         "tags": {tag: number for tag, number in sorted(tags.items()) if re.fullmatch(names.tags, tag)},
     }

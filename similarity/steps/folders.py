@@ -53,6 +53,18 @@ class FoldersResult(SkippingResult):
         return lines
 
 
+def check(samples: sm.Samples, options: FoldersOptions) -> bool:
+    """Return whether the run has decided what is kept; refuse, before a file is looked at, a run without clusters.
+
+    Raises:
+        ValueError: as :func:`folders` does
+    """
+    dataset = sm.dataset_of(sm.flat(samples))
+    decided = runs.is_finished(runs.load(dataset, options.run_key), KEEP)
+    runs.require(dataset, options.run_key, KEEP if decided else CLUSTER)
+    return decided
+
+
 def folders(samples: sm.Samples, options: FoldersOptions, progress: Progress = silent) -> FoldersResult:
     """Write a folder for each cluster, one for the samples in none, one for the skipped ones, and a manifest.
 
@@ -65,8 +77,7 @@ def folders(samples: sm.Samples, options: FoldersOptions, progress: Progress = s
     """
     samples = sm.flat(samples)
     with lock(sm.dataset_of(samples), f"run-{options.run_key}"):
-        decided = runs.is_finished(runs.load(sm.dataset_of(samples), options.run_key), KEEP)
-        runs.require(sm.dataset_of(samples), options.run_key, KEEP if decided else CLUSTER)
+        decided = check(samples, options)
         progress("Checking", 0, 1)
         target = targets.target(options.export_dir)
         rows = manifest.read(samples, options.run_key, decided)

@@ -56,7 +56,6 @@ class Overview:
         metric, min_samples: of the run, or else the defaults
         eps: of the clustering; None before it, as are ``run_field`` (its vectors), ``clusters`` and ``noise``
         counts: counted from the samples; None before keeping
-        archived: samples in the run's archive, also those that were removed before the run was done again on others
         clustered: samples that were asked to be clustered, and ``unique`` how many of them one of each cluster would keep
         reference: samples of the reference; None without one
         resembling: samples that are dropped for these, or would be
@@ -86,7 +85,6 @@ class Overview:
     clusters: int | None = None
     noise: int | None = None
     counts: Counts | None = None
-    archived: int
     sizes: list[tuple[int, int]] = field(default_factory=list)
     worst: list[PairRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -140,9 +138,10 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
     if keeping:
         found |= {name: keeping[name] for name in ("resembling", "warnings", "notes")}
         found |= {"counts": _counts(dataset, run_key, removed), "worst": _worst(dataset, keeping)}
-    samples = embedded(dataset, embeddings_field)
+    problem = _problem(dataset)
+    samples = embedded(dataset if problem else sm.flat(dataset), embeddings_field)
     return Overview(
-        problem=_problem(dataset),
+        problem=problem,
         run_key=run_key,
         run_keys=run_keys,
         embeddings_field=embeddings_field,
@@ -152,7 +151,6 @@ def overview(dataset: fo.Dataset, run_key: str, embeddings_field: str) -> Overvi
         metric=compared["metric"],
         min_samples=compared["min_samples"],
         limits={name: options[name] for name in LIMITS if options.get(name) is not None},
-        archived=len(archived),
         **found,
         steps=steps(dataset, record, run_key, embeddings_field, samples, removed),
     )

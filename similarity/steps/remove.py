@@ -180,6 +180,12 @@ def check(samples: sm.Samples, options: RemoveOptions) -> None:
     runs.require(dataset, options.run_key, KEEP)
 
 
+def left_out(samples: sm.Samples, run_key: str) -> sm.Samples:
+    """Return the samples that a run leaves out; an empty view, say of duplicates that are removed already, is no mistake."""
+    pictures = sm.flat(samples) if samples.limit(1).values("id") else samples
+    return sm.where(pictures, runs.Names(run_key).kept, False)
+
+
 def _require(dataset: fo.Dataset, options: RemoveOptions) -> tuple[str, Checks, bool]:
     """Return the plan's name, the checks, and whether files are compared; refuse a plan that nobody looked at."""
     check(dataset, options)
@@ -210,11 +216,8 @@ def _each_batch(
     Returns:
         id -> file of the samples that were removed, or would be, and, for each of the others, its id and why it stays
     """
-    wanted: list[str] = []
-    # An empty view, say of duplicates that are removed already, is no mistake.
-    if samples.limit(1).values("id"):
-        samples = sm.flat(samples)
-        wanted = sorted(sm.where(samples, runs.Names(options.run_key).kept, False).values("id"))
+    samples = left_out(samples, options.run_key)
+    wanted = sorted(samples.values("id"))
     gone: dict[str, str] = {}
     left = {i: _BY_HAND for i in wanted if i in strangers}
     for batch in ar.batches([i for i in wanted if i not in strangers]):

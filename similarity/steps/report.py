@@ -43,13 +43,14 @@ class ReportResult(SkippingResult):
 
 
 def check(samples: sm.Samples, options: ReportOptions) -> None:
-    """Refuse, before a file is looked at, a run that has no result, or that a person has overruled since.
+    """Refuse, before a file is looked at, samples, and a run that has no result or that a person has overruled since.
 
     Raises:
         ValueError: as :func:`report` does
     """
-    runs.require(sm.dataset_of(samples), options.run_key, KEEP)
-    decisions.require_heeded(sm.dataset_of(samples), options.run_key)
+    dataset = sm.dataset_of(sm.flat(samples))
+    runs.require(dataset, options.run_key, KEEP)
+    decisions.require_heeded(dataset, options.run_key)
 
 
 def report(samples: sm.Samples, options: ReportOptions, progress: Progress = silent) -> ReportResult:

@@ -37,17 +37,17 @@ class StepState:
 
 @dataclass(frozen=True)
 class Embedded:
-    """How many samples of a dataset have a vector in a field, were found to be unreadable, or have none yet."""
+    """How many samples have a vector in a field, were found to be unreadable, or have none yet."""
 
     vectors: int
     unreadable: int
     missing: int
 
 
-def embedded(dataset: fo.Dataset, field: str) -> Embedded:
-    """Count the samples of a dataset that are embedded."""
-    samples, fields = sm.everything(dataset), (field, FieldNames(field).error)
-    vectors, unreadable = (samples.exists(f).count() if dataset.has_sample_field(f) else 0 for f in fields)
+def embedded(samples: sm.Samples, field: str) -> Embedded:
+    """Count the samples that are embedded."""
+    fields = (field, FieldNames(field).error)
+    vectors, unreadable = (samples.exists(f).count() if samples.has_sample_field(f) else 0 for f in fields)
     return Embedded(vectors, unreadable, max(0, sm.exact_count(samples) - vectors - unreadable))
 
 

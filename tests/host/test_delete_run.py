@@ -1,5 +1,6 @@
 """A run taken off whole, and a run of which FiftyOne or a person has taken a part."""
 
+import numpy as np
 import pytest
 
 from tests import support
@@ -9,6 +10,7 @@ from tests.removable import DROPPED, call
 from tests.vectors import NEAR, directions, documents
 
 import fiftyone as fo  # isort: skip
+import fiftyone.brain as fob  # isort: skip
 
 VECTORS = [*directions(0, 1, 2, 40, 41, 90), None]
 RUN = ("cluster_duplicates", "keep_first_per_cluster")
@@ -95,6 +97,22 @@ def test_removed_samples_stay_in_their_archive_and_come_back_after_the_run_is_de
     assert call("restore_removed", made).restored == DROPPED
     assert differences(before, samples(made, omit=["tags"])) == []
     assert not [tag for tag in made.distinct("tags") if tag.startswith("dedup:")]
+
+
+def test_the_map_of_a_run_goes_with_it_and_a_persons_own_of_that_name_stays(vector_dataset):
+    made = vector_dataset(VECTORS)
+    deduplicate(made)
+    support.plugin("similarity.steps.map").draw_map(made, "vgg16", "dedup_map")
+    plan = call("delete_run", made)
+    assert plan.maps == ["dedup_map"]
+    assert {"name": "dedup_map", "what": "map"} in plan.tables()["run"]
+    delete_run(made)
+    assert made.list_brain_runs() == []
+    deduplicate(made)
+    points = np.zeros((len(VECTORS), 2))
+    fob.compute_visualization(made, points=points, brain_key="dedup_map")
+    assert delete_run(made).maps == []
+    assert made.list_brain_runs() == ["dedup_map"]
 
 
 # --- FiftyOne's own delete_run and rename_run

@@ -142,15 +142,16 @@ def clustered(vector_dataset):
     return made
 
 
-def form_of(name, dataset, **params):
-    """The properties of an operator's form."""
-    context = foo.executor.ExecutionContext({"dataset_name": dataset.name, "params": params})
+def form_of(name, samples, **params):
+    """The properties of an operator's form, on a dataset or a view."""
+    request = {"dataset_name": samples._dataset.name, "view": samples.view()._serialize(), "params": params}
+    context = foo.executor.ExecutionContext(request)
     return foo.get_operator(support.uri(name)).resolve_input(context).type.properties
 
 
-def problem(name, dataset, **params):
+def problem(name, samples, **params):
     """The words that block an operator's form; "" where nothing does."""
-    told = form_of(name, dataset, **params).get("problem")
+    told = form_of(name, samples, **params).get("problem")
     return told.error_message if told is not None else ""
 
 
@@ -475,6 +476,8 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         ),
         ("restore_removed", {}, "No samples of the run 'dedup' are in an archive"),
         ("delete_run", {"run_key": "other"}, "no run 'other'"),
+        ("group_into_folders", {"export_dir": "(new)", "run_key": "other"}, "no run 'other'"),
+        ("write_report", {"export_dir": "(new)", "run_key": "other"}, "no run 'other'"),
         ("load_annotations", {"export_dir": "(full)", "label_field": "truth"}, "holds no manifest.csv"),
         ("sort_by_similarity", {"picture": "/nowhere.png"}, "'/nowhere.png'"),
         ("export_deduplicated", {"export_dir": "(full)"}, "not empty"),
@@ -615,6 +618,48 @@ def test_a_form_that_embeds_says_how_many_pictures_and_about_how_long(copy):
         f"11 samples of {made.name!r}, 1 of them to embed: "
     )  # the one that cannot be read
     assert form_of("cluster_duplicates", made)["target_words"].view.label == f"11 samples of {made.name!r}"
+    again = form_of("compute_embeddings", made, recompute=True)["target_words"].view.label
+    assert again.startswith(f"11 samples of {made.name!r}, 11 of them to embed: ")
+
+
+def test_a_form_says_nothing_of_embedding_where_the_vectors_are_used_as_they_are(vector_dataset):
+    made = vector_dataset([*directions(0, 1), None])
+    label = form_of("find_unique_samples", made)["target_words"].view.label
+    assert label == f"3 samples of {made.name!r}"
+
+
+def test_the_form_shows_the_layer_of_the_fields_vectors_where_it_is_another_than_usual(vector_dataset):
+    made = vector_dataset(np.eye(512))
+    declare_as_ours(made, dimension=512)
+    assert "layer" not in form_of("find_unique_samples", made)
+    declare_as_ours(made, layer="block5", dimension=512, weights_source="untrained")
+    shown = form_of("find_unique_samples", made)
+    sent = {name: shown[name].default for name in ("weights", "layer")} | {"eps": "0.1"}  # as the App does
+    assert sent["layer"] == "block5"
+    assert not problem("find_unique_samples", made, **sent)
+
+
+def test_removing_from_a_view_that_is_empty_by_now_is_refused_neither_by_the_form_nor_by_the_step(
+    clustered, tmp_path
+):
+    call("remove_duplicates", clustered, confirm=True)
+    empty = clustered.match_tags("dedup:duplicate")
+    assert "No more to remove" in call("remove_duplicates", empty).summary()
+    assert not problem("remove_duplicates", empty, view_target="CURRENT_VIEW")
+    folder = {"export_dir": str(tmp_path / "new")}
+    for name, its in (
+        ("keep_first_per_cluster", {}),
+        ("write_report", folder),
+        ("group_into_folders", folder),
+    ):
+        assert "no samples here" in problem(name, empty, view_target="CURRENT_VIEW", **its)
+
+
+def test_a_view_without_a_sample_of_the_run_is_refused_by_the_form(clustered):
+    clustered.add_sample(fo.Sample(filepath="/nowhere/new.png"))
+    new = clustered.exists("dedup_cluster", False)
+    for name in ("keep_first_per_cluster", "split_by_cluster", "remove_duplicates"):
+        assert "No sample here is in the run 'dedup'" in problem(name, new, view_target="CURRENT_VIEW")
 
 
 def test_a_search_without_an_index_builds_it_and_the_form_says_so(copy):

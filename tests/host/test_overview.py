@@ -167,7 +167,8 @@ def test_what_was_removed_before_the_run_was_done_again_is_in_its_archive_and_in
 
     found = overview(made)
 
-    assert (found.counts.dropped, found.counts.removed, found.archived) == (0, 0, removed)
+    assert (found.counts.dropped, found.counts.removed) == (0, 0)
+    assert len(support.plugin("similarity.data.archive").find(made, "dedup").ids()) == removed
     assert found.counts.samples == len(made)
     assert states(found)["cluster_duplicates"] == "done"
 
@@ -175,3 +176,17 @@ def test_what_was_removed_before_the_run_was_done_again_is_in_its_archive_and_in
 def test_a_dataset_without_pictures_says_what_to_do(dataset, tmp_path, overview):
     assert "add samples" in overview(dataset()).problem
     assert "frames_from_videos" in overview(dataset([tmp_path / "clip.mp4"])).problem
+
+
+def test_of_a_grouped_dataset_the_pictures_of_the_slice_that_is_worked_on_are_counted(dataset, overview):
+    made = dataset()
+    made.add_group_field("group", default="left")
+    for number in range(4):
+        group = fo.Group()
+        for side in ("left", "right"):
+            made.add_sample(fo.Sample(filepath=f"/nowhere/{number}{side}.png", group=group.element(side)))
+    assert overview(made).to_embed == 4
+    made.set_values("vgg16", directions(0, 1, 2, 3))
+    found = overview(made)
+    assert (found.vectors, found.to_embed) == (4, 0)
+    assert "4 of 4 samples" in {step.text for step in found.steps}

@@ -1,8 +1,11 @@
 """The panel's events, as the App sends them: what a person sees is the steps' own result, whatever happened meanwhile."""
 
+import contextlib
+import functools
 import json
 import queue
 import re
+import threading
 import time
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from tests import support
-from tests.deduplicated import DROPPED, KEPT, SKIPPED, keep_first, vectors
+from tests.deduplicated import DROPPED, KEPT, SKIPPED, keep_first, snapshot, vectors
 from tests.vectors import column, declare_as_ours
 
 import fiftyone as fo  # isort: skip
@@ -52,9 +55,13 @@ class Tab:
 
     def wait(self) -> "Tab":
         """Follow the step at work until it has ended, as the panel's timer does."""
-        running = support.plugin("operators.panel.running")
-        wait_until(lambda: running.find(self.dataset, "dedup").ended)
+        wait_until(lambda: self.running.ended)
         return self.send("follow")
+
+    @property
+    def running(self):
+        """The step that was started last on the run that is shown."""
+        return support.plugin("operators.panel.running").find(self.dataset, self.state["choices"]["run"])
 
     @property
     def text(self) -> str:
@@ -74,6 +81,10 @@ class Tab:
         support.plugin("similarity.data.sweeps")._read.cache_clear()
         support.plugin("similarity.steps.sweep").result_of.cache_clear()
         support.plugin("operators.panel.parts")._thumbnails.clear()
+
+
+def call(name, made, **options):
+    return foo.get_operator(support.uri(name))(made, **options)
 
 
 def wait_until(holds) -> None:
@@ -225,6 +236,18 @@ def test_it_opens_the_form_that_deletes_the_run_that_is_shown(tab):
     assert asked["params"] == {"run_key": "dedup", "view_target": "DATASET"}
 
 
+def test_more_options_are_of_the_vectors_that_are_shown(vector_dataset):
+    other = Tab(vector_dataset(vectors(), field="clip")).send("on_load")
+    asked = other.send("open_operator", operator="find_unique_samples").asked("prompt_user_for_operation")
+    assert asked["params"]["embeddings_field"] == "clip"
+
+
+def test_a_run_that_is_deleted_elsewhere_is_noticed_at_the_next_click(tab, monkeypatch):
+    monkeypatch.setattr(support.plugin("operators.panel.panel"), "_PATIENCE", 2)
+    call("delete_run", tab.dataset, confirm=True)
+    assert "nothing was clustered yet" in tab.open("Clusters").text
+
+
 def test_a_bar_selects_its_cluster_in_the_grid_and_keeps_the_view(tab):
     number = tab.state["order"][1]
     tab.open("Clusters").send("on_bar", x=str(number))
@@ -290,6 +313,11 @@ def test_a_threshold_that_joins_nearly_everything_warns(tab):
     assert "One cluster would hold" in tab.send("on_point", x=2).text
 
 
+def test_vectors_that_point_away_from_each_other_are_not_similar_at_all(vector_dataset):
+    other = Tab(vector_dataset(np.array([[1, 0], [-1, 0], [1, 0.01]]))).send("on_load").open("Threshold")
+    assert "At 0 % similar" in other.send("on_point", x=1.9).text
+
+
 def test_saved_views_are_opened_by_their_names(tab):
     assert tab.send("show_saved_view", word="kept").asked("set_view") == {"name": "dedup-kept"}
 
@@ -304,6 +332,65 @@ def test_it_clusters_and_keeps_at_the_chosen_threshold_with_the_options_of_the_r
     record = support.plugin("similarity.data.runs").load(tab.dataset, "dedup")["steps"]
     assert (record["cluster"]["eps"], record["keep"]["options"]["cover"]) == (0.04, False)
     assert tab.asked("notify")["variant"] == "success"
+
+
+def recorded(made, run_key="dedup"):
+    """The options of a run's clustering, and of its keeping."""
+    steps = support.plugin("similarity.data.runs").load(made, run_key)["steps"]
+    return steps["cluster"]["options"], steps["keep"]["options"]
+
+
+@pytest.fixture
+def chosen(vector_dataset):
+    """A run with options of a person's own: the second sample is kept by its tag alone, and no cluster has a tag."""
+    made = vector_dataset(vectors())
+    made.set_values("scene", ["a", "b"] * 6)
+    made.limit(2).skip(1).tag_samples("gold")
+    clustering = {"eps": 0.05, "min_samples": 1, "tag_clusters": 0, "splits": "scene"}
+    call("cluster_duplicates", made, **clustering)
+    call("keep_first_per_cluster", made, cover=False, protect_tags=["gold"])
+    return made
+
+
+@pytest.mark.parametrize(("button", "eps"), [("find_unique", 0.05), ("cluster_and_keep", 0.04)])
+def test_its_buttons_go_on_with_the_options_that_a_person_gave_the_run(chosen, button, eps):
+    before = recorded(chosen)
+    chosen.add_sample(fo.Sample(filepath="/nowhere/new.png", vgg16=np.eye(8, dtype=np.float32)[7]))
+    other = Tab(chosen).send("on_load").send("on_point", x=0.04).send(button).wait()
+    assert other.running.problem is None
+    assert recorded(chosen) == (before[0] | {"eps": eps}, before[1])
+    chosen.reload()
+    assert chosen.match_tags("gold").values("dedup_kept") == [True]
+    assert not [tag for tag in chosen.distinct("tags") if "cluster" in tag]
+
+
+def test_a_threshold_is_not_taken_over_to_other_vectors(chosen):
+    chosen.add_sample_field("clip", fo.VectorField)
+    chosen.set_values("clip", vectors())
+    other = Tab(chosen).send("on_load").send("on_field", value="clip").send("find_unique").wait()
+    assert "eps='auto' has no measured threshold for the vectors in 'clip'" in other.running.problem
+
+
+def test_a_run_of_copies_is_clustered_by_vectors_with_its_own_order_alone(chosen):
+    chosen.set_values("filepath", [support.__file__] * 12)
+    call("find_copies", chosen, protect_tags=["gold"], tag_clusters=0)
+    other = Tab(chosen).send("on_load").send("on_run", value="copies").send("on_field", value="vgg16")
+    other.send("find_unique").wait()
+    assert "eps='auto' has no measured threshold for the vectors in 'vgg16'" in other.running.problem
+    other.send("on_point", x=0.04).send("cluster_and_keep").wait()
+    clustering, keeping = recorded(chosen, "copies")
+    assert (clustering["metric"], clustering["eps"], clustering["tag_clusters"]) == ("cosine", 0.04, 0)
+    assert (keeping["run_key"], keeping["protect_tags"]) == ("copies", ["gold"])
+
+
+@pytest.mark.parametrize("button", ["find_unique", "cluster_and_keep"])
+def test_a_run_that_fiftyone_renamed_is_left_as_it_is(chosen, button):
+    chosen.rename_run("dedup", "night")
+    before = snapshot(chosen)
+    other = Tab(chosen).send("on_load").send("on_point", x=0.04).send(button)
+    assert "rename it back" in other.asked("notify")["message"]
+    assert other.running is None
+    assert snapshot(chosen) == before
 
 
 def test_find_unique_goes_on_with_the_vectors_that_the_field_has(dataset, pictures):
@@ -366,6 +453,33 @@ def test_a_step_stops_at_its_next_progress_when_it_is_cancelled(tab, step):
 def test_a_second_step_on_a_run_at_work_is_not_begun(tab, step):
     tab.send("cluster_and_keep")
     assert "A step" in tab.text
+
+
+def test_of_two_requests_at_once_one_step_is_begun(tab, monkeypatch):
+    running = support.plugin("operators.panel.running")
+    begun, meet, go, find = [], threading.Barrier(2), threading.Event(), running.find
+
+    def meeting(*its):
+        found = find(*its)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meet.wait(timeout=0.5)  # both requests have looked before either begins, where that can be
+        return found
+
+    monkeypatch.setattr(running, "find", meeting)
+
+    def step(progress):
+        begun.append("one")
+        go.wait(timeout=30)
+
+    start = functools.partial(running.start, tab.dataset, "dedup", "A step", step)
+    requests = [threading.Thread(target=start) for _ in range(2)]
+    for request in requests:
+        request.start()
+    for request in requests:
+        request.join()
+    go.set()
+    wait_until(lambda: find(tab.dataset, "dedup").ended)
+    assert begun == ["one"]
 
 
 def test_why_a_step_stopped_stays_until_it_is_closed(tab, step):
