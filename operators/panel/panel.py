@@ -176,9 +176,7 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
         for _ in range(_PATIENCE):
             try:
                 return page.draw(self, state, ctx.dataset)
-            except (
-                ValueError
-            ):  # another request is writing the run's fields at this moment, or has deleted the run
+            except ValueError:  # another request is writing the run's fields, or has deleted the run
                 time.sleep(0.2)
                 ctx.dataset.reload()
                 if state.run_key not in runs.keys(ctx.dataset):

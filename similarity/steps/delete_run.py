@@ -72,8 +72,8 @@ class DeleteRunResult(Result):
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """Return every name that goes."""
         kinds = {"field": self.fields, "saved view": self.views, "map": self.maps, "record": self.records}
-        rows = [{"name": name, "what": kind} for kind, names in kinds.items() for name in names]
-        tags = [{"name": tag, "what": f"tag of {count(n, 'sample')}"} for tag, n in self.tags.items()]
+        rows = [{"name": name, "kind": kind} for kind, names in kinds.items() for name in names]
+        tags = [{"name": tag, "kind": f"tag of {count(n, 'sample')}"} for tag, n in self.tags.items()]
         return {"run": rows + tags}
 
 

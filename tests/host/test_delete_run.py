@@ -105,7 +105,7 @@ def test_the_map_of_a_run_goes_with_it_and_a_persons_own_of_that_name_stays(vect
     support.plugin("similarity.steps.map").draw_map(made, "vgg16", "dedup_map")
     plan = call("delete_run", made)
     assert plan.maps == ["dedup_map"]
-    assert {"name": "dedup_map", "what": "map"} in plan.tables()["run"]
+    assert {"name": "dedup_map", "kind": "map"} in plan.tables()["run"]
     delete_run(made)
     assert made.list_brain_runs() == []
     deduplicate(made)
