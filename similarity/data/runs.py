@@ -161,7 +161,7 @@ def begin(
     """Check that the names are free or ours, then record that ``step`` is about to write them.
 
     The record is written before anything else, so that the next step knows a killed step's names. The records of later
-    steps of the run are deleted: they described the values being replaced.
+    steps of the run are deleted: they described the values being replaced. Their options stay, under ``asked``.
 
     Args:
         owned: names that the step may write: ``{"fields": [...], "views": [...]}``
@@ -180,6 +180,7 @@ def begin(
         "started": _now(),
     }
     record["steps"][step.name] = started | owned
+    record["asked"] = record.get("asked", {}) | {step.name: options.recorded()}
     _save(dataset, run_key, record)
 
 

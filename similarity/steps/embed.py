@@ -234,7 +234,7 @@ def _write_each(
             if len(pending[names.file]) >= FLUSH:
                 sm.write(dataset, pending)
                 pending.clear()
-            progress("Embedding", tally.embedded + tally.unchanged + len(tally.skipped), total)
+            progress("Embedding", tally.embedded + len(tally.skipped), total - tally.unchanged)
     finally:
         sm.write(dataset, pending)  # also when cancelled: the computed vectors stay
 

@@ -352,9 +352,12 @@ def chosen(vector_dataset):
     return made
 
 
+@pytest.mark.parametrize("clustered_again", [False, True])
 @pytest.mark.parametrize(("button", "eps"), [("find_unique", 0.05), ("cluster_and_keep", 0.04)])
-def test_its_buttons_go_on_with_the_options_that_a_person_gave_the_run(chosen, button, eps):
+def test_its_buttons_go_on_with_the_options_that_a_person_gave_the_run(chosen, button, eps, clustered_again):
     before = recorded(chosen)
+    if clustered_again:  # which deletes the decision, not the options that it was made with
+        call("cluster_duplicates", chosen, **before[0] | {"confirm": False, "plan": None})
     chosen.add_sample(fo.Sample(filepath="/nowhere/new.png", vgg16=np.eye(8, dtype=np.float32)[7]))
     other = Tab(chosen).send("on_load").send("on_point", x=0.04).send(button).wait()
     assert other.running.problem is None
