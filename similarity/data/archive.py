@@ -153,7 +153,7 @@ class Archive:
             ids of the restored samples
         """
         objects, our_tags = [ObjectId(i) for i in ids], seals.our_tags(run_keys)
-        left_out = {"last_modified_at", *(seals.key(name, self.store.get_field(name)) for name in fields)}
+        left_out = {"last_modified_at", *(raw.key(self.store, name) for name in fields)}
         tags = {"$ifNull": ["$tags", []]}  # a person may have cleared them
         ours = {"$regexMatch": {"input": "$$tag", "regex": f"^(?:{our_tags.pattern})$"}}
         changes: Document = {
