@@ -134,9 +134,14 @@ def _verdict(cluster: int | None, kept: bool | None, decided: bool) -> tuple[str
     return KEPT, "resembles no other sample" if cluster == NOISE else "kept for its cluster"
 
 
-def with_files(rows: Iterable[Row], exported: Mapping[str, str]) -> list[Row]:
+def exported(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of the pictures of an export; where it only names them, of the kept ones."""
+    return [row for row in rows if row.exported] or [row for row in rows if row.status == KEPT]
+
+
+def with_files(rows: Iterable[Row], files: Mapping[str, str]) -> list[Row]:
     """Return the rows with the files that were written: ``{sample id: file, relative to the folder}``."""
-    return [replace(row, exported=exported.get(row.id, "")) for row in rows]
+    return [replace(row, exported=files.get(row.id, "")) for row in rows]
 
 
 def clusters(rows: Iterable[Row]) -> list[Cluster]:
