@@ -1,6 +1,7 @@
 """The files of samples, their short names, and files that are written whole or not at all."""
 
 import contextlib
+import os
 import re
 import shutil
 import stat
@@ -36,6 +37,18 @@ def sizes(paths: Iterable[str]) -> dict[str, int]:
             if stat.S_ISREG(status.st_mode):
                 found[path] = status.st_size
     return found
+
+
+def absolute(path: str) -> Path:
+    """Return a path absolute, without ``..`` and with ``~`` resolved, but not symbolic links.
+
+    Raises:
+        ValueError: if it begins with ``~`` and the name of no user
+    """
+    try:
+        return Path(os.path.normpath(Path(path).expanduser().absolute()))
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be found: {error}") from error
 
 
 class Names(dict[str, str]):

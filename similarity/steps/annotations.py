@@ -11,7 +11,7 @@ import fiftyone.core.labels as fol
 
 from ..data import freshness, labels, runs
 from ..data import samples as sm
-from ..data.files import file_names
+from ..data.files import absolute, file_names
 from ..data.locks import lock
 from ..data.raw import Document
 from ..data.seals import json_digest
@@ -45,7 +45,7 @@ def load_annotations(
     dataset, name = sm.dataset_of(samples), options.label_field
     with lock(dataset, f"run-{options.run_key}"), lock(dataset, f"field-{name}"):
         progress("Reading the annotations", 0, 3)
-        export = Path(options.export_dir).expanduser().absolute()
+        export = absolute(options.export_dir)
         rows = manifest.load(export)
         kind = _asked_kind(dataset, options)
         single = kind and labels.single_type(kind)
@@ -65,7 +65,7 @@ def load_annotations(
 
 def plan_for_form(dataset: fo.Dataset, options: AnnotationsOptions) -> tuple[str, str]:
     """Return name and summary of a plan; remembered until a file, a sample or the field changes: forms ask often."""
-    read = readers.stamp(Path(options.export_dir).expanduser(), options.labels_path)
+    read = readers.stamp(absolute(options.export_dir), options.labels_path)
     field = str(dataset.get_field(options.label_field))
     state = (read, frozenset(freshness.marks(dataset).items()), field)
     return _remembered(dataset.name, replace(options, confirm=False, plan=None), state)
