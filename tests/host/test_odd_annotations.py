@@ -119,3 +119,76 @@ def test_two_runs_do_not_write_one_label_field_at_the_same_time(cameras, tmp_pat
         load(cameras, tmp_path / "export", run_key="two", **given)
     load(cameras, tmp_path / "export", run_key="two", **given)
     assert set(loaded(cameras)) == {"north/frame000.png"}
+
+
+SQUARE = [[1, 2, 4, 2, 4, 6, 1, 6]]
+
+
+def test_outlines_without_a_pixel_in_their_picture_are_counted_and_spoil_no_file(cameras, tmp_path):  # noqa: F811
+    export(cameras, tmp_path / "export")
+    counts = {"counts": [WIDTH * HEIGHT], "size": [HEIGHT, WIDTH]}
+    odd = [
+        {"bbox": [WIDTH + 1, 2, 3, 4], "segmentation": SQUARE},
+        {"bbox": [-9, 2, 3, 4], "segmentation": SQUARE},
+        {"bbox": [3.6, 2, 0.2, 4], "segmentation": [[3.6, 2, 3.8, 2, 3.8, 6]]},
+        {"bbox": [1, HEIGHT + 5, 3, 4], "segmentation": counts},
+    ]
+    given = coco(tmp_path / "a.json", ["data/frame001.png"], {"bbox": BOX, "segmentation": SQUARE}, *odd)
+    result = load(cameras, tmp_path / "export", **given)
+    (sample,) = cameras.exists("truth")
+    first, *others = sample.truth.detections
+    assert first.mask.shape == (4, 3)
+    assert first.mask.all()
+    assert [one.mask for one in others] == [None] * len(odd)
+    ((reason, number),) = result.left_out.items()
+    assert ("outside" in reason, number) == (True, len(odd))
+    export(cameras, tmp_path / "again", dataset_type="COCODetectionDataset", label_field="truth")
+
+
+def test_boxes_of_cvat_that_are_rotated_are_counted(cameras, tmp_path):  # noqa: F811
+    export(cameras, tmp_path / "export")
+    boxes = "".join(
+        f'<box label="car" xtl="1" ytl="1" xbr="20" ybr="5" occluded="0"{turned} z_order="0"></box>'
+        for turned in ("", ' rotation="0.0"', ' rotation="90.0"')
+    )
+    image = f'<image id="0" name="data/frame001.png" width="{WIDTH}" height="{HEIGHT}">{boxes}</image>'
+    (tmp_path / "a.xml").write_text(f"<annotations>{image}</annotations>")
+    result = load(cameras, tmp_path / "export", labels_path=str(tmp_path / "a.xml"), confirm=True)
+    assert result.labels == 3
+    ((reason, number),) = result.left_out.items()
+    assert ("rotations" in reason, number) == (True, 1)
+
+
+def test_keypoints_without_a_place_are_left_out_of_cvat(cameras, tmp_path):  # noqa: F811
+    nowhere = (float("nan"), float("nan"))
+    points = [[(0.25, 0.25), nowhere, (0.5, 0.5)], [nowhere]]
+    first = cameras.match(fo.ViewField("dedup_kept") == True).first()  # noqa: E712
+    first["truth"] = fo.Keypoints(keypoints=[fo.Keypoint(label="person", points=some) for some in points])
+    first.save()
+    export(cameras, tmp_path / "export", dataset_type="CVATImageDataset", label_field="truth")
+    load(cameras, tmp_path / "export", label_field="again", confirm=True)
+    cameras.reload()
+    (found,) = cameras[first.id].again.keypoints
+    assert found.points == [[0.25, 0.25], [0.5, 0.5]]
+    assert [len(one.points) for one in cameras[first.id].truth.keypoints] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [("[1, no]", ["1", "no"]), ("{0: 1.0, 1: yes}", ["1.0", "yes"]), ("\n  - ~\n  - 0x1", ["~", "0x1"])],
+)
+def test_classes_of_yolo_are_texts_and_a_byte_order_mark_is_no_part_of_them(
+    cameras,  # noqa: F811
+    tmp_path,
+    names,
+    found,
+):
+    export(cameras, tmp_path / "export")
+    (tmp_path / "yolo/labels").mkdir(parents=True)
+    (tmp_path / "yolo/labels/frame001.txt").write_text(
+        "0 0.5 0.5 0.1 0.1\n1 0.5 0.5 0.1 0.1\n", encoding="utf-8-sig"
+    )
+    (tmp_path / "yolo/data.yaml").write_text(f"names: {names}\n", encoding="utf-8-sig")
+    load(cameras, tmp_path / "export", labels_path=str(tmp_path / "yolo"), confirm=True)
+    cameras.reload()
+    assert [one.label for one in cameras.exists("truth").first().truth.detections] == found
