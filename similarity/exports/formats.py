@@ -74,14 +74,13 @@ def content(kept: sm.Samples, rows: Sequence[Row], options: ExportOptions) -> Co
     """Find the content of an export.
 
     Args:
-        kept: the samples that are exported, and perhaps others
+        kept: the samples that are exported, and perhaps others, as :func:`check` lets them pass
         rows: one for each sample that is exported
 
     Raises:
-        ValueError: if the format cannot hold a label, or name a picture
+        ValueError: if the format cannot name a picture
     """
     field, wanted = options.label_field, options.dataset_type
-    check(kept, options)
     files = labels.mask_files(kept, field) if field is not None else []
     copied = wanted == FIFTYONE and options.media != NONE
     measured = wanted in (COCO, CVAT) and options.media == NONE
