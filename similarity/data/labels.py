@@ -1,6 +1,6 @@
 """Label fields: their types, the paths of their classes and masks, and the numbers of the classes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -11,6 +11,7 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.groups as fog
 import fiftyone.core.labels as fol
+import fiftyone.utils.yolo as fouy
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection as Samples
 from pymongo import UpdateOne
@@ -238,6 +239,15 @@ def write(dataset: fo.Dataset, name: str, changes: Changes) -> set[str]:
         dataset._bulk_write(operations, ids=ids)
     found = stored(dataset, name, changes)
     return {i for i, (_, new) in changes.items() if not found.get(i) or digest(found[i]) != digest(new)}
+
+
+def of_yolo_row(row: str, classes: Mapping[int, str], kind: str) -> fol.Label:
+    """Return the label of one row of a YOLO label file.
+
+    Args:
+        kind: ``"detections"`` or ``"polylines"``
+    """
+    return fouy._parse_yolo_row(row, classes, kind)
 
 
 def place_media(label: fol.Label, folder: Path) -> None:

@@ -13,12 +13,11 @@ import fiftyone.core.labels as fol
 import fiftyone.core.utils as fou
 import fiftyone.utils.coco as fouco
 import fiftyone.utils.cvat as fouc
-import fiftyone.utils.yolo as fouy
 import numpy as np
 import yaml
 from skimage import draw
 
-from ..data.labels import singles
+from ..data.labels import of_yolo_row, singles
 from .annotated import Annotations, Picture, Unreadable, naming
 from .formats import COCO, CVAT, YOLO
 
@@ -119,7 +118,7 @@ def yolo(place: Path, single: type[fol.Label] | None, export: Path) -> Annotatio
                     f"{file}: class {unknown} has no name among {len(classes)} classes; put the tool's data.yaml or "
                     "classes.txt beside its labels folder"
                 )
-            found = [fouy._parse_yolo_row(" ".join(row), classes, kind) for row in rows]
+            found = [of_yolo_row(" ".join(row), classes, kind) for row in rows]
         pictures.append(Picture(str(file.relative_to(folder).with_suffix("")), found))
     lost = Counter({"outlines, of which the boxes are read": 0 if polylines else outlined})
     return Annotations(place, YOLO, pictures, left_out=lost)
