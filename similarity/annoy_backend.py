@@ -71,6 +71,11 @@ class AnnoySimilarity(Similarity):
             raise ValueError(
                 "the annoy backend needs a field with the vectors: run compute_embeddings, then pass embeddings='vgg16'"
             )
+        if "." in self.config.embeddings_field:
+            raise ValueError(
+                f"the annoy backend needs a field of the samples, not {self.config.embeddings_field!r} within another one: "
+                "copy the vectors into a field of their own, or use backend='sklearn'"
+            )
 
     def initialize(self, samples, brain_key):
         """Return the index, built from the vectors in the field."""

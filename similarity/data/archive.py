@@ -19,6 +19,7 @@ from ..engine.images import file_mark
 from . import archive_fields as fields
 from . import archive_records as records
 from . import locks, raw, seals
+from . import samples as sm
 from .raw import Document, content, documents
 
 MOVE = 1_000  # samples checked again, copied, compared and deleted together
@@ -26,6 +27,7 @@ MOVE = 1_000  # samples checked again, copied, compared and deleted together
 LOST = "somebody deleted it from the archive"
 _ADDED = "somebody added it to the archive; it was not removed from the dataset"
 _NO_FILE = "its filepath was cleared in the archive"
+_TAKEN = "another sample of the dataset has its file, and a unique index allows one: delete either of them"
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,21 @@ class Archive:
         paths = {str(d["_id"]): d.get("filepath") for d in stored}
         away = noted - paths.keys()
         lost = away - {str(d["_id"]) for d in documents(self.source, away, ["_id"])}
+        taken = self._taken([path for path in paths.values() if path])
         return {
-            **{i: "" if path else _NO_FILE for i, path in paths.items()},
+            **{i: (_TAKEN if path in taken else "") if path else _NO_FILE for i, path in paths.items()},
             **dict.fromkeys(paths.keys() - noted, _ADDED),
             **dict.fromkeys(lost, LOST),
         }
+
+    def _taken(self, paths: Sequence[str]) -> set[str]:
+        """Return the files of which the dataset has samples, where a unique index allows one of each."""
+        samples = self.source._sample_collection
+        indexes = samples.index_information().values()
+        if not any(one.get("unique") and dict(one["key"]).keys() == {"filepath"} for one in indexes):
+            return set()
+        among = ({"filepath": {"$in": some}} for some in sm.chunks(paths, MOVE))
+        return {found["filepath"] for some in among for found in samples.find(some, {"filepath": True})}
 
     def notes(self) -> dict[str, Document]:
         """Return, by sample id, path and mark of the file, and the states of runs and vectors at the removal."""
@@ -153,7 +165,7 @@ class Archive:
             ids of the restored samples
         """
         objects, our_tags = [ObjectId(i) for i in ids], seals.our_tags(run_keys)
-        left_out = {"last_modified_at", *(seals.key(name, self.store.get_field(name)) for name in fields)}
+        left_out = {"last_modified_at", *(raw.key(self.store, name) for name in fields)}
         tags = {"$ifNull": ["$tags", []]}  # a person may have cleared them
         ours = {"$regexMatch": {"input": "$$tag", "regex": f"^(?:{our_tags.pattern})$"}}
         changes: Document = {
@@ -244,9 +256,9 @@ def ready(samples: Samples, run_key: str) -> Archive:
     return found
 
 
-def batches(ids: list[str]) -> list[list[str]]:
+def batches(ids: Sequence[str]) -> list[Sequence[str]]:
     """Divide ids into batches that are moved together."""
-    return [ids[start : start + MOVE] for start in range(0, len(ids), MOVE)]
+    return sm.chunks(ids, MOVE)
 
 
 def _ids(collection: Collection) -> set[str]:

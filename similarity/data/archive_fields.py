@@ -8,8 +8,7 @@ from bson import ObjectId
 from . import archive_records as records
 from . import locks
 from . import samples as sm
-from .raw import Document
-from .seals import key
+from .raw import Document, key
 
 _BASIC = ("id", "filepath", "tags", "metadata", "created_at", "last_modified_at")
 
@@ -44,7 +43,7 @@ def add_to_source(
     wanted = {
         name: field
         for name, field in schema.items()
-        if name not in stale and _has_value(store, ids, key(name, field))
+        if name not in stale and _has_value(store, ids, key(store, name))
     }
     _check(source, store, record, wanted)
     _merge(source, store, wanted)

@@ -137,8 +137,8 @@ def reference_of(dataset: fo.Dataset, name: str, run_key: str) -> Samples:
     everything, found, own = sm.everything(dataset), {}, runs.Names(run_key)
     if name in [*own.fields, *own.views] or re.fullmatch(own.tags, name):
         raise ValueError(
-            f"reference: {name!r} is what the run {run_key!r} writes anew each time, so the next run would know other "
-            "samples by it: tag these samples and name the tag, or choose another run_key"
+            f"reference: {name!r} is written anew by each run {run_key!r}, so the next one would know other samples by it: "
+            "tag these samples and name the tag, or choose another run_key"
         )
     tags, views = everything.distinct("tags"), dataset.list_saved_views()
     fields = list(dataset.get_field_schema(ftype=fof.BooleanField))

@@ -11,7 +11,7 @@ from ..engine.images import file_mark
 from . import runs, seals
 from .copies import READERS, digest
 from .embeddings import FieldNames
-from .raw import Document, documents
+from .raw import Document, documents, key
 
 _ITS, _KEPTS = "its {}", "the {} of the sample that is kept for it"
 
@@ -40,7 +40,7 @@ class Checks:
         self._kept, self._kept_id = names.kept, names.kept_id
         self._vector_field = dataset.get_field(field)
         self._vector, self._digest, self._file = (
-            seals.key(name, dataset.get_field(name)) for name in (field, beside.digest, beside.file)
+            key(dataset, name) for name in (field, beside.digest, beside.file)
         )
         self._reference = frozenset(sealed["reference"])
         self._own = seals.Own.of(dataset)

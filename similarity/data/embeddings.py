@@ -154,6 +154,6 @@ def declare(dataset: fo.Dataset, names: FieldNames, provenance: Mapping[str, Any
 
 
 def declare_sharpness(dataset: fo.Dataset, names: FieldNames, **info: str) -> None:
-    """Create the field with the sharpness of the pictures, if need be; ``info`` is what its info says beside."""
+    """Create the field with the sharpness of the pictures, if need be; ``info`` goes into its info too."""
     text = "Variance of the picture's Laplacian at a long side of 512 pixels; larger is sharper"
     sm.declare_field(dataset, names.sharpness, fo.FloatField, text, {"beside": names.vectors, **info})

@@ -1,6 +1,7 @@
 """The files of samples, their short names, and files that are written whole or not at all."""
 
 import contextlib
+import os
 import re
 import shutil
 import stat
@@ -15,6 +16,8 @@ import fiftyone as fo
 from ..result import Skipped, listed
 from . import samples as sm
 from .home import share
+
+_PATTERN = 16_000  # bytes of a regular expression: about half of the most that MongoDB takes
 
 PARTIAL = ".onlyone-partial-"
 """Prefix of the name of an incomplete file or folder."""
@@ -38,18 +41,30 @@ def sizes(paths: Iterable[str]) -> dict[str, int]:
     return found
 
 
-class Names(dict[str, str]):
+def absolute(path: str) -> Path:
+    """Return a path absolute, without ``..`` and with ``~`` resolved, but not symbolic links.
+
+    Raises:
+        ValueError: if it begins with ``~`` and the name of no user
+    """
+    try:
+        return Path(os.path.normpath(Path(path).expanduser().absolute()))
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be found: {error}") from error
+
+
+class ShortNames(dict[str, str]):
     """Sample id -> its short name; a sample that is gone has its id."""
 
     def __missing__(self, sample_id: str) -> str:
         return sample_id
 
 
-def file_names(dataset: fo.Dataset, ids: Sequence[str]) -> Names:
+def file_names(dataset: fo.Dataset, ids: Sequence[str]) -> ShortNames:
     """Return sample id -> its file, with as much of its path as makes it unique in the dataset."""
     paths = {sample_id: path for sample_id, path in files(dataset, ids).items() if path}
     shown = unique_names(dataset, paths.values())
-    return Names({sample_id: shown[path] for sample_id, path in paths.items()})
+    return ShortNames({sample_id: shown[path] for sample_id, path in paths.items()})
 
 
 def with_names(dataset: fo.Dataset, skipped: Skipped) -> dict[str, dict[str, str]]:
@@ -62,10 +77,13 @@ def unique_names(dataset: fo.Dataset, paths: Iterable[str]) -> dict[str, str]:
     wanted = set(paths)
     if not wanted:
         return {}
-    bases = "|".join(sorted({re.escape(_end(path, 1)) for path in wanted}))
-    of_these_names = {"filepath": {"$regex": f"(?:^|{re.escape(sep)})(?:{bases})$"}}
-    found = dataset._sample_collection.find(of_these_names, {"_id": False, "filepath": True})
-    return short_names(wanted, {sample["filepath"] for sample in found})
+    bases = sorted({re.escape(_end(path, 1)) for path in wanted})
+    longest, others = max(len(base.encode()) for base in bases), set()
+    for some in sm.chunks(bases, max(1, _PATTERN // (longest + 1))):
+        of_these_names = {"filepath": {"$regex": f"(?:^|{re.escape(sep)})(?:{'|'.join(some)})$"}}
+        found = dataset._sample_collection.find(of_these_names, {"_id": False, "filepath": True})
+        others.update(sample["filepath"] for sample in found)
+    return short_names(wanted, others)
 
 
 def short_names(paths: Iterable[str], others: Iterable[str] = ()) -> dict[str, str]:

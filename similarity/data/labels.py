@@ -1,6 +1,7 @@
 """Label fields: their types, the paths of their classes and masks, and the numbers of the classes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,20 @@ import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.groups as fog
 import fiftyone.core.labels as fol
+import fiftyone.utils.yolo as fouy
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection as Samples
+from pymongo import UpdateOne
 
-from . import locks
+from . import locks, raw
 from . import samples as sm
-from .raw import Document, documents
+from .raw import Document
 from .vectors import vector_fields
 
 LISTS = fol._HasLabelList  # the labels that hold a list of labels
+
+Changes = dict[str, tuple[Document | None, Document]]
+"""Sample id -> its label as stored, None without one, and another one for it."""
 
 _PRIVATE = "onlyone_"  # prefix of OnlyOne's keys in the info and the samples of its own datasets
 
@@ -184,9 +190,8 @@ def copied(label: Document, **marks: Any) -> Document:
 
 def stored(dataset: fo.Dataset, name: str, ids: Iterable[str]) -> dict[str, Document | None]:
     """Return the labels of samples as stored, by id: None without one; samples that are gone are left out."""
-    field = dataset.get_field(name)
-    key = (field and field.db_field) or name
-    return {str(document["_id"]): document.get(key) for document in documents(dataset, ids, (key,))}
+    key = raw.key(dataset, name)
+    return {str(document["_id"]): document.get(key) for document in raw.documents(dataset, ids, (key,))}
 
 
 def count_stored(label: Document | None) -> int:
@@ -215,6 +220,34 @@ def declare(dataset: fo.Dataset, name: str, kind: type[fol.Label]) -> None:
     if not dataset.has_sample_field(name):
         locks.check()
         dataset.add_sample_field(name, fof.EmbeddedDocumentField, embedded_doc_type=kind)
+
+
+def write(dataset: fo.Dataset, name: str, changes: Changes) -> set[str]:
+    """Write labels, each only in place of the one that is known.
+
+    Returns:
+        ids of the samples that have another one, which stays, or are gone
+    """
+    key = raw.key(dataset, name)
+    for ids in sm.chunks(list(changes)):
+        now = datetime.now(UTC)
+        operations = [
+            UpdateOne({"_id": ObjectId(i), key: old}, {"$set": {key: new, "last_modified_at": now}})
+            for i, (old, new) in ((i, changes[i]) for i in ids)
+        ]
+        locks.check()
+        dataset._bulk_write(operations, ids=ids)
+    found = stored(dataset, name, changes)
+    return {i for i, (_, new) in changes.items() if not found.get(i) or digest(found[i]) != digest(new)}
+
+
+def of_yolo_row(row: str, classes: Mapping[int, str], kind: str) -> fol.Label:
+    """Return the label of one row of a YOLO label file.
+
+    Args:
+        kind: ``"detections"`` or ``"polylines"``
+    """
+    return fouy._parse_yolo_row(row, classes, kind)
 
 
 def place_media(label: fol.Label, folder: Path) -> None:

@@ -18,6 +18,12 @@ JOURNALED = WriteConcern(j=True)
 """A write is on the disk when it is acknowledged: for everything that restoring depends on."""
 
 
+def key(samples: sm.Samples, name: str) -> str:
+    """Return the name of a field in the database; of a field that does not exist, its own."""
+    field = samples.get_field(name)
+    return (field and field.db_field) or name
+
+
 def documents(
     dataset: fo.Dataset, ids: Iterable[str | ObjectId], keys: Iterable[str] | None = None
 ) -> Iterator[Document]:

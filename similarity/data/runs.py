@@ -50,7 +50,7 @@ def _missing(dataset: fo.Dataset, run_key: str) -> str:
     if any(owns_field(dataset, run_key, name) for name in Names(run_key).fields):
         return (
             f"The record of the run {run_key!r} was deleted, while its fields are there: run {CLUSTER.operator} again, or "
-            "delete_run to take off the rest"
+            "delete_run to delete the rest"
         )
     known = ", ".join(keys(dataset)) or "none yet"
     return f"There is no run {run_key!r} (runs: {known}). Run {CLUSTER.operator} first"

@@ -206,6 +206,6 @@ def _update(dataset: fo.Dataset, sample_ids: Iterable[str], change: Mapping[str,
         dataset._bulk_write([UpdateMany({"_id": {"$in": chunk}}, change) for chunk in some])
 
 
-def chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
+def chunks(items: Sequence[Any], size: int = CHUNK) -> list[Sequence[Any]]:
     """Divide items so that a database operation for some of them stays small enough."""
-    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    return [items[start : start + size] for start in range(0, len(items), size)]

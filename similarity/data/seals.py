@@ -20,15 +20,10 @@ from ..workflow import RECORDED
 from . import runs
 from . import samples as sm
 from .embeddings import FieldNames
-from .raw import documents
+from .raw import documents, key
 from .vectors import vector_fields
 
 _NOT_WRITTEN_BY_PEOPLE = {"id", "filepath", "metadata", "created_at", "last_modified_at"}
-
-
-def key(name: str, field: fof.Field | None) -> str:
-    """Return the name of a field in the database."""
-    return (field and field.db_field) or name
 
 
 def our_tags(run_keys: Iterable[str]) -> re.Pattern[str]:
@@ -52,7 +47,7 @@ class Own:
     def of(cls, dataset: fo.Dataset) -> "Own":
         """Find a person's part by a dataset's fields and runs."""
         keys = (
-            key(name, field)
+            key(dataset, name)
             for name, field in dataset.get_field_schema().items()
             if name not in _NOT_WRITTEN_BY_PEOPLE
             and not isinstance(field, fof.VectorField)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import re
 import zipfile
 from dataclasses import dataclass, fields, replace
@@ -90,7 +91,9 @@ def with_cover(
     """Return the stored sweep with the number kept with cover at each eps of a grid; counted once, then stored with it."""
     if len(found.cover_eps):
         with contextlib.suppress(OSError):
-            _path(dataset, options, found.key).touch()  # the latest in use
+            os.utime(
+                _path(dataset, options, found.key)
+            )  # the latest in use; not touch(), which would make an empty file
         return found
     counting = about(progress, "Counting what cover keeps")
     kept = kept_with_cover(vectors.matrix, found.sweep, grid, progress=counting)
@@ -167,7 +170,7 @@ def _read(path: Path, version: tuple[int, ...]) -> StoredSweep | None:
             ids = file["ids"].astype(str).tolist()
             arrays = {name: file[name] for name in _ARRAYS}
             return StoredSweep(str(file["key"]), ids, json.loads(str(file["skipped"])), found, **arrays)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
 

@@ -12,7 +12,7 @@ from . import samples as sm
 
 def of_field(samples: Samples, field: str, metric: str) -> Threshold | None:
     """Return the measured threshold of a field's vectors; None where there is none for them or the metric."""
-    return threshold(sm.provenance(samples, field)) if metric == "cosine" else None
+    return _known(sm.provenance(samples, field), metric)
 
 
 def require(provenance: Mapping[str, Any], field: str, metric: str) -> Threshold:
@@ -24,7 +24,7 @@ def require(provenance: Mapping[str, Any], field: str, metric: str) -> Threshold
     Raises:
         ValueError: if none is known for them; the message names the reason and the alternative
     """
-    found = threshold(provenance) if metric == "cosine" else None
+    found = _known(provenance, metric)
     if found is not None:
         return found
     raise ValueError(
@@ -32,6 +32,10 @@ def require(provenance: Mapping[str, Any], field: str, metric: str) -> Threshold
         "Give eps (a distance), or target (how many to keep); the panel and sweep_thresholds show what each threshold "
         "keeps, with example pairs"
     )
+
+
+def _known(provenance: Mapping[str, Any], metric: str) -> Threshold | None:
+    return threshold(provenance) if metric == "cosine" else None
 
 
 def _reason(provenance: Mapping[str, Any], metric: str) -> str:

@@ -18,8 +18,8 @@ from ..engine import vectors as engine_vectors
 from ..engine.pieces import SIZE, Pieces, Store
 from ..options import DIGEST
 from ..result import Skipped, count
+from . import raw
 from . import samples as sm
-from .raw import documents
 
 _MAGIC = np.lib.format.magic(1, 0)
 _LENGTH = len(_MAGIC) + 2  # of the magic, and of the header's length
@@ -185,8 +185,8 @@ def _stored(samples: Samples, field: str, ids: Sequence[str]) -> tuple[list[Any]
     if sm.provenance(samples, keys[1]).get("beside") != field:
         keys[1:] = []
     keys = [name for name in keys if samples.has_sample_field(name)]
-    key = {name: samples.get_field(name).db_field or name for name in keys}
-    found = {str(d["_id"]): d for d in documents(sm.dataset_of(samples), ids, key.values())}
+    key = {name: raw.key(samples, name) for name in keys}
+    found = {str(d["_id"]): d for d in raw.documents(sm.dataset_of(samples), ids, key.values())}
     told = [found.get(sample_id, {}) for sample_id in ids]
     return tuple([d.get(key.get(name, name)) for d in told] for name in (field, f"{field}_error"))
 

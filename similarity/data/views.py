@@ -53,23 +53,26 @@ def save_decision(dataset: fo.Dataset, names: Names, worst: Sequence[str]) -> fo
 
 
 def save_leaks(dataset: fo.Dataset, names: Names, clusters: Sequence[int]) -> None:
-    """Save the view of the clusters that straddle the splits; delete an earlier one where none does."""
-    if clusters:
-        straddling = sm.everything(dataset).match(F(names.cluster).is_in(list(clusters)))
-        grouped = straddling.group_by(names.cluster, order_by="id")
-        _save(dataset, names, {"leaks": (grouped, "Clusters that straddle the splits, one group each")})
-    elif names.view("leaks") in saved_views.marked(dataset, names.mark):
-        saved_views.delete(dataset, names.view("leaks"))
+    """Save the view of the clusters that straddle the splits."""
+    straddling = sm.everything(dataset).match(F(names.cluster).is_in(list(clusters)))
+    grouped = straddling.group_by(names.cluster, order_by="id")
+    _save(dataset, names, {"leaks": (grouped, "Clusters that straddle the splits, one group each")})
 
 
 def _save(
     dataset: fo.Dataset, names: Names, views: Mapping[str, tuple[fo.DatasetView, str]]
 ) -> dict[str, fo.DatasetView]:
-    """Save views that have samples; return all of them, the saved ones by their names."""
-    made = {}
+    """Save views that have samples, and delete earlier ones that have none now.
+
+    Returns:
+        all of them, the saved ones by their names
+    """
+    made, earlier = {}, saved_views.marked(dataset, names.mark)
     for word, (view, description) in views.items():
         made[word] = view
         if view.limit(1).count():
             saved_views.save(dataset, names.view(word), view, f"{description} {names.mark}")
             made[word] = dataset.load_saved_view(names.view(word))
+        elif names.view(word) in earlier:
+            saved_views.delete(dataset, names.view(word))
     return made

@@ -4,6 +4,7 @@ FiftyOne's exporter is not used: it leaves out unlabelled pictures, writes names
 no XML, and an empty list of classes that its own importer cannot read.
 """
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import fiftyone.utils.cvat as fouc
 import fiftyone.utils.data as foud
 import jinja2
 from markupsafe import Markup, escape
+
+from ..data.labels import singles
 
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEPT_AS_IS = {ord(space): f"&#{ord(space)};" for space in "\t\n\r"}  # XML reads them as blanks otherwise
@@ -49,7 +52,7 @@ class CVATExporter(foud.LabeledImageDatasetExporter):
         self, image_or_path: str, label: fo.Label | None, metadata: fo.ImageMetadata | None = None
     ) -> None:
         """Add a picture, labelled or not."""
-        image = fouc.CVATImage.from_labels({"labels": label}, metadata)
+        image = fouc.CVATImage.from_labels({"labels": _placed(label)}, metadata)
         image.id = len(self._images)
         image.name = fou.safe_relpath(image_or_path, self._root) if self._root else image_or_path
         self._images.append(image)
@@ -70,6 +73,16 @@ class CVATExporter(foud.LabeledImageDatasetExporter):
         if not classes.labels:
             text = self._path.read_text("utf-8")
             self._path.write_text(re.sub(r"\s*<labels>\s*</labels>", "", text), "utf-8")
+
+
+def _placed(label: fo.Label | None) -> fo.Label | None:
+    """Return keypoints without points that have no place, which are NaN; other labels as they are."""
+    if not isinstance(label, fo.Keypoint | fo.Keypoints):
+        return label
+    found = singles(label.copy())
+    for one in found:
+        one.points = [point for point in one.points if all(map(math.isfinite, point))]
+    return fo.Keypoints(keypoints=[one for one in found if one.points])
 
 
 def _as_xml(value: Any) -> Any:

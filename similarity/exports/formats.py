@@ -1,5 +1,7 @@
 """The formats of an export: the labels that each can hold, and the names of its files."""
 
+import contextlib
+import mimetypes
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fiftyone.core.labels as fol
+from PIL import Image
 
 from ..data import labels
 from ..data import samples as sm
@@ -71,14 +74,13 @@ def content(kept: sm.Samples, rows: Sequence[Row], options: ExportOptions) -> Co
     """Find the content of an export.
 
     Args:
-        kept: the samples that are exported, and perhaps others
+        kept: the samples that are exported, and perhaps others, as :func:`check` lets them pass
         rows: one for each sample that is exported
 
     Raises:
-        ValueError: if the format cannot hold a label, or name a picture
+        ValueError: if the format cannot name a picture
     """
     field, wanted = options.label_field, options.dataset_type
-    check(kept, options)
     files = labels.mask_files(kept, field) if field is not None else []
     copied = wanted == FIFTYONE and options.media != NONE
     measured = wanted in (COCO, CVAT) and options.media == NONE
@@ -163,7 +165,8 @@ def _picture_names(rows: Sequence[Row], folders: Mapping[str, str], options: Exp
     """Return each picture's place; no two names are alike, also in two folders: annotators move pictures between folders."""
     common, names, files = picture_folder(options), UniqueNames(), {}
     for row in rows:
-        name = names.name(Path(row.filepath).name)
+        extension = "" if options.media == NONE else _extension(row.filepath)
+        name = names.name(Path(row.filepath).name + extension)
         if options.media == NONE and not _can_name(row.filepath, name, options):
             raise ValueError(
                 f"{options.dataset_type} cannot name {row.filepath!r} where it is: choose copy or symlink as media"
@@ -173,10 +176,30 @@ def _picture_names(rows: Sequence[Row], folders: Mapping[str, str], options: Exp
 
 
 def _can_name(path: str, name: str, options: ExportOptions) -> bool:
-    """Return whether the format can name a picture: CVAT by its path, in XML; YOLO by its file, which names its labels."""
+    """Return whether the format can name a picture: CVAT by its path, in XML; YOLO by its file, which names its labels.
+
+    All but FiftyOne's own know pictures by the extension.
+    """
+    if not Path(path).suffix and options.dataset_type in (COCO, YOLO, CVAT, CSV):
+        return False
     if options.dataset_type == CVAT:
         return cvat.is_xml(path)
     return options.dataset_type != YOLO or options.label_field is None or Path(path).name == name
+
+
+def _extension(path: str) -> str:
+    """Return the extension that a picture's file name lacks, by which importers know pictures; else nothing.
+
+    Raises:
+        ValueError: if its format is not known
+    """
+    if Path(path).suffix or not Path(path).exists():  # missing files are listed later, all together
+        return ""
+    with contextlib.suppress(OSError, Image.DecompressionBombError), Image.open(path) as picture:
+        return mimetypes.guess_extension(picture.get_format_mimetype() or "") or f".{picture.format.lower()}"
+    raise ValueError(
+        f"{path} has no extension, and its format is not known: give the file one, or take its sample out of the view"
+    )
 
 
 def _classes_of(kept: sm.Samples, field: str) -> dict[str, str]:
@@ -186,9 +209,10 @@ def _classes_of(kept: sm.Samples, field: str) -> dict[str, str]:
 
 
 def _class_folders(classes: Collection[str]) -> dict[str, str]:
-    """Return the classes' folders, by names that are neither hidden nor elsewhere."""
+    """Return the classes' folders, by names that are not elsewhere, nor that of pictures without a class."""
     names = UniqueNames(folders=True)
-    return {label: names.name(re.sub(r"[/\\]|^(?=\.)", "_", label)) for label in sorted(classes)}
+    names.name(_UNLABELLED)
+    return {label: names.name(re.sub(r"[/\\]", "_", label)) for label in sorted(classes)}
 
 
 def _mask_names(kept: sm.Samples, files: Sequence[str], field: str) -> dict[str, str]:

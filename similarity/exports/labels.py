@@ -110,7 +110,11 @@ def _write_csv(content: Content, folder: Path, options: ExportOptions, progress:
 
 
 def _cell(value: Any) -> Any:
-    return ",".join(map(str, value)) if isinstance(value, list) else value
+    """Return a value as text: several with commas in between, or as JSON where one of them has a comma itself."""
+    if not isinstance(value, list):
+        return value
+    texts = list(map(str, value))
+    return json.dumps(texts, ensure_ascii=False) if any("," in text for text in texts) else ",".join(texts)
 
 
 def _write_fiftyone(content: Content, folder: Path, options: ExportOptions, progress: Progress) -> None:

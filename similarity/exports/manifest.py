@@ -17,6 +17,7 @@ from ..data import samples as sm
 from ..data.files import with_names
 from ..data.frames import FRAME, SECONDS, VIDEO
 from ..engine.clusters import NOISE
+from ..result import count
 from ..workflow import CLUSTER, KEEP
 
 NAME = "manifest.csv"
@@ -71,8 +72,8 @@ def read(samples: sm.Samples, run_key: str, decided: bool = True) -> list[Row]:
         decided (True): whether its keep step is done too; without, no row is kept or dropped
 
     Raises:
-        ValueError: if a dropped sample's kept one is not in the dataset any more, or a person has decided since to keep a
-            dropped sample, or all are of the reference
+        ValueError: if a dropped sample's kept one is not in the dataset any more, somebody has cleared values of the run, a
+            person has decided since to keep a dropped sample, or all are of the reference
     """
     if decided:
         decisions.require_heeded(sm.dataset_of(samples), run_key)
@@ -102,9 +103,21 @@ def read(samples: sm.Samples, run_key: str, decided: bool = True) -> list[Row]:
         raise ValueError(
             f"All of these samples are in the reference of the run {run_key!r}: choose the dataset, or a view with new ones"
         )
+    _check_values(rows, run_key)
     needed = {row.kept_id for row in rows if row.status == DROPPED}
     _check_kept_ones(sm.dataset_of(samples), names, needed, reference)
     return rows
+
+
+def _check_values(rows: Iterable[Row], run_key: str) -> None:
+    """Refuse kept and dropped samples without the values that the run gave them."""
+    decided = [row for row in rows if row.status in (KEPT, DROPPED)]
+    cleared = [row.id for row in decided if row.kept_id is None or row.similarity is None]
+    if cleared:
+        raise ValueError(
+            f"Values of the run {run_key!r} were cleared ({count(len(cleared), 'sample')}, e.g. {cleared[0]}): run "
+            "keep_first_per_cluster again"
+        )
 
 
 def _check_kept_ones(
@@ -134,9 +147,14 @@ def _verdict(cluster: int | None, kept: bool | None, decided: bool) -> tuple[str
     return KEPT, "resembles no other sample" if cluster == NOISE else "kept for its cluster"
 
 
-def with_files(rows: Iterable[Row], exported: Mapping[str, str]) -> list[Row]:
+def exported(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of the pictures of an export; where it only names them, of the kept ones."""
+    return [row for row in rows if row.exported] or [row for row in rows if row.status == KEPT]
+
+
+def with_files(rows: Iterable[Row], files: Mapping[str, str]) -> list[Row]:
     """Return the rows with the files that were written: ``{sample id: file, relative to the folder}``."""
-    return [replace(row, exported=exported.get(row.id, "")) for row in rows]
+    return [replace(row, exported=files.get(row.id, "")) for row in rows]
 
 
 def clusters(rows: Iterable[Row]) -> list[Cluster]:

@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from .annotated import Picture
-from .manifest import Row
+from .manifest import Row, exported
 from .media import name_key
 
-_PREFIX = re.compile(r"[0-9a-f]{6,8}(?:-|__)(?=.)")  # Label Studio's
+_PREFIX = re.compile(r"([0-9a-f]{6,8})(?:-|__)(?=.)")  # Label Studio's
 _CLEANED = re.compile(r"[^-\w.]")  # Label Studio takes these out of the names of uploads
 
 UNKNOWN = "no picture of the export has this name"
@@ -20,22 +20,27 @@ UNKNOWN = "no picture of the export has this name"
 class Pictures:
     """The pictures of an export by their names.
 
+    A picture that is left out is known by its original file alone, so that no other one is taken for it.
+
     Args:
-        rows: one for each picture
+        rows: of the manifest
+        prefixed (False): whether names have Label Studio's prefix
     """
 
-    def __init__(self, rows: Iterable[Row]):
+    def __init__(self, rows: Sequence[Row], prefixed: bool = False):
+        self._prefixed = prefixed
         self._exact: dict[str, set[str]] = defaultdict(set)
         self._last: dict[str, set[str]] = defaultdict(set)
         self._cleaned: dict[str, set[str]] = defaultdict(set)
         self._originals: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for row in rows:
+        for row in exported(rows):
             path = _path(row.exported or row.filepath)
             self._exact[path].add(row.id)
             for form in _forms(path):
                 last = PurePosixPath(form).name
                 self._last[last].add(row.id)
                 self._cleaned[_clean(last)].add(row.id)
+        for row in rows:
             for form in _forms(_path(row.filepath)):
                 self._originals[_ending(form)].add((row.id, form))
 
@@ -44,12 +49,23 @@ class Pictures:
 
         A path that ends as the original file's does is evidence too: where it contradicts the file name, both are found.
         """
-        for form in _readings(name):
+        for form in self._readings(name):
             named, original = self._last.get(PurePosixPath(form).name, set()), self._by_original(form)
             found = self._exact.get(form) or (named if named & original else named | original)
             if found:
                 return found
-        return next(filter(None, (self._cleaned.get(_clean(last)) for last in _without_prefix(name))), set())
+        last_parts = [PurePosixPath(form).name for form in self._without_prefix(name)]
+        return next(filter(None, (self._cleaned.get(_clean(last)) for last in last_parts)), set())
+
+    def _readings(self, name: str) -> Iterator[str]:
+        """Yield a name as it is, as a URL, and without Label Studio's prefix."""
+        yield from map(_path, _plain(name))
+        yield from self._without_prefix(name)
+
+    def _without_prefix(self, name: str) -> list[str]:
+        """Return a name without Label Studio's prefix, as it is and as a URL; none where it has no such prefix."""
+        paths = [PurePosixPath(_path(form)) for form in _plain(name) if self._prefixed]
+        return [str(p.with_name(_PREFIX.sub("", p.name, count=1))) for p in paths if _PREFIX.match(p.name)]
 
     def _by_original(self, form: str) -> set[str]:
         """Return the samples whose original file has this folder and name; of several, those whose paths agree furthest."""
@@ -58,26 +74,27 @@ class Pictures:
         return {one[0] for one, number in agreed.items() if number == furthest}
 
 
-def match(rows: Sequence[Row], pictures: Iterable[Picture]) -> tuple[dict[str, Picture], dict[str, str]]:
+def match(rows: Sequence[Row], pictures: Sequence[Picture]) -> tuple[dict[str, Picture], dict[str, str]]:
     """Find the sample of each annotated picture.
 
     Args:
-        rows: of the manifest, one for each exported picture
+        rows: of the manifest
+        pictures: all of a file
 
     Returns:
         sample id -> picture, and name -> why no sample is found; an ambiguous name has none
     """
-    exported, known = Pictures(rows), {row.id for row in rows}
-    found = [({one.id} if one.id in known else exported.find(one.name), one) for one in pictures]
+    known, names = {row.id for row in exported(rows)}, Pictures(rows, _prefixed(one.name for one in pictures))
+    found = [({one.id} if one.id in known else names.find(one.name), one) for one in pictures]
     claims = Counter(sample_id for ids, _ in found for sample_id in ids)
     matched, problems = {}, {}
     for ids, picture in found:
         rivals = max((claims[sample_id] for sample_id in ids), default=0)
         if len(ids) > 1:
-            problems[picture.name] = f"ambiguous: {len(ids)} pictures of the export fit this name"
+            problems[picture.name] = f"ambiguous: {len(ids)} pictures fit this name"
         elif rivals > 1:
             problems[picture.name] = f"ambiguous: {rivals} names fit the same picture of the export"
-        elif ids:
+        elif ids & known:
             matched[next(iter(ids))] = picture
         else:
             problems[picture.name] = UNKNOWN
@@ -105,23 +122,14 @@ def _agreement(path: str, other: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _readings(name: str) -> Iterator[str]:
-    """Yield a name as it is, as a URL, and without Label Studio's prefix."""
-    plain = _plain(name)
-    yield from map(_path, plain)
-    for path in map(PurePosixPath, map(_path, plain)):
-        if _PREFIX.match(path.name):
-            yield str(path.with_name(_PREFIX.sub("", path.name, count=1)))
-
-
 def _plain(name: str) -> tuple[str, str]:
     return name, unquote(name).rpartition("?d=")[2]
 
 
-def _without_prefix(name: str) -> list[str]:
-    """Return the file name without Label Studio's prefix; none where it has no such prefix."""
-    last = [PurePosixPath(_path(form)).name for form in _plain(name)]
-    return [_PREFIX.sub("", one, count=1) for one in last if _PREFIX.match(one)]
+def _prefixed(names: Iterable[str]) -> bool:
+    """Return whether all names of a file have Label Studio's prefix, and not only dates or other numbers of that length."""
+    found = [_PREFIX.match(PurePosixPath(_path(_plain(name)[1])).name) for name in names]
+    return all(found) and not all(one[1].isdigit() for one in found if one)
 
 
 def _clean(name: str) -> str:

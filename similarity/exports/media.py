@@ -17,7 +17,7 @@ COPY, HARDLINK, SYMLINK, NONE = "copy", "hardlink", "symlink", "none"
 _LONGEST, _LONGEST_EXTENSION = 240, 15  # bytes; file systems take 255 in all
 _SHOWN = 5
 _SPARE = 64 * 2**20  # bytes left free beside the pictures: labels, tables and the report
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNFIT = re.compile(r"^(?=\.)|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class UniqueNames:
@@ -25,7 +25,7 @@ class UniqueNames:
 
     Two of them differ in more than case, Unicode normalisation or extension: case-insensitive file systems, and label
     files that are named after their picture, cannot tell such names apart. None holds a control character or a line
-    separator, which label files of one line a picture, tables and XML cannot.
+    separator, which label files of one line a picture, tables and XML cannot; none is hidden, which importers leave out.
 
     Args:
         folders (False): whether the names are those of folders, which have no extension
@@ -38,7 +38,7 @@ class UniqueNames:
 
     def name(self, original: str, prefix: str = "") -> str:
         """Return ``original`` with the prefix, and with ``-2``, ``-3`` ... before its extension if it is taken."""
-        original = _CONTROL.sub("_", original)
+        original = _UNFIT.sub("_", original)
         extension = "" if self._folders else Path(original).suffix
         if len(extension.encode()) > _LONGEST_EXTENSION:
             extension = ""

@@ -9,6 +9,7 @@ import fiftyone.core.labels as fol
 import fiftyone.core.odm as foo
 import fiftyone.utils.data as foud
 
+from ..data.files import absolute
 from ..data.labels import place_media, singles
 from . import shapes
 from .annotated import Annotations, Picture, Unreadable, naming
@@ -39,7 +40,7 @@ def read(
         ValueError: if there are no annotations, or their format is not recognised
         Unreadable: if a file cannot be read in that format
     """
-    place = Path(labels_path).expanduser() if labels_path else export
+    place = absolute(labels_path) if labels_path else export
     if not place.exists():
         raise ValueError(f"There is no {place}: name the annotation tool's file or folder as labels_path")
     kind = dataset_type or _recognised(place)
@@ -61,7 +62,7 @@ def read(
 
 def stamp(export: Path, labels_path: str | None) -> frozenset[tuple[str, int, int]]:
     """Return names, sizes and times of all files that are read; empty where the export has no manifest."""
-    place = Path(labels_path).expanduser() if labels_path else export
+    place = absolute(labels_path) if labels_path else export
     if not (export / MANIFEST).is_file():
         return frozenset()
     folder = place if place.is_dir() or _SUFFIXES.get(place.suffix.lower()) != YOLO else place.parent
@@ -84,7 +85,7 @@ def _recognised(place: Path) -> str:
         if any((place / file).is_file() for file in shapes.CLASS_LISTS) or next(place.rglob("*.txt"), None):
             found.append(YOLO)
         folders = {path.name for path in place.iterdir() if path.is_dir()}
-        if not found and folders - {"data"}:
+        if not found and ((place / CLASS_FOLDERS).is_file() or folders - {"data"}):
             found.append(TREE)
     if len(found) != 1 or found[0] is None:
         several = f"it could be {' or '.join(map(str, found))}" if len(found) > 1 else "it is none of them"

@@ -120,7 +120,7 @@ def _disk(rows: Sequence[Row]) -> dict[str, int]:
     found = sizes(every)
     return {
         "before": sum(found.values()),
-        "after": sum(sizes(kept).values()),
+        "after": sum(found.get(path, 0) for path in kept),
         "missing_files": len(every) - len(found),
     }
 

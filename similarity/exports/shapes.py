@@ -3,6 +3,7 @@
 Masks are decoded here: FiftyOne's parser of CVAT leaves them out, and that of COCO needs pycocotools for them.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +13,17 @@ import fiftyone.core.labels as fol
 import fiftyone.core.utils as fou
 import fiftyone.utils.coco as fouco
 import fiftyone.utils.cvat as fouc
-import fiftyone.utils.yolo as fouy
 import numpy as np
 import yaml
 from skimage import draw
 
-from ..data.labels import singles
+from ..data.labels import of_yolo_row, singles
 from .annotated import Annotations, Picture, Unreadable, naming
 from .formats import COCO, CVAT, YOLO
 
 CLASS_LISTS = ("dataset.yaml", "data.yaml", "classes.txt", "obj.names")
 _NO_LABELS = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt")
+_NUMBERS = re.compile(r"[-+.e\d ]+")
 _NOT_READ = ("ellipse", "cuboid", "skeleton")  # shapes of CVAT's
 
 
@@ -37,7 +38,9 @@ def coco(path: Path, single: type[fol.Label] | None) -> Annotations:
             outline = one.to_polyline(size, *maps) if single is fol.Polyline else None
             points = one.to_keypoints(size, *maps) if one.keypoints else None
             made = [
-                label for label in (outline or _coco_object(one, size, *maps), points) if label is not None
+                label
+                for label in (outline or _coco_object(one, size, maps, left_out), points)
+                if label is not None
             ]
             left_out["objects without a box, since they have no place"] += not made
             found += made
@@ -46,10 +49,18 @@ def coco(path: Path, single: type[fol.Label] | None) -> Annotations:
     return Annotations(path, COCO, pictures, left_out=left_out)
 
 
-def _coco_object(one: fouco.COCOObject, size: tuple[int, int], *maps: Any) -> fol.Detection | None:
+def _coco_object(
+    one: fouco.COCOObject, size: tuple[int, int], maps: Sequence[Any], left_out: Counter[str]
+) -> fol.Detection | None:
     label = one.to_detection(size, *maps)
     if label is not None and one.segmentation:
-        label.mask = from_coco(one.segmentation, one.bbox, size)
+        mask = from_coco(one.segmentation, one.bbox, size)
+        if mask.size:
+            label.mask = mask
+        else:
+            left_out[
+                "outlines outside of their picture or thinner than a pixel, of which the boxes are read"
+            ] += 1
     return label
 
 
@@ -62,6 +73,9 @@ def cvat(path: Path) -> Annotations:
         found = [one for label in image.to_labels().values() for one in singles(label)]
         found += [_cvat_mask(mask, image.width, image.height) for mask in _listed(entry.get("mask"))]
         pictures.append(Picture(image.name, found))
+        left_out["rotations of boxes, which are read as if they were upright"] += sum(
+            float(box.get("@rotation") or 0) != 0 for box in _listed(entry.get("box"))
+        )
         left_out.update(
             {
                 f"{shape}s, which FiftyOne has no labels for": len(_listed(entry.get(shape)))
@@ -90,10 +104,11 @@ def _listed(value: Any) -> list[Any]:
 def yolo(place: Path, single: type[fol.Label] | None, export: Path) -> Annotations:
     """Read the label files of YOLO's in a folder, or beside a file that names the classes."""
     folder = place if place.is_dir() else place.parent
-    files = {file: _rows(file) for file in _label_files(folder)}
+    files = _label_files(folder)
     classes = _class_names(place, folder, export)
     outlined = sum(len(row) >= 7 for rows in files.values() for row in rows)
     polylines = single is fol.Polyline or (single is None and outlined > 0)
+    kind = "polylines" if polylines else "detections"
     pictures = []
     for file, rows in files.items():
         with naming(file, YOLO):
@@ -103,8 +118,8 @@ def yolo(place: Path, single: type[fol.Label] | None, export: Path) -> Annotatio
                     f"{file}: class {unknown} has no name among {len(classes)} classes; put the tool's data.yaml or "
                     "classes.txt beside its labels folder"
                 )
-            label = fouy.load_yolo_annotations(str(file), classes, "polylines" if polylines else "detections")
-        pictures.append(Picture(str(file.relative_to(folder).with_suffix("")), singles(label)))
+            found = [of_yolo_row(" ".join(row), classes, kind) for row in rows]
+        pictures.append(Picture(str(file.relative_to(folder).with_suffix("")), found))
     lost = Counter({"outlines, of which the boxes are read": 0 if polylines else outlined})
     return Annotations(place, YOLO, pictures, left_out=lost)
 
@@ -113,20 +128,27 @@ def _rows(file: Path) -> list[list[str]]:
     return [line.split() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
 
 
-def _label_files(folder: Path) -> list[Path]:
-    """Return the files of labels in a folder: those below a folder ``labels`` if there is one."""
-    found = sorted(file for file in folder.rglob("*.txt") if file.name not in _NO_LABELS)
-    return [file for file in found if "labels" in file.relative_to(folder).parts] or found
+def _label_files(folder: Path) -> dict[Path, list[list[str]]]:
+    """Return the rows of the files of labels in a folder: those below a folder ``labels`` if there is one."""
+    every = sorted(folder.rglob("*.txt"))
+    some = [file for file in every if "labels" in file.relative_to(folder).parts] or every
+    found = {file: _rows(file) for file in some}
+    return {file: rows for file, rows in found.items() if file.name not in _NO_LABELS or _are_labels(rows)}
+
+
+def _are_labels(rows: list[list[str]]) -> bool:
+    """Return whether the rows are labels, of a picture that is called as a list of classes or pictures is."""
+    return all(len(row) >= 5 and _NUMBERS.fullmatch(" ".join(row)) for row in rows)
 
 
 def _class_names(place: Path, folder: Path, export: Path) -> dict[int, str]:
     """Return the names of the classes by their numbers: of the tool if it says, else of the export."""
     for file in [*([place] if place.is_file() else []), *class_lists(folder), *class_lists(export)]:
         with naming(file, YOLO):
-            if file.suffix in (".yaml", ".yml"):
-                names = yaml.safe_load(file.read_text("utf-8"))["names"]
-            else:
-                names = file.read_text("utf-8-sig").splitlines()
+            text = file.read_text("utf-8-sig")
+            # Texts only: a class may be called 1 or no.
+            listed = yaml.load(text, yaml.BaseLoader)["names"] if file.suffix in (".yaml", ".yml") else None
+            names = text.splitlines() if listed is None else listed
             return {int(k): v for k, v in (names.items() if isinstance(names, dict) else enumerate(names))}
     return {}
 
@@ -150,7 +172,7 @@ def _from_runs(runs: Sequence[int], width: int, height: int) -> np.ndarray:
 
 
 def from_coco(segmentation: Any, box: Sequence[float], size: tuple[int, int]) -> np.ndarray:
-    """Return pixels of a segmentation of COCO's within its box, ``(h, w)`` bool.
+    """Return pixels of a segmentation of COCO's within its box, ``(h, w)`` bool; none where it covers none of the picture.
 
     Args:
         segmentation: outlines, or runs over the whole picture, column by column
@@ -159,6 +181,7 @@ def from_coco(segmentation: Any, box: Sequence[float], size: tuple[int, int]) ->
     """
     left, top = max(0, round(box[0])), max(0, round(box[1]))
     right, bottom = min(size[0], round(box[0] + box[2])), min(size[1], round(box[1] + box[3]))
+    right, bottom = max(left, right), max(top, bottom)
     if isinstance(segmentation, dict):
         counts = segmentation["counts"]
         counts = _uncompressed(counts) if isinstance(counts, str) else counts

@@ -1,4 +1,4 @@
-"""Folders that steps write into: refused early where they do not do, and either complete or not there."""
+"""Folders that steps write into: refused early if they are unusable, and either complete or not there."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.files import PARTIAL, written_beside
+from ..data.files import PARTIAL, absolute, written_beside
 from ..data.home import served_folder
 from ..data.processes import has_ended, this_process
 
@@ -103,7 +103,7 @@ def folder(named: str) -> Path:
 
 
 def _resolved(named: str) -> Path:
-    return Path(os.path.realpath(Path(named).expanduser()))
+    return Path(os.path.realpath(absolute(named)))
 
 
 def _refuse_unfit(path: Path, anchor: Path) -> None:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class Query:
     """A query as vectors.
 
-    Args:
+    Attributes:
         vectors: ``(m, d)``
         positions: ``(m,)``, positions of the vectors' samples, or None if vectors were given
         single: whether one id or one vector was given, not a list

@@ -21,7 +21,7 @@ from .store import BuiltIndex, IndexFolder, IndexSettings, Version
 class IndexStatus:
     """The differences of an index and its field.
 
-    Args:
+    Attributes:
         built: the number of vectors in the forest
         newer: number of samples with a vector since; they are not found
         changed: number of samples in the forest with another vector since; they are not found
@@ -53,7 +53,7 @@ class IndexStatus:
 class State:
     """The current contents of an index; immutable. Positions number its samples: the valid rows, in their order.
 
-    Args:
+    Attributes:
         changes: sample id -> stamp, of the samples with another stamp than at the build; None where they are gone
         seen: the last look; None before the first one
     """

@@ -70,7 +70,7 @@ class IndexSettings:
 class BuiltIndex:
     """An index as it was built.
 
-    Args:
+    Attributes:
         ids: the sample ids of its rows, ``(n,)``
         skipped: sample id -> why its vector is not in the forest
         stamps: sample id -> stamp, of all samples at the build

@@ -11,13 +11,13 @@ import fiftyone.core.labels as fol
 
 from ..data import freshness, labels, runs
 from ..data import samples as sm
-from ..data.files import file_names
+from ..data.files import absolute, file_names
 from ..data.locks import lock
 from ..data.raw import Document
 from ..data.seals import json_digest
 from ..exports import manifest, matching, readers
 from ..exports.annotated import Annotations, Picture
-from ..exports.manifest import KEPT, Row
+from ..exports.manifest import Row
 from ..handover_options import AnnotationsOptions
 from ..progress import Progress, silent
 from ..result import listed
@@ -40,32 +40,32 @@ def load_annotations(
     Raises:
         ValueError: if the export or the annotations cannot be read, the label field holds another type, or the annotations
             or the labels have changed since the plan; nothing has been written then
-        Busy: if another operator is at work on the run
+        Busy: if another operator is at work on the run or the field
     """
     dataset, name = sm.dataset_of(samples), options.label_field
-    with lock(dataset, f"run-{options.run_key}"):
+    with lock(dataset, f"run-{options.run_key}"), lock(dataset, f"field-{name}"):
         progress("Reading the annotations", 0, 3)
-        export = Path(options.export_dir).expanduser().absolute()
+        export = absolute(options.export_dir)
         rows = manifest.load(export)
-        rows = [row for row in rows if row.exported] or [row for row in rows if row.status == KEPT]
         kind = _asked_kind(dataset, options)
         single = kind and labels.single_type(kind)
         read = readers.read(export, name, single, options.labels_path, options.dataset_type)
         kind = _kind(read, kind)
         progress("Finding the samples", 1, 3)
-        written, result = _plan(dataset, options, export, read, kind, rows)
+        written, copies, result = _plan(dataset, options, export, read, kind, rows)
         changed = f"The annotations, or the labels in {name!r}, have changed"
         require_same(options.plan, result.plan, changed, "written")
         if options.confirm:
             progress("Writing the labels", 2, 3)
             labels.declare(dataset, name, kind)
-            sm.write(dataset, {name: written})
+            missed = labels.write(dataset, name, written | copies)
+            result = _without(dataset, result, written, copies, sorted(missed))
         return result
 
 
 def plan_for_form(dataset: fo.Dataset, options: AnnotationsOptions) -> tuple[str, str]:
     """Return name and summary of a plan; remembered until a file, a sample or the field changes: forms ask often."""
-    read = readers.stamp(Path(options.export_dir).expanduser(), options.labels_path)
+    read = readers.stamp(absolute(options.export_dir), options.labels_path)
     field = str(dataset.get_field(options.label_field))
     state = (read, frozenset(freshness.marks(dataset).items()), field)
     return _remembered(dataset.name, replace(options, confirm=False, plan=None), state)
@@ -120,8 +120,8 @@ def _plan(
     read: Annotations,
     kind: type[fol.Label],
     rows: Sequence[Row],
-) -> tuple[dict[str, Document], AnnotationsResult]:
-    """Return the labels to write, ``{sample id: label}``, with the account of them and of all others."""
+) -> tuple[labels.Changes, labels.Changes, AnnotationsResult]:
+    """Return the labels to write, read ones and copies, with the account of them and of all others."""
     matched, without_sample = matching.match(rows, read.pictures)
     stored = labels.stored(dataset, options.label_field, matched)
     if matched and not stored:
@@ -130,7 +130,9 @@ def _plan(
         )
     without_sample |= {matched[i].name: _GONE for i in matched.keys() - stored.keys()}
     not_annotated = {
-        row.id: "it is not in the annotations, or not for certain" for row in rows if row.id not in matched
+        row.id: "it is not in the annotations, or not for certain"
+        for row in manifest.exported(rows)
+        if row.id not in matched
     }
     found, left_out = {}, Counter(read.left_out)
     for sample_id in sorted(stored):
@@ -146,14 +148,15 @@ def _plan(
     }
     other = [i for i, (before, after) in digests.items() if before != after]
     changed = [i for i in other if labels.count_stored(stored[i])]
-    written = {i: found[i] for i in other if options.overwrite or not labels.count_stored(stored[i])}
+    written = {
+        i: (stored[i], found[i]) for i in other if options.overwrite or not labels.count_stored(stored[i])
+    }
     agreed = found.keys() - (set(changed) - written.keys())
     copies = _copies(dataset, options, kind, found, agreed) if options.copy_labels else {}
-    copied = sorted((i, labels.digest(label)) for i, label in copies.items())
+    copied = sorted((i, labels.digest(label)) for i, (_, label) in copies.items())
     state = [[i, *both] for i, both in digests.items()]
-    numbers = [labels.count_stored(label) for label in written.values()]
     shown = [*listed(not_annotated), *listed(dict.fromkeys(changed, ""))]
-    return written | copies, AnnotationsResult(
+    result = AnnotationsResult(
         plan=json_digest([kind.__name__, options.overwrite, state, copied]),
         confirmed=options.confirm,
         export_dir=str(export),
@@ -161,18 +164,45 @@ def _plan(
         dataset_type=read.dataset_type,
         label_field=options.label_field,
         label_type=kind.__name__,
-        labels=sum(numbers),
-        samples=len(numbers),
-        empty=numbers.count(0),
+        **_numbers(written, copies),
         unchanged=len(found) - len(other),
         changed=changed,
         overwrite=options.overwrite,
-        copied=len(copies),
+        meanwhile=[],
         without_sample=without_sample,
         not_annotated=not_annotated,
         files=file_names(dataset, shown),
         left_out=dict(+left_out),
         view=sm.everything(dataset).select([*found, *copies]) if found or copies else None,
+    )
+    return written, copies, result
+
+
+def _numbers(written: labels.Changes, copies: labels.Changes) -> dict[str, int]:
+    numbers = [labels.count_stored(label) for _, label in written.values()]
+    return {
+        "labels": sum(numbers),
+        "samples": len(numbers),
+        "empty": numbers.count(0),
+        "copied": len(copies),
+    }
+
+
+def _without(
+    dataset: fo.Dataset,
+    result: AnnotationsResult,
+    written: labels.Changes,
+    copies: labels.Changes,
+    missed: list[str],
+) -> AnnotationsResult:
+    """Return the result without the samples whose labels somebody changed meanwhile."""
+    done = ({i: part[i] for i in part.keys() - {*missed}} for part in (written, copies))
+    return replace(
+        result,
+        **_numbers(*done),
+        changed=[i for i in result.changed if i not in missed],
+        meanwhile=missed,
+        files=result.files | file_names(dataset, listed(dict.fromkeys(missed, ""))),
     )
 
 
@@ -206,7 +236,7 @@ def _copies(
     kind: type[fol.Label],
     found: Mapping[str, Document],
     agreed: Collection[str],
-) -> dict[str, Document]:
+) -> labels.Changes:
     """Return the kept samples' labels for the unlabelled samples that they stand for; with overwrite, also for older copies.
 
     Args:
@@ -233,7 +263,7 @@ def _copies(
         new = labels.copied(found[kept_id], **{COPIED_FROM: kept_id})
         older = options.overwrite and _is_copy(old) and labels.digest(old) != labels.digest(new)
         if labels.count_stored(new) and (older or not labels.count_stored(old)):
-            copies[sample_id] = new
+            copies[sample_id] = (old, new)
     return copies
 
 

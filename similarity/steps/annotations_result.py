@@ -25,6 +25,7 @@ class AnnotationsResult(Result):
         unchanged: how many samples have these labels already
         changed: ids of the samples that have other labels: replaced with ``overwrite``, else kept
         overwrite: as in the options
+        meanwhile: ids of the samples whose labels somebody changed while these were loaded: they stay as they are
         copied: how many samples get the classes of the sample that is kept for them
         without_sample: name of a picture in the annotations -> why no sample gets its labels
         not_annotated: sample id -> why a picture of the export has no labels in the annotations
@@ -46,6 +47,7 @@ class AnnotationsResult(Result):
     unchanged: int
     changed: list[str]
     overwrite: bool
+    meanwhile: list[str]
     copied: int
     without_sample: dict[str, str]
     not_annotated: Skipped
@@ -70,6 +72,11 @@ class AnnotationsResult(Result):
         if self.changed:
             fate = f"{verb} replaced" if self.overwrite else "stay as they are (overwrite=True replaces them)"
             lines.append(f"The other labels of {count(len(self.changed), 'sample')} {fate}.")
+        if self.meanwhile:
+            lines.append(
+                f"The labels of {count(len(self.meanwhile), 'sample')} were changed by somebody else meanwhile, and stay as "
+                "they are: load the annotations again."
+            )
         if self.copied:
             lines.append(
                 f"Classes {verb} copied onto {count(self.copied, 'sample')}, marked with {COPIED_FROM}."
@@ -88,8 +95,10 @@ class AnnotationsResult(Result):
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """Return the names without a sample, the pictures without an annotation, and the samples with other labels."""
         changed = dict.fromkeys(self.changed, "replaced" if self.overwrite else "kept")
+        meanwhile = dict.fromkeys(self.meanwhile, "changed meanwhile, and kept")
         return (
             skipped_table(self.without_sample, {}, "without_sample")
             | skipped_table(self.not_annotated, self.files, "not_annotated")
             | skipped_table(changed, self.files, "other_labels")
+            | skipped_table(meanwhile, self.files, "changed_meanwhile")
         )

@@ -307,6 +307,16 @@ def test_patches_are_refused_and_leave_no_key(vector_dataset, data):
     assert dataset.list_brain_runs() == []
 
 
+def test_vectors_within_another_field_are_refused_and_leave_no_key(vector_dataset, data):
+    dataset = vector_dataset(data)
+    dataset.add_sample_field("doc", fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
+    dataset.add_sample_field("doc.vec", fo.VectorField)
+    dataset.set_values("doc.vec", list(data))
+    with pytest.raises(ValueError, match=r"field of the samples, not 'doc\.vec'"):
+        fob.compute_similarity(dataset, embeddings="doc.vec", brain_key=KEY, backend="annoy")
+    assert dataset.list_brain_runs() == []
+
+
 def test_vectors_that_cannot_be_compared_are_left_out_and_named(vector_dataset, data):
     spoiled = list(data)
     spoiled[3], spoiled[4], spoiled[5] = np.full(16, np.nan), np.zeros(16), np.ones(8)
@@ -338,6 +348,16 @@ def test_loading_an_unknown_or_foreign_key_says_what_there_is(plugin, indexed):
 
 
 # --- freshness
+
+
+def test_samples_that_were_written_one_by_one_are_found_in_any_number(vector_dataset, data, plugin):
+    """A million marks are more than one query of MongoDB's can hold."""
+    freshness, dataset = plugin("similarity.data.freshness"), vector_dataset(data)
+    (mark,) = freshness.marks(dataset)
+    others = [datetime(2020, 1, 1) + timedelta(milliseconds=n) for n in range(1_200_000)]
+    assert freshness.marks(dataset, others) == {mark: len(data)}
+    assert freshness.marks(dataset, [*others, mark]) == {}
+    assert freshness.stamps(dataset, "vgg16", [*others, mark]) == freshness.stamps(dataset, "vgg16")
 
 
 def test_tags_labels_and_similarities_read_no_vector_and_rebuild_nothing(

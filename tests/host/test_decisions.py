@@ -52,6 +52,18 @@ def test_of_several_tagged_keep_all_are_kept_and_no_other_one(deduplicated):
     assert result.kept == result.kept_without_cover == 6
 
 
+def test_views_that_have_no_sample_any_more_are_deleted(deduplicated):
+    made = deduplicated()
+    made.save_view("dedup-mine", made.limit(1), "mine")
+    made.load_saved_view("dedup-duplicates").tag_samples("dedup:distinct")
+    keep_first(made)
+    made.reload()
+    assert made.count_values("dedup_kept") == {True: 11, None: 1}
+    assert sorted(made.list_saved_views()) == ["dedup-clusters", "dedup-kept", "dedup-mine", "dedup-skipped"]
+    recorded = support.plugin("similarity.data.runs").load(made, "dedup")["steps"]["keep"]["views"]
+    assert sorted(recorded) == ["dedup-clusters", "dedup-kept", "dedup-skipped"]
+
+
 def test_a_sample_tagged_distinct_is_kept_and_does_not_change_who_is_first(deduplicated):
     made = deduplicated()
     tag(made, "distinct", 2, 3)

@@ -122,3 +122,15 @@ def test_a_folder_that_somebody_has_filled_meanwhile_is_not_replaced(tmp_path):
         write()
     assert [file.name for file in tmp_path.iterdir()] == ["deep"]
     assert (path / "theirs").exists()
+
+
+@pytest.mark.parametrize("letter", ["x", "-", "図"])
+def test_long_names_are_told_apart_however_many_there_are(vector_dataset, letter):
+    made = vector_dataset(np.eye(2, dtype=np.float32)[[0] * 300])
+    long = letter * (246 // len(letter.encode()))
+    paths = [f"/cam{n % 2}/{long}{n // 2:03d}.png" for n in range(299)]
+    made.set_values("filepath", [*paths, "/elsewhere/short.png"])
+    shown = files.unique_names(made, [*paths[:298:2], paths[298], "/elsewhere/short.png"])
+    assert shown.pop("/elsewhere/short.png") == "short.png"
+    assert shown.pop(paths[298]) == paths[298].rpartition("/")[2]
+    assert shown == {path: path[1:] for path in paths[:298:2]}

@@ -305,19 +305,23 @@ def test_labels_reach_a_sample_that_was_removed_and_brought_back(cameras, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("names", "reason"),
+    ("names", "other", "reason"),
     [
-        (["aaaaaaaa-frame000.png", "bbbbbbbb-frame000.png"], "2 names fit the same picture"),
-        (["jobs/south/frame000.png"], "2 pictures of the export fit"),
-        (["frame000.jpg", "frame9.png"], "no picture of the export"),
+        (
+            ["aaaaaaaa-frame000.png", "bbbbbbbb-frame000.png"],
+            "cccccccc-frame001.png",
+            "2 names fit the same picture",
+        ),
+        (["jobs/south/frame000.png"], "data/frame001.png", "2 pictures fit"),
+        (["frame000.jpg", "frame9.png"], "data/frame001.png", "no picture of the export"),
     ],
 )
-def test_ambiguous_and_unknown_names_are_listed_never_guessed(cameras, tmp_path, names, reason):
+def test_ambiguous_and_unknown_names_are_listed_never_guessed(cameras, tmp_path, names, other, reason):
     export(cameras, tmp_path / "export")
     told = {
         "images": [
             {"id": number, "file_name": name, "width": WIDTH, "height": HEIGHT}
-            for number, name in enumerate([*names, "data/frame001.png"])
+            for number, name in enumerate([*names, other])
         ],
         "annotations": [{"id": 0, "image_id": 0, "category_id": 0, "bbox": [1, 2, 3, 4]}],
         "categories": [{"id": 0, "name": "car"}],
@@ -359,7 +363,7 @@ def test_names_are_undone_only_where_one_picture_fits():
         support.plugin("similarity.exports.matching"),
     )
     rows = [row(name, f"/p/{name}", 1, name, 100.0, "kept", "", f"data/{name}") for name in RENAMED]
-    pictures = matching.Pictures(rows)
+    pictures = matching.Pictures(rows, prefixed=True)
     assert {name: [pictures.find(given) for given in several] for name, several in RENAMED.items()} == {
         name: [{name}] * len(several) for name, several in RENAMED.items()
     }

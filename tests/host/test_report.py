@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import support
-from tests.deduplicated import DROPPED, KEPT, SKIPPED, cluster, keep_first, manifest, snapshot
+from tests.deduplicated import DROPPED, KEPT, SKIPPED, cluster, export, keep_first, manifest, snapshot
 
 import fiftyone as fo  # isort: skip
 
@@ -221,6 +221,18 @@ def test_it_needs_the_keep_step_and_a_new_folder(deduplicated, target):
     cluster(made)
     with pytest.raises(ValueError, match="keep_first_per_cluster"):
         report(made, target / "other")
+
+
+@pytest.mark.parametrize("field", ["dedup_similarity", "dedup_kept_id"])
+def test_values_that_somebody_cleared_are_told_with_the_remedy(deduplicated, target, field):
+    made = deduplicated()
+    some = made.match(fo.ViewField("dedup_kept") == False).limit(2).values("id")  # noqa: E712
+    made.set_values(field, dict.fromkeys(some), key_field="id")
+    for step in (report, export):
+        with pytest.raises(ValueError, match=r"'dedup' were cleared \(2 samples.*keep_first_per_cluster"):
+            step(made, target)
+    keep_first(made)
+    assert report(made, target).dropped == DROPPED
 
 
 @pytest.mark.parametrize("price", [-1, "much"])

@@ -233,6 +233,22 @@ def interrupt(*arguments):
     raise KeyboardInterrupt
 
 
+def test_a_sample_whose_file_is_taken_stays_in_the_archive_where_an_index_allows_one(removable):
+    made = removable()
+    made.create_index("filepath", unique=True)
+    archive = fo.load_dataset(remove(made).archive)
+    taken = archive.first()
+    again = fo.Sample(filepath=taken.filepath)
+    made.add_sample(again)
+    result = call("restore_removed", made)
+    assert (result.restored, list(result.left)) == (DROPPED - 1, [taken.id])
+    assert "unique index" in result.left[taken.id]
+    assert archive.values("id") == [taken.id]
+    made.delete_samples(again)
+    assert call("restore_removed", made).restored == 1
+    assert len(made) == ALL
+
+
 def test_nothing_to_restore_says_so(removable):
     with pytest.raises(ValueError, match=r"'dedup'.*remove_duplicates"):
         call("restore_removed", removable())

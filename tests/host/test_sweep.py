@@ -158,6 +158,31 @@ def test_a_damaged_file_is_computed_again(vector_dataset, step, options, plugin)
     assert step.sweep(made, options()).eps == swept.eps
 
 
+def test_an_empty_file_is_computed_again(vector_dataset, step, options, plugin):
+    made = vector_dataset(vectors())
+    swept, home = step.sweep(made, options()), plugin("similarity.data.home")
+    (file,) = home.cache(home.SWEEPS, made).glob("*.npz")
+    file.write_bytes(b"")
+    forget(step)
+    assert step.find(made, options(), trust_over=0) is None
+    assert step.sweep(made, options()).eps == swept.eps
+    assert file.stat().st_size > 0
+
+
+def test_a_file_that_another_process_has_just_deleted_is_not_made_empty(
+    vector_dataset, step, options, plugin
+):
+    made = vector_dataset(vectors())
+    step.sweep(made, options())
+    sweeps, home = plugin("similarity.data.sweeps"), plugin("similarity.data.home")
+    found = plugin("similarity.data.vectors").read_vectors(made, "vgg16")
+    stored = sweeps.stored(made, found, options(), print)
+    (file,) = home.cache(home.SWEEPS, made).glob("*.npz")
+    file.unlink()
+    assert sweeps.with_cover(made, options(), stored, found, stored.cover_eps, print) is stored
+    assert not file.exists()
+
+
 def test_sweeping_writes_nothing_to_the_dataset(vector_dataset, step, options):
     made = vector_dataset(vectors())
     before = made.last_modified_at, made.list_runs(), list(made.get_field_schema())

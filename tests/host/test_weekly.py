@@ -80,7 +80,7 @@ def annotate(export: Path, week: int) -> Path:
     names = [shown(picture) for picture in pictures]
     told = {
         "images": [
-            {"id": n, "file_name": f"{week}{n:07x}-{picture.name}", "width": 8, "height": 8}
+            {"id": n, "file_name": f"{week}c{n:06x}-{picture.name}", "width": 8, "height": 8}
             for n, picture in enumerate(pictures)
         ],
         "categories": [{"id": n, "name": name} for n, name in enumerate(names)],
