@@ -165,7 +165,7 @@ def test_classes_are_told_and_a_field_of_boxes_is_refused(deduplicated):
 
 
 def test_shares_must_add_up_and_clusters_must_be_there(deduplicated):
-    with pytest.raises(ValueError, match=r"train, val .*0.7, .* 0.9 .*1$"):
+    with pytest.raises(ValueError, match=r"train, val .*0.7, .* 0.9: .*1$"):
         split(deduplicated(), train=0.7)
     with pytest.raises(ValueError, match=r"'other'.*cluster_duplicates"):
         split(deduplicated(), run_key="other")
