@@ -12,6 +12,7 @@ from tests.deduplicated import delete_run, manifest, snapshot
 from tests.vectors import column, documents, tags
 
 import fiftyone as fo  # isort: skip
+import fiftyone.operators as foo  # isort: skip
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_options_say_who_is_kept(run, album):
 def test_a_view_that_would_shrink_the_run_is_refused_without_confirmation(run, album):
     find(run, album)
     before = documents(album)
-    with pytest.raises(Exception, match=r"'copies'.*\b4\b"):
+    with pytest.raises(foo.executor.ExecutionError, match=r"'copies'.*\b4\b"):
         find(run, album.limit(2))
     assert documents(album) == before
     assert find(run, album.limit(2), confirm=True)["samples"] == 2
@@ -190,7 +191,7 @@ def test_samples_that_were_added_or_removed_make_the_panel_and_the_next_step_say
     assert states()["find_copies"] == ("stale", "1 sample added since")
     album.delete_samples(album.limit(1))
     assert states()["find_copies"] == ("stale", "1 sample deleted since")
-    with pytest.raises(Exception, match="find_copies"):
+    with pytest.raises(foo.executor.ExecutionError, match="find_copies"):
         run("keep_first_per_cluster", album, run_key="copies")
 
 
@@ -208,10 +209,10 @@ def test_the_sharpness_is_of_the_files_as_they_are_and_goes_with_the_run(run, al
 
 def test_a_run_that_did_not_finish_names_its_operator(run, album, plugin, monkeypatch):
     monkeypatch.setattr(plugin("similarity.data.views"), "save_clusters", lambda *_: 1 / 0)
-    with pytest.raises(Exception, match="division"):
+    with pytest.raises(foo.executor.ExecutionError, match="division"):
         find(run, album)
     monkeypatch.undo()
-    with pytest.raises(Exception, match=r"(?i)find.copies .*'copies'"):
+    with pytest.raises(foo.executor.ExecutionError, match=r"(?i)find.copies .*'copies'"):
         run("export_deduplicated", album, run_key="copies", export_dir="/nowhere")
     assert find(run, album)["kept"] == 3
 
@@ -219,7 +220,7 @@ def test_a_run_that_did_not_finish_names_its_operator(run, album, plugin, monkey
 def test_where_no_file_can_be_read_nothing_is_written(run, dataset, tmp_path):
     made = dataset([tmp_path / "a.png", tmp_path / "b.png"])
     before = snapshot(made)
-    with pytest.raises(Exception, match=r"\b2\b.*missing"):
+    with pytest.raises(foo.executor.ExecutionError, match=r"\b2\b.*missing"):
         find(run, made)
     assert snapshot(made) == before
 

@@ -151,7 +151,9 @@ def test_frames_that_were_chosen_otherwise_stay_and_are_told_in_the_form_and_the
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(run, videos, tmp_path):
-    with pytest.raises(Exception, match=r"x{300} \(File name too long\).*choose another folder"):
+    with pytest.raises(
+        foo.executor.ExecutionError, match=r"x{300} \(File name too long\).*choose another folder"
+    ):
         take(run, videos, tmp_path / ("x" * 300))
     assert not fo.dataset_exists(f"{videos.name}-frames")
 
@@ -161,7 +163,7 @@ def test_a_video_whose_frames_were_written_in_part_is_done_again(
 ):
     frames_dataset = plugin("similarity.data.frames").FramesDataset
     monkeypatch.setattr(frames_dataset, "finish", lambda *_: 1 / 0)  # where a kill leaves most behind
-    with pytest.raises(Exception, match="division"):
+    with pytest.raises(foo.executor.ExecutionError, match="division"):
         take(run, videos, tmp_path)
     monkeypatch.undo()
     frames = fo.load_dataset(f"{videos.name}-frames")
@@ -227,7 +229,9 @@ def test_without_ffmpeg_nothing_begins_and_the_error_says_how_to_install_it(
     run, videos, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Exception, match=r"ffmpeg and ffprobe.*apt install ffmpeg.*brew.*conda"):
+    with pytest.raises(
+        foo.executor.ExecutionError, match=r"ffmpeg and ffprobe.*apt install ffmpeg.*brew.*conda"
+    ):
         take(run, videos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not fo.dataset_exists(f"{videos.name}-frames")
@@ -237,11 +241,11 @@ def test_what_does_not_do_is_refused_before_anything_is_written(
     run, videos, dataset, pictures, tmp_path, plugin
 ):
     served, other = plugin("similarity.data.home").PLUGIN / "frames", dataset()
-    with pytest.raises(Exception, match=re.escape(str(served))):
+    with pytest.raises(foo.executor.ExecutionError, match=re.escape(str(served))):
         take(run, videos, served)
-    with pytest.raises(Exception, match="media type 'image'"):
+    with pytest.raises(foo.executor.ExecutionError, match="media type 'image'"):
         take(run, dataset(pictures()), tmp_path)
-    with pytest.raises(Exception, match=f"{other.name!r}.*{videos.name!r}"):
+    with pytest.raises(foo.executor.ExecutionError, match=f"{other.name!r}.*{videos.name!r}"):
         take(run, videos, tmp_path / "out", frames_dataset=other.name)
     assert not served.exists()
     assert not (tmp_path / "out").exists()
