@@ -64,7 +64,7 @@ def test_a_wrong_value_is_shown_in_the_form_and_blocks_it(app, embedded):
     opened.operator("Cluster duplicates")
     opened.fill("Threshold", "0")
 
-    expect(opened.form).to_contain_text("the threshold must be greater than 0")
+    expect(opened.form).to_contain_text("greater than 0")
     expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
     opened.screenshot("form_error")
 
@@ -83,7 +83,7 @@ def test_what_goes_wrong_later_is_shown_as_an_error_with_a_way_back_to_the_fille
     opened.screenshot("later_error")
     opened.output.get_by_role("button", name="Back to the form").click()
 
-    assert "have changed since they were clustered" in text
+    assert "have changed since" in text
     expect(opened.field("Order by")).to_have_value("medoid")
 
 
@@ -95,7 +95,7 @@ def test_weights_that_a_field_would_mix_are_refused_in_the_form(app, embedded):
     expect(opened.form.get_by_role("button", name="Execute")).to_be_enabled()
     opened.fill("Weights", "imagenet")
 
-    expect(opened.form).to_contain_text("one field never mixes them")
+    expect(opened.form).to_contain_text("not 'imagenet")
     expect(opened.form.get_by_role("button", name="Execute")).to_be_disabled()
 
 
@@ -143,9 +143,10 @@ def test_clustering_and_keeping_show_their_results(app, embedded, copy):
     opened.screenshot("keep")
     opened.close()
 
-    assert "24 samples: 6 clusters, and 0 samples unlike any other" in clustered
+    assert "24 samples: 6 clusters, and 0 samples" in clustered
     assert "dedup:cluster:0005" in clustered
-    assert "24 samples, 6 clusters, 6 kept: 25.0 % to annotate. 18 dropped, 0 skipped." in kept
+    assert "24 samples, 6 clusters, 6 kept: 25.0 %" in kept
+    assert "18 dropped, 0 skipped" in kept
     opened.shows("6 samples")
 
 

@@ -355,12 +355,12 @@ def test_a_float_picture_of_one_value_is_without_contrast(value):
 
 def test_an_empty_file_says_so(tmp_path):
     (tmp_path / "empty.jpg").touch()
-    assert reason(tmp_path / "empty.jpg") == "the file is empty"
+    assert "empty" in reason(tmp_path / "empty.jpg")
 
 
 def test_a_missing_file_and_a_directory_say_so(tmp_path):
-    assert reason(tmp_path / "gone.jpg") == "the file does not exist"
-    assert reason(tmp_path) == "a directory, not a file"
+    assert "not exist" in reason(tmp_path / "gone.jpg")
+    assert "directory" in reason(tmp_path)
     assert reason("a\0b.jpg")
 
 
@@ -380,7 +380,7 @@ def test_a_truncated_file_is_never_given_pixels(file_format):
     content = encoded(noise, file_format)
     message = reason(content[: len(content) // 2])
     assert message
-    assert "BytesIO" not in message
+    assert "BytesIO" not in message  # Pillow's own words name an object in memory
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -446,4 +446,5 @@ def test_read_gives_pixels_or_an_error_and_a_digest_whenever_there_are_bytes(tmp
     assert (ok.digest, ok.error) == (images.digest(good), None)
     assert (damaged.pixels, damaged.digest) == (None, images.digest(bad))
     assert "not a picture" in damaged.error
-    assert (missing.pixels, missing.digest, missing.error) == (None, None, "the file does not exist")
+    assert (missing.pixels, missing.digest) == (None, None)
+    assert "not exist" in missing.error

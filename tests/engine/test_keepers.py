@@ -44,7 +44,9 @@ def cases(draw):
         "protected": rng.random(n) < 0.1 if draw(st.booleans()) else None,
         "cover": draw(st.booleans()),
     }
-    labels = clusters.dbscan(vectors, eps=options["eps"], metric=options["metric"])
+    labels = clusters.dbscan(
+        vectors, eps=options["eps"], min_samples=draw(st.integers(1, 4)), metric=options["metric"]
+    )
     return vectors, labels, options
 
 

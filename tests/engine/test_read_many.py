@@ -46,6 +46,7 @@ def test_read_many_reads_ahead_no_further_than_told(folder):
     pictures = images.read_many(paths(), workers=2, ahead=5)
     for done, _ in enumerate(pictures, start=1):
         assert position + 1 <= done + 5
+    assert done == len(folder)
 
 
 def test_closing_read_many_early_stops_its_threads(folder):

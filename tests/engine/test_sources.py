@@ -1,7 +1,6 @@
 """Hostile files: what is opened at all, and how much memory a picture may take."""
 
 import os
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -48,12 +47,17 @@ def test_no_format_is_opened_that_runs_a_program_or_opens_another_picture():
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
 @pytest.mark.parametrize(
-    "target", ["/dev/zero", "/dev/stdin", "/proc/self/maps", "/proc/self/mem", "/sys/kernel"]
+    ("target", "word"),
+    [
+        ("/dev/zero", "regular"),
+        ("/proc/self/maps", "regular"),
+        ("/proc/self/mem", "regular"),
+        ("/sys/kernel", "directory"),
+    ],
 )
-def test_a_link_to_a_device_or_into_proc_is_not_opened(tmp_path, target):
+def test_a_link_to_a_device_or_into_proc_is_not_opened(tmp_path, target, word):
     (tmp_path / "x.jpg").symlink_to(target)
-    message = reason(tmp_path / "x.jpg")
-    assert message in ("not a regular file", "the file does not exist", "a directory, not a file")
+    assert word in reason(tmp_path / "x.jpg")
     assert images.read(tmp_path / "x.jpg").digest is None
 
 
@@ -189,7 +193,6 @@ def test_heic_names_what_reads_it_and_is_read_once_that_is_installed(monkeypatch
         patched.setattr(sources.importlib.util, "find_spec", lambda name: None)
         patched.delitem(Image.OPEN, "HEIF", raising=False)
         assert "pip install pillow-heif" in reason(HEIC)
-    assert "pillow_heif" not in sys.modules or "HEIF" in Image.OPEN
     pytest.importorskip("pillow_heif")
     sources._register_heif()
     image = photograph(320, 240)
@@ -197,9 +200,14 @@ def test_heic_names_what_reads_it_and_is_read_once_that_is_installed(monkeypatch
     assert np.abs(decoded - images.decode(encoded(image))).mean() < 6
 
 
-def test_avif_is_read_where_pillow_can_and_else_the_reason_names_the_version(monkeypatch):
-    if features.check("avif"):
-        assert images.decode(encoded(photograph(320, 240), "AVIF")).std() > 10
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_avif_is_read():
+    image = photograph(320, 240)
+    decoded = images.decode(encoded(image, "AVIF", quality=95)).astype(int)
+    assert np.abs(decoded - images.decode(encoded(image))).mean() < 6
+
+
+def test_where_pillow_reads_no_avif_the_reason_names_the_version(monkeypatch):
     monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
     monkeypatch.setattr(Image, "init", lambda: None)
     assert "Pillow 11.3" in reason(b"\0\0\0\x1cftypavif" + bytes(100))

@@ -337,6 +337,7 @@ def test_progress_ascends_to_the_total(monkeypatch, n, min_samples):
     calls = []
     dbscan(clustered(n), eps=0.1, min_samples=min_samples, progress=lambda *call: calls.append(call))
     starts = [place for place, (done, _) in enumerate(calls) if done == 0]
+    assert starts[:1] == [0]
     for start, end in zip(starts, [*starts[1:], len(calls)], strict=True):
         one_pass = [done for done, _ in calls[start:end]]
         assert one_pass == sorted(one_pass)

@@ -186,7 +186,6 @@ def test_offline_the_message_says_where_to_put_which_file_and_what_else_works(of
     assert str(offline / name) in message
     assert f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{name}" in message
     assert "'untrained'" in message
-    assert "path" in message
     assert not (offline / name).exists()
 
 

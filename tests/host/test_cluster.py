@@ -134,9 +134,8 @@ def test_a_view_of_an_earlier_result_can_be_clustered_again(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
     cluster(made)
     keep(made)
-    for name in ("dedup-kept", "dedup-clusters"):
-        result = cluster(made.load_saved_view(name), confirm=True)
-        assert result.samples in (3, 4, 5)
+    for name, members in (("dedup-kept", 4), ("dedup-clusters", 5)):
+        assert cluster(made.load_saved_view(name), confirm=True).samples == members
         cluster(made)
         keep(made)
 

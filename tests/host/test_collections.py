@@ -1,7 +1,6 @@
 import dataclasses
 import uuid
 
-import numpy as np
 import pytest
 
 from tests import support
@@ -252,7 +251,7 @@ def test_embedding_clustering_and_keeping_in_one_go(dataset, pictures, tmp_path)
     assert isinstance(result.to_dict()["clustering"], dict)
     assert "view" not in result.to_dict()["clustering"]
     assert result.view.values("id") == made.load_saved_view("dedup-kept").values("id")
-    assert np.array_equal(made.values("dedup_kept").count(True), 3)
+    assert made.values("dedup_kept").count(True) == 3
     made.add_sample(fo.Sample(filepath=str(pictures(scenes=1, each=1, seed=7)[0])))
     before = documents(made)
     with pytest.raises(ValueError, match=r"\b9\b.*'dedup'.*\b6\b.*confirm=True"):
@@ -268,7 +267,7 @@ def test_vectors_of_another_origin_are_used_as_they_are_and_need_a_threshold(vec
     made = vector_dataset(THREE_GROUPS, field="clip")
     result = unique.find_unique(made, options.UniqueOptions(embeddings_field="clip", eps=NEAR, cover=False))
     assert (result.embedding, result.kept) == (None, 3)
-    assert result.summary()
+    assert "3 kept" in result.summary()
     assert not made.has_sample_field("vgg16")
     with pytest.raises(ValueError, match=r"'clip'.*eps.*target"):
         unique.find_unique(made, options.UniqueOptions(embeddings_field="clip"))

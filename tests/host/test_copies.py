@@ -12,6 +12,7 @@ from tests.deduplicated import delete_run, manifest, snapshot
 from tests.vectors import column, documents, tags
 
 import fiftyone as fo  # isort: skip
+import fiftyone.operators as foo  # isort: skip
 
 
 @pytest.fixture
@@ -77,11 +78,8 @@ def test_files_of_the_same_bytes_are_a_run_like_any_other(run, album):
     assert {name: result[name] for name in expected} == expected
     # of the file that two samples name nothing can be won
     assert result["bytes"] == 2 * Path(album.first().filepath).stat().st_size
-    assert list(result["skipped"].values()) == [
-        "its file is missing",
-        "its file is empty",
-        "its file is missing",
-    ]
+    reasons = result["skipped"].values()
+    assert all(word in why for word, why in zip(("missing", "empty", "missing"), reasons, strict=True))
     assert len(result["worst"]) == 2  # one for each kept sample
 
 
@@ -130,7 +128,7 @@ def test_options_say_who_is_kept(run, album):
 def test_a_view_that_would_shrink_the_run_is_refused_without_confirmation(run, album):
     find(run, album)
     before = documents(album)
-    with pytest.raises(Exception, match=r"'copies'.*\b4\b"):
+    with pytest.raises(foo.executor.ExecutionError, match=r"'copies'.*\b4\b"):
         find(run, album.limit(2))
     assert documents(album) == before
     assert find(run, album.limit(2), confirm=True)["samples"] == 2
@@ -147,7 +145,7 @@ def test_what_is_exported_removed_and_brought_back_is_as_for_any_run(run, album,
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["metric"], report["eps"], report["beyond_eps"]) == ("digest", 0.0, 0)
     assert set(report["options"]) == {"find_copies", "keep_first_per_cluster"}
-    assert "Files of the same bytes are copies" in (tmp_path / "out" / "report.html").read_text()
+    assert "same bytes" in (tmp_path / "out" / "report.html").read_text()
     plan = remove(album)
     assert (plan.removed, plan.files_compared, plan.left) == (3, True, {})
     assert remove(album, confirm=True, files="trash").trashed == 2
@@ -184,14 +182,16 @@ def test_samples_that_were_added_or_removed_make_the_panel_and_the_next_step_say
         assert found.sweep_options.metric == "cosine"
         return {step.operator: (step.state, step.text) for step in found.steps}
 
-    assert states()["find_copies"] == ("done", "2 clusters of files of the same bytes")
+    state, text = states()["find_copies"]
+    assert state == "done"
+    assert text.startswith("2 clusters of files")
     assert states()["keep_first_per_cluster"] == ("done", "3 kept, 3 dropped")
     assert snapshot(album) == before
     album.add_sample(fo.Sample(filepath=album.first().filepath))
     assert states()["find_copies"] == ("stale", "1 sample added since")
     album.delete_samples(album.limit(1))
     assert states()["find_copies"] == ("stale", "1 sample deleted since")
-    with pytest.raises(Exception, match="find_copies"):
+    with pytest.raises(foo.executor.ExecutionError, match="find_copies"):
         run("keep_first_per_cluster", album, run_key="copies")
 
 
@@ -209,10 +209,10 @@ def test_the_sharpness_is_of_the_files_as_they_are_and_goes_with_the_run(run, al
 
 def test_a_run_that_did_not_finish_names_its_operator(run, album, plugin, monkeypatch):
     monkeypatch.setattr(plugin("similarity.data.views"), "save_clusters", lambda *_: 1 / 0)
-    with pytest.raises(Exception, match="division"):
+    with pytest.raises(foo.executor.ExecutionError, match="division"):
         find(run, album)
     monkeypatch.undo()
-    with pytest.raises(Exception, match=r"(?i)find.copies .*'copies'"):
+    with pytest.raises(foo.executor.ExecutionError, match=r"(?i)find.copies .*'copies'"):
         run("export_deduplicated", album, run_key="copies", export_dir="/nowhere")
     assert find(run, album)["kept"] == 3
 
@@ -220,7 +220,7 @@ def test_a_run_that_did_not_finish_names_its_operator(run, album, plugin, monkey
 def test_where_no_file_can_be_read_nothing_is_written(run, dataset, tmp_path):
     made = dataset([tmp_path / "a.png", tmp_path / "b.png"])
     before = snapshot(made)
-    with pytest.raises(Exception, match=r"\b2\b.*missing"):
+    with pytest.raises(foo.executor.ExecutionError, match=r"\b2\b.*missing"):
         find(run, made)
     assert snapshot(made) == before
 

@@ -243,27 +243,6 @@ def test_what_cannot_be_read_is_skipped_counted_and_listed_and_gets_no_vector(da
     assert made.exists("vgg16_error").count() == 6
 
 
-def kinds(folder):
-    """Unusual pictures that can be read."""
-    rgb = Image.effect_noise((40, 40), 60).convert("RGB")
-    grey16 = Image.fromarray(np.arange(1600, dtype=np.uint16).reshape(40, 40) * 40)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    rgb.save(folder / "animated.gif", save_all=True, append_images=[rgb.rotate(90)])
-    grey16.save(folder / "sixteen-bit.png")
-    rgb.convert("CMYK").save(folder / "cmyk.jpg")
-    rgb.quantize(16).save(folder / "palette.png")
-    rgb.convert("RGBA").save(folder / "alpha.png")
-    rgb.save(folder / "oriented.jpg", exif=exif)
-    return sorted(folder.iterdir())
-
-
-def test_animated_16_bit_cmyk_palette_alpha_and_oriented_pictures_are_embedded(dataset, tmp_path):
-    made = dataset(kinds(tmp_path))
-    result = embed(made)
-    assert (result.embedded, result.skipped) == (6, {})
-
-
 def test_a_file_that_becomes_bad_loses_its_vector_and_one_that_becomes_good_gets_one(embedded):
     dataset, paths = embedded
     good = paths[0].read_bytes()

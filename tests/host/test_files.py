@@ -76,8 +76,9 @@ def test_other_tables_name_files_too(vector_dataset):
     def table(name, title, **options):
         return foo.get_operator(support.uri(name))(made, **options).tables()[title]
 
-    empty = [{"file": "empty.jpg", "reason": "no embedding: run compute_embeddings"}]
-    assert table("cluster_duplicates", "skipped", eps=0.01) == empty
+    empty = table("cluster_duplicates", "skipped", eps=0.01)
+    assert [row["file"] for row in empty] == ["empty.jpg"]
+    assert "compute_embeddings" in empty[0]["reason"]
     assert table("keep_first_per_cluster", "skipped")[0]["file"] == "empty.jpg"
     assert table("compare_samples", "skipped") == empty
     assert [tuple(row.values())[:2] for row in table("compare_samples", "pairs")][2] == (

@@ -17,8 +17,6 @@ step = support.plugin("similarity.steps.keep")
 options = support.plugin("similarity.options")
 workflow = support.plugin("similarity.workflow")
 runs = support.plugin("similarity.data.runs")
-engine_clusters = support.plugin("similarity.engine.clusters")
-engine_keepers = support.plugin("similarity.engine.keepers")
 engine_vectors = support.plugin("similarity.engine.vectors")
 
 THREE_GROUPS = directions(0, 1, 2, 40, 41, 90)
@@ -377,10 +375,10 @@ def test_a_decision_that_did_not_finish_is_done_again(clustered):
 
 
 @st.composite
-def decisions(draw, most):
+def decisions(draw):
     """Labels with their vectors, and how to choose among them."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    n = draw(st.integers(1, most))
+    n = draw(st.integers(1, 12))
     vectors = directions(*rng.choice(draw(st.sampled_from([4, 20, 90])), n) + rng.choice([0, 0.4], n))
     return {
         "vectors": vectors,
@@ -404,19 +402,7 @@ def check(labels, kept, kept_for, distance, eps, protected, cover):
         assert (distance <= max(eps, 1e-6)).all()
 
 
-@given(decisions(most=60))
-@settings(max_examples=300, deadline=None)
-def test_any_decision_keeps_its_promises(case):
-    labels = engine_clusters.dbscan(case["vectors"], eps=case["eps"], min_samples=case["min_samples"])
-    names = ("rank", "protected", "cover", "eps")
-    found = engine_keepers.keep(case["vectors"], labels, **{name: case[name] for name in names})
-    check(labels, found.kept, found.kept_index, found.distance, case["eps"], case["protected"], case["cover"])
-    again = engine_keepers.keep(case["vectors"], labels, **{name: case[name] for name in names})
-    assert np.array_equal(again.kept, found.kept)
-    assert np.array_equal(again.kept_index, found.kept_index)
-
-
-@given(case=decisions(most=12), lost=st.integers(0, 3), order=st.sampled_from(["view", "medoid", "place"]))
+@given(case=decisions(), lost=st.integers(0, 3), order=st.sampled_from(["view", "medoid", "place"]))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_decision_on_a_dataset_keeps_its_promises_and_reconciles(vector_dataset, case, lost, order):
     made = vector_dataset([*case["vectors"], *[None] * lost])

@@ -1,5 +1,6 @@
 """Only what can be the same: one camera, and within a gap of time."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -35,7 +36,7 @@ def test_other_cameras_and_the_next_week_are_no_duplicates(car_park):
     result = cluster(car_park, within="camera", order_field="taken", max_gap=HOUR)
     assert column(car_park, "dedup_cluster") == [0, 0, 1, 1, 2, 2, 3, 3, -1]
     assert (result.clusters, result.noise, result.without_value) == (4, 1, 1)
-    assert "1 sample without a value of within or order_field: compared with nothing" in result.summary()
+    assert re.search(r"\b1 sample .*\bwithin\b.*\border_field\b", result.summary())
     assert keep(car_park).kept == 5
     assert cluster(car_park, within="camera").clusters == 2
     assert cluster(car_park, order_field="taken", max_gap=HOUR - 1).clusters == 4  # two cameras, one moment
@@ -74,10 +75,7 @@ def test_a_dropped_sample_and_its_kept_one_are_within_the_gap_with_cover(vector_
     assert column(made, "dedup_kept_id") == [ids[i] for i in (0, 0, 3, 3, 3, 6, 6)]
     chained = keep(made, cover=False)
     assert (chained.kept, chained.kept_with_cover) == (1, 3)
-    assert (
-        "0 dropped samples are farther than eps from every kept one, and 4 farther than max_gap"
-        in chained.notes[0]
-    )
+    assert re.search(r"\b0 dropped .*\beps\b.* 4 .*\bmax_gap\b", chained.notes[0])
 
 
 def test_a_reference_of_another_camera_stands_for_nothing(car_park):

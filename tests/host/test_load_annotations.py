@@ -1,6 +1,7 @@
 """Whole trips: an export, annotation files as the tools write them, and the labels back on the samples."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tests.vectors import documents
 import fiftyone as fo  # isort: skip
 
 WIDTH, HEIGHT = 48, 32
-GONE = "its sample is not in the dataset any more: it was deleted, or is in an archive"
 CLASSES = ["bus", "car", "person"]
 COCO, YOLO, CVAT = "COCODetectionDataset", "YOLOv5Dataset", "CVATImageDataset"
 FIFTYONE, TREE = "FiftyOneDataset", "ImageClassificationDirectoryTree"
@@ -281,7 +281,8 @@ def test_samples_that_are_gone_are_listed_and_another_dataset_is_refused(annotat
     keep_first(made, order_by="pixels")
     result = load(made, confirm=True, **given)
     assert loaded(made) == {name: boxes for name, boxes in DRAWN.items() if name != "south/frame000.png"}
-    assert result.without_sample == {"data/frame000-2.png": GONE}
+    assert list(result.without_sample) == ["data/frame000-2.png"]
+    assert "deleted" in result.without_sample["data/frame000-2.png"]
     assert len(made) == 6
     other = dataset(made.values("filepath"))
     with pytest.raises(ValueError, match=f"{other.name!r}"):
@@ -298,7 +299,8 @@ def test_labels_reach_a_sample_that_was_removed_and_brought_back(cameras, tmp_pa
         call(support.uri(name))(cameras, **options.get(name, {}))
     assert len(cameras) < 6
     left = load(cameras, tmp_path / "export", confirm=True, **given)
-    assert set(left.without_sample.values()) == {GONE}
+    (reason,) = set(left.without_sample.values())
+    assert "in an archive" in reason
     call(support.uri("restore_removed"))(cameras)
     load(cameras, tmp_path / "export", confirm=True, **given)
     assert loaded(cameras) == DRAWN
@@ -307,13 +309,9 @@ def test_labels_reach_a_sample_that_was_removed_and_brought_back(cameras, tmp_pa
 @pytest.mark.parametrize(
     ("names", "other", "reason"),
     [
-        (
-            ["aaaaaaaa-frame000.png", "bbbbbbbb-frame000.png"],
-            "cccccccc-frame001.png",
-            "2 names fit the same picture",
-        ),
-        (["jobs/south/frame000.png"], "data/frame001.png", "2 pictures fit"),
-        (["frame000.jpg", "frame9.png"], "data/frame001.png", "no picture of the export"),
+        (["aaaaaaaa-frame000.png", "bbbbbbbb-frame000.png"], "cccccccc-frame001.png", "2 names"),
+        (["jobs/south/frame000.png"], "data/frame001.png", "2 pictures"),
+        (["frame000.jpg", "frame9.png"], "data/frame001.png", "no picture"),
     ],
 )
 def test_ambiguous_and_unknown_names_are_listed_never_guessed(cameras, tmp_path, names, other, reason):
@@ -413,7 +411,7 @@ def coco_mask(out: Path, picture: str) -> dict:
 
 @pytest.mark.parametrize(
     ("annotate", "file", "left_out"),
-    [(cvat_mask, "a.xml", "ellipses"), (coco_mask, "a.json", "pictures that the file does not name")],
+    [(cvat_mask, "a.xml", "ellipses"), (coco_mask, "a.json", "not name")],
 )
 def test_masks_come_back_pixel_by_pixel_and_what_cannot_is_counted(
     cameras, tmp_path, annotate, file, left_out
@@ -584,7 +582,8 @@ def test_a_field_of_one_class_takes_no_picture_with_two(cameras, tmp_path):
     given = {"labels_path": str(tmp_path / "a.xml"), "label_type": "Classification", "confirm": True}
     result = load(cameras, tmp_path / "export", **given)
     assert [sample.truth.label for sample in cameras.exists("truth")] == ["night"]
-    assert result.without_sample == {"frame001.png": "2 labels, and a Classification is one"}
+    assert list(result.without_sample) == ["frame001.png"]
+    assert re.match(r"2 labels.*\bClassification\b", result.without_sample["frame001.png"])
     assert "shows nothing" in result.not_annotated[cameras.skip(2).first().id]
 
 
@@ -607,7 +606,8 @@ def test_outlines_of_yolo_are_polylines_or_boxes_as_the_field_is(cameras, tmp_pa
     assert sample.truth.polylines[0].points == [[[0.1, 0.2], [0.5, 0.2], [0.5, 0.6]]]
     result = load(cameras, tmp_path / "export", label_field="boxes", label_type="Detections", **given)
     assert np.allclose(cameras[sample.id].boxes.detections[0].bounding_box, [0.1, 0.2, 0.4, 0.4])
-    assert list(result.left_out) == ["outlines, of which the boxes are read"]
+    ((reason, number),) = result.left_out.items()
+    assert ("outlines" in reason, number) == (True, 1)
 
 
 @pytest.mark.parametrize(
@@ -688,7 +688,7 @@ def test_the_form_shows_the_plan_and_only_this_one_can_be_confirmed(form):
     def box():
         return next(name for name in show() if name.startswith("confirm"))
 
-    assert "5 labels would be written onto 5 samples" in show()["plan_words"].view.label
+    assert re.match(r"5 labels .*\b5 samples\b.*'truth'", show()["plan_words"].view.label)
     with pytest.raises(support.foo.executor.ExecutionError, match="plan"):
         support.run("load_annotations", made, confirm=True, **params)
     outdated = box()
@@ -711,4 +711,5 @@ def test_the_form_says_what_is_wrong_with_the_annotations(form):
     shown = show()
     assert "annotations.xml cannot be read" in shown["problem"].error_message
     assert not [name for name in shown if name.startswith("confirm")]
-    assert "cars move" in show(more_options=True)["copy_labels"].view.description
+    assert "copy_labels" not in shown
+    assert "copy_labels" in show(more_options=True)

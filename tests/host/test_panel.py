@@ -68,6 +68,11 @@ class Tab:
         """All words that the panel shows."""
         return json.dumps(self.asked("show_panel_output"), ensure_ascii=False)
 
+    def number(self, label: str) -> str:
+        """The number that the panel shows below a label."""
+        (found,) = tiles(self.asked("show_panel_output"), label)
+        return found
+
     def open(self, tab: str) -> "Tab":
         """Click on one of the tabs."""
         return self.send("on_tab", tab=tab)
@@ -106,12 +111,9 @@ def tab(deduplicated):
 def test_it_shows_the_run_and_the_measured_threshold(tab):
     swept = foo.get_operator(support.uri("sweep_thresholds"))(tab.dataset)
     for label, value in (("Kept", KEPT), ("Dropped", DROPPED), ("Skipped", SKIPPED)):
-        assert f'"title": "{label}"' in tab.text
-        assert f'"title": "{value}"' in tab.text
-    said = (
-        f"At 99.2 % similar, as measured for these vectors, {swept.kept} of {swept.samples} samples are kept"
-    )
-    assert said in tab.open("Threshold").text
+        assert tab.number(label) == str(value)
+    said = rf"At 99\.2 % similar, as measured .* {swept.kept} of {swept.samples} samples are kept"
+    assert re.search(said, tab.open("Threshold").text)
 
 
 def test_where_no_threshold_was_measured_the_pairs_are_shown_and_no_mark_is_drawn(tab, vector_dataset):
@@ -136,13 +138,19 @@ def test_what_cover_keeps_is_drawn_where_it_was_counted_and_said_for_the_measure
     shown = tab.open("Threshold").asked("show_panel_output")
     traces = {trace["name"]: trace for trace in find_traces(shown)}
     drawn = dict(zip(traces["with cover"]["x"], traces["with cover"]["y"], strict=True))
-    assert drawn
-    for eps, kept in drawn.items():
-        foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=eps, run_key="trial")
-        keep = foo.get_operator(support.uri("keep_first_per_cluster"))
-        assert keep(tab.dataset, run_key="trial", cover=True).kept == kept == swept.at(eps).kept_with_cover
+    assert drawn == {row.eps: row.kept_with_cover for row in swept.covered() if row.eps > 1e-6} != {}
     assert f", or {swept.at(swept.eps).kept_with_cover} with cover" in tab.text
     assert ", or " not in tab.send("on_point", x=0.0501).text
+
+
+def tiles(shown, label: str) -> list[str]:
+    """The values in what the panel shows that stand below a label, wherever they stand."""
+    if isinstance(shown, dict):
+        if shown.get("properties", {}).keys() >= {"label", "value"}:
+            said = {name: shown["properties"][name]["view"]["title"] for name in ("label", "value")}
+            return [said["value"]] if said["label"] == label else []
+        shown = list(shown.values())
+    return [value for part in shown for value in tiles(part, label)] if isinstance(shown, list) else []
 
 
 def find_traces(shown) -> list[dict]:
@@ -217,16 +225,17 @@ def test_a_changed_dataset_is_swept_again(tab):
 
 
 def test_runs_have_their_own_numbers(tab):
-    foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=0.9, run_key="night")
+    foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=1e-6, run_key="night")
     tab.send("refresh").send("on_run", value="night")
     assert "Result of 'night'" in tab.text
-    assert '"Would keep"' in tab.text
+    assert tab.number("Would keep") == str(KEPT + DROPPED)
     assert "Result of 'dedup'" in tab.send("on_run", value="dedup").text
+    assert tab.number("Kept") == str(KEPT)
 
 
 def test_money_saved_is_price_times_what_is_not_annotated(tab):
     tab.send("on_price", value=0.25)
-    assert f'"title": "{0.25 * (DROPPED + SKIPPED):,.2f}"' in tab.text
+    assert tab.number("Saved") == f"{0.25 * (DROPPED + SKIPPED):.2f}"
 
 
 def test_it_opens_the_form_that_deletes_the_run_that_is_shown(tab):
@@ -282,7 +291,7 @@ def test_without_vectors_it_says_what_to_do_first(dataset, pictures):
 
 
 def test_an_empty_dataset_and_one_of_videos_say_what_to_do(dataset, tmp_path):
-    assert "add samples to the dataset" in Tab(dataset()).send("on_load").text
+    assert "add samples" in Tab(dataset()).send("on_load").text
     assert "frames_from_videos" in Tab(dataset([tmp_path / "clip.mp4"])).send("on_load").text
 
 
@@ -295,7 +304,7 @@ def test_many_samples_are_compared_on_demand(tab, monkeypatch):
     assert "Count with cover" in other.send("refresh").text
     assert '"with cover"' not in other.text
     other.send("sweep").wait()
-    assert "as measured for these vectors" in other.text
+    assert "as measured" in other.text
     assert '"with cover"' in other.text
     assert "Count with cover" not in other.text
 
@@ -304,7 +313,7 @@ def test_thresholds_are_not_offered_where_they_cannot_be_compared(tab, monkeypat
     monkeypatch.setattr(support.plugin("operators.panel.panel"), "_AT_ONCE", 5)
     foo.get_operator(support.uri("cluster_duplicates"))(tab.dataset, eps=0.05, min_samples=3)
     words = tab.send("refresh").open("Threshold").text
-    assert "this run was clustered with 3" in words
+    assert re.search("min_samples .* clustered with 3", words)
     assert "Look at every threshold" not in words
 
 
@@ -449,12 +458,14 @@ def test_a_step_stops_at_its_next_progress_when_it_is_cancelled(tab, step):
     assert "Stopping" in tab.text
     step("Comparing", 2, 10)
     tab.wait()
-    assert "what was done before stays" in tab.asked("notify")["message"]
+    assert tab.asked("notify")["variant"] == "info"  # no success
     assert "A step" not in tab.text
 
 
 def test_a_second_step_on_a_run_at_work_is_not_begun(tab, step):
+    found = step("Comparing", 1, 10)
     tab.send("cluster_and_keep")
+    assert support.plugin("operators.panel.running").find(tab.dataset, "dedup") is found
     assert "A step" in tab.text
 
 
@@ -533,7 +544,7 @@ def test_a_person_overrules_a_cluster_and_takes_it_back(tab):
     tab.send("decide", id=dropped[0], word="distinct")
     assert "dedup:distinct" in tab.dataset[dropped[0]].tags
     assert now() == before | {dropped[0]}
-    assert f'"title": "{len(now())}"' in tab.open("Result").text
+    assert tab.open("Result").number("Kept") == str(len(now()))
     assert set(tab.dataset.load_saved_view("dedup-kept").values("id")) == now()
     tab.send("decide", id=dropped[0], word="keep")
     assert tab.dataset[dropped[0]].tags.count("dedup:keep") == 1
@@ -593,8 +604,8 @@ def test_a_run_of_copies_is_shown_beside_the_vectors(tab):
     made.set_values("filepath", [made.first().filepath] * 3 + made.values("filepath")[3:])
     foo.get_operator(support.uri("find_copies"))(made)
     tab.send("on_run", value="copies")
-    assert '"title": "2"' in tab.text  # dropped
-    assert "1 cluster of files of the same bytes" in tab.open("Steps").text
-    assert "as measured for these vectors" in tab.open("Threshold").text
+    assert tab.number("Dropped") == "2"
+    assert "1 cluster of files" in tab.open("Steps").text
+    assert "as measured" in tab.open("Threshold").text
     asked = tab.send("open_operator", operator="find_copies").asked("prompt_user_for_operation")
     assert asked["params"]["run_key"] == "copies"

@@ -1,6 +1,7 @@
 """What needs a Ray cluster: one of two nodes with a CPU each, on this machine."""
 
 import dataclasses
+import itertools
 import operator
 import os
 import re
@@ -106,7 +107,7 @@ def test_labels_are_those_of_one_machine(vector_dataset, address, vectors, monke
 def test_few_samples_are_compared_here_and_the_result_says_so(vector_dataset):
     made = vector_dataset(data.vectors(20))
     result = cluster_step.cluster(made, options.ClusterOptions(eps=data.EPS, ray="nobody:1"))
-    assert "this machine: Ray is of use from 50,000 samples" in result.summary()
+    assert "50,000 samples" in result.summary()
     assert keep_step.keep(made, options.KeepOptions(ray="nobody:1")).engine == result.engine
 
 
@@ -199,17 +200,17 @@ def test_pictures_that_only_this_machine_sees_are_an_error_that_names_node_and_f
     with pytest.raises(ValueError, match=re.escape(f"{socket.gethostname()}")) as caught:
         embed_step.embed(made, options.EmbedOptions(weights="untrained", ray=address))
     assert str(paths[0].parent) in str(caught.value)
-    assert not made.has_sample_field("vgg16_error") or made.count("vgg16_error") == 0
+    assert made.count("vgg16_error") == 0
 
 
 @pytest.mark.usefixtures("on")
 def test_a_fault_of_ours_stops_at_once_with_its_traceback(on, vectors):
-    started = time.monotonic()
-    jobs = [tiles.Job(tiles.near, 0, 0, ("no number", 5))] * 3
+    begun = itertools.count()
+    jobs = (tiles.Job(tiles.near, 0, 0, (f"no number {next(begun)}", 5)) for _ in range(100))
     blocks = distant.cut(put(on, vectors[:1_000]), "cosine", np.arange(1_000))
     with pytest.raises(ray.exceptions.RayTaskError, match=r"tiles\.py"):
         list(on.run(jobs, blocks))
-    assert time.monotonic() - started < 20
+    assert next(begun) <= on.most_jobs()
 
 
 def test_cancelling_leaves_no_task(on):
@@ -222,15 +223,15 @@ def test_cancelling_leaves_no_task(on):
     assert not at_work()
 
 
-def test_where_nobody_answers_it_says_so_at_once(vector_dataset):
+def test_where_nobody_answers_ray_is_not_asked_which_would_wait_for_minutes(vector_dataset, monkeypatch):
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("Ray was asked"))
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    made, started = vector_dataset(data.vectors(20)), time.monotonic()
+    made = vector_dataset(data.vectors(20))
     asked = options.ClusterOptions(eps=data.EPS, ray=f"ray://127.0.0.1:{port}")
     with pytest.raises(ValueError, match=f"Nobody answers at ray://127.0.0.1:{port}"):
         cluster_step.cluster(made, asked, least=1)
-    assert time.monotonic() - started < 5
     assert not made.has_sample_field("dedup_cluster")
 
 

@@ -102,9 +102,9 @@ def test_labelled_pictures_that_are_left_out_are_shown_with_the_kept_one(dedupli
     told = figures(target)["labelled"]
     assert (told["fields"], told["samples"], told["dropped"]) == (["truth"], 3, 2)
     assert {(pair["id"], pair["kept_id"]) for pair in told["pairs"]} == {(i, ids[0]) for i in ids[1:3]}
-    assert "Of the run's 3 pictures with labels (truth), 2 are left out." in Page(target).text
+    assert re.search(r"\b3 pictures with labels \(truth\), 2 ", Page(target).text)
     report(made.exclude(ids[1:3]), tmp_path / "without")
-    assert "with labels" not in Page(tmp_path / "without").text
+    assert "pictures with labels" not in Page(tmp_path / "without").text
 
 
 def test_the_splits_are_counted(deduplicated, target):
@@ -131,10 +131,10 @@ def test_pairs_are_named_as_in_the_dataset(deduplicated, target):
 def test_the_page_says_the_figures(deduplicated, target):
     report(deduplicated(), target, price=0.5)
     text = Page(target).text
-    assert "5 of 12 pictures to annotate" in text
+    assert "5 of 12 pictures" in text
     assert "41.7 %" in text
-    assert "2.50 USD to annotate, instead of 6.00 USD" in text
-    assert "no embedding: run compute_embeddings" in text
+    assert re.search(r"2\.50 USD .*6\.00 USD", text)
+    assert "compute_embeddings" in text
     assert "3 of 9 pictures in 3 clusters" in text
     assert "2 of 2 pictures" in text
 
@@ -172,7 +172,7 @@ def test_chains_are_told(deduplicated, target):
     keep_first(made)
     report(made, target)
     assert figures(target)["beyond_eps"] == 2
-    assert "2 left out are farther than the threshold" in Page(target).text
+    assert "2 left out are farther" in Page(target).text
 
 
 def test_missing_pictures_are_told_and_cost_nothing_else(deduplicated, target):
@@ -210,6 +210,7 @@ def test_a_view_is_reported_alone_with_kept_ones_from_outside_it(deduplicated, t
         0,
         DROPPED,
     )
+    assert len(told["worst_pairs"]) == 3
     assert all(made[pair["kept_id"]].filepath == pair["kept_filepath"] for pair in told["worst_pairs"])
 
 

@@ -1,3 +1,4 @@
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def test_a_field_deleted_meanwhile_that_no_removed_sample_uses_stays_away(remova
     made.delete_sample_field("unused")
     call("restore_removed", made)
     assert "unused" not in made.get_field_schema()
-    assert made[dropped(made)[0]].to_dict()
+    assert "unused" not in made[dropped(made)[0]].to_dict()
 
 
 def test_a_field_of_another_type_by_now_is_refused_and_nothing_changes(removable):
@@ -166,7 +167,7 @@ def test_a_run_done_again_meanwhile_does_not_mix_with_the_restored(removable):
     call("cluster_duplicates", made, eps=0.01)
     call("keep_first_per_cluster", made)
     result = call("restore_removed", made)
-    assert "were done again without them" in result.summary()
+    assert re.search(r"\bdedup\b.*cluster_duplicates", result.summary())
     now = samples(made)
     for sample_id in wanted:
         assert made[sample_id].dedup_cluster is None
@@ -193,7 +194,7 @@ def test_vectors_of_another_model_by_now_do_not_mix_with_the_restored(removable)
     declare = support.plugin("similarity.data.samples").declare_field
     declare(made, "vgg16", fo.VectorField, "VGG16 embeddings", {"model": "vgg16", "layer": "fc1"})
     result = call("restore_removed", made)
-    assert "vectors of another model now" in result.summary()
+    assert re.search(r"\bvgg16\b.*compute_embeddings", result.summary())
     back = made.select(wanted)
     assert back.exists("vgg16").count() == back.exists("vgg16_digest").count() == 0
     assert back.exists("truth").count() == DROPPED

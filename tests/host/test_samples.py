@@ -177,9 +177,8 @@ def test_a_size_that_the_provenance_names_counts_more_than_the_most_common_one(v
 def test_an_error_field_of_somebody_else_is_not_taken_for_a_reason(vector_dataset):
     made = vector_dataset([[1, 0], None])
     made.set_values("vgg16_error", [0.1, 0.2])
-    assert list(vectors.read_vectors(made, "vgg16").skipped.values()) == [
-        "no embedding: run compute_embeddings"
-    ]
+    (reason,) = vectors.read_vectors(made, "vgg16").skipped.values()
+    assert "compute_embeddings" in reason
 
 
 def test_fields_with_vectors_are_offered(dataset):
@@ -211,6 +210,5 @@ def test_a_stored_vector_is_read_as_fiftyone_reads_it(value):
 def test_a_value_that_is_no_list_of_numbers_is_skipped_and_said_so(vector_dataset):
     made = vector_dataset([[1, 0], [0, 1]])
     made._sample_collection.update_one({}, {"$set": {"vgg16": ["a", "b"]}})
-    assert list(vectors.read_vectors(made, "vgg16").skipped.values()) == [
-        "its vector is not a list of numbers"
-    ]
+    (reason,) = vectors.read_vectors(made, "vgg16").skipped.values()
+    assert "list of numbers" in reason

@@ -36,7 +36,7 @@ def keep():
     return lambda made, **values: run(made, chosen(**values))
 
 
-@pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("cosine", 1), ("euclidean", 2)])
+@pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("euclidean", 1)])
 def test_the_sweep_equals_clustering_at_each_eps(vector_dataset, step, options, cluster, metric, min_samples):
     made = vector_dataset(vectors())
     swept = step.sweep(made, options(metric=metric, min_samples=min_samples))
@@ -49,7 +49,7 @@ def test_the_sweep_equals_clustering_at_each_eps(vector_dataset, step, options, 
         assert row.largest == max((size for _, size in found.sizes), default=0)
 
 
-@pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("cosine", 1), ("euclidean", 2)])
+@pytest.mark.parametrize(("metric", "min_samples"), [("cosine", 2), ("euclidean", 1)])
 def test_kept_with_cover_equals_keeping_so(vector_dataset, step, options, cluster, keep, metric, min_samples):
     made = vector_dataset(directions(*range(0, 90, 6), 120, 120, 121, 124, 150, 151.5, 153))
     swept = step.sweep(made, options(metric=metric, min_samples=min_samples))
@@ -59,11 +59,6 @@ def test_kept_with_cover_equals_keeping_so(vector_dataset, step, options, cluste
     for row in [row for row in covered if row.eps > 1e-6][::4]:
         cluster(made, eps=row.eps, metric=metric, min_samples=min_samples)
         assert keep(made, cover=True).kept == row.kept_with_cover
-
-
-def test_min_samples_above_2_is_refused(vector_dataset, step, options):
-    with pytest.raises(ValueError, match=r"min_samples .*3.* eps"):
-        step.sweep(vector_dataset(vectors()), options(min_samples=3))
 
 
 def test_the_table_says_what_cover_keeps_at_each_of_its_thresholds(vector_dataset, step, options):
@@ -99,13 +94,6 @@ def test_a_target_gives_the_eps_that_keeps_so_many(vector_dataset, step, options
     swept, found = step.sweep(made, options()), cluster(made, target=target)
     assert swept.eps_for(target) == found.eps
     assert swept.at(found.eps).kept == found.unique == kept
-
-
-@pytest.mark.parametrize("target", ["0", "12", "0 %", "101 %", "many"])
-def test_a_target_out_of_reach_is_refused(vector_dataset, step, options, target):
-    swept = step.sweep(vector_dataset(vectors()), options())
-    with pytest.raises(ValueError, match=f"target .*{target!r}"):
-        swept.eps_for(target)
 
 
 def test_pairs_on_either_side_of_a_threshold_are_named(vector_dataset, step, options):
@@ -197,7 +185,7 @@ def forget(step) -> None:
     step.result_of.cache_clear()
 
 
-@pytest.mark.parametrize("target", ["1000", "0.1 %", "0"])
+@pytest.mark.parametrize("target", ["1000", "4", "0.1 %", "0 %", "101 %", "0"])
 def test_a_target_that_cannot_be_met_is_refused_in_the_same_words_everywhere(
     vector_dataset, step, options, cluster, target
 ):

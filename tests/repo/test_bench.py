@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -23,9 +24,9 @@ def test_a_task_reports_its_figures_and_its_own_peak_memory():
 
 
 def test_a_task_that_fails_says_why():
-    assert Task("cluster_ours", {"n": 300, "eps": -1.0}).run() == {
-        "failed": "ValueError: eps must be a number above 0, got -1.0; the smallest useful value is 1e-06"
-    }
+    found = Task("cluster_ours", {"n": 300, "eps": -1.0}).run()
+    assert list(found) == ["failed"]
+    assert re.match(r"ValueError: eps .* -1\.0", found["failed"])
 
 
 def test_the_data_are_the_same_each_time_and_hold_exact_copies():
@@ -53,4 +54,4 @@ def test_the_page_sets_a_ratio_beside_its_aim_and_leaves_no_failure_out():
     assert "| files to field, 2 megapixels / model alone | 0.95 | 0.9 |" in page
     assert "together allow | 1.00 | 0.9 |" in page  # 1 / (1/20 + 1/30) = 12
     assert "| VGG16 in PyTorch eager | No module named 'torch' |" in page
-    assert "nan" in page
+    assert "| a step | 1 | nan | nan |" in page

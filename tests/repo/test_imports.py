@@ -68,7 +68,11 @@ def table(heading: str) -> dict[str, set[str]]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_imports_only_from_its_own_folder_and_those_below(path):
     allowed = table("Folders")[folder(path)] | {folder(path)}
-    assert {folder(target) for target in imports(path)[0]} <= allowed
+    ours, others = imports(path)
+    assert {folder(target) for target in ours} <= allowed
+    # FiftyOne gives the plugin's packages other names; what ray.py sends to a worker finds this one there by its own.
+    allowed = {"similarity"} if path.name == "ray.py" else set()
+    assert others & {"operators", "similarity", "tests", "tools"} == allowed
 
 
 def test_no_files_import_each_other_in_a_circle():

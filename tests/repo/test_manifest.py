@@ -40,6 +40,7 @@ def test_the_skill_is_found_and_names_only_operators_that_exist():
     (skill,) = fop.list_skills(plugin=MANIFEST["name"])
     text = (ROOT / "skills" / skill.name / "SKILL.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)) - {"run_key"}
+    assert named
     assert named <= set(MANIFEST["operators"])
 
 

@@ -87,7 +87,8 @@ def test_the_page_has_every_set_and_untrained_weights_as_an_appendix_only(pictur
     assert all(f"| {chosen.title}" in told for chosen in sets.SETS)
     assert told.index("ImageNet") < told.index("## Appendix: untrained weights")
     alone = page.render(results(pictures, vectors, trained={}))
-    assert "with untrained weights: good for a trial" in alone
+    assert "with untrained weights" in alone
+    assert "with ImageNet's weights" in told
 
 
 def test_the_page_says_what_other_tools_make_of_the_pictures_and_why_one_could_not_be_measured(

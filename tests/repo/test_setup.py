@@ -82,9 +82,16 @@ def test_the_fingerprint_changes_with_requirements_and_constraints(monkeypatch, 
     assert len({first, second, setup.fingerprint(requirements)}) == 3
 
 
-def test_annoy_is_never_compiled_with_fast_math():
-    assert "-ffast-math" not in setup.annoy_flags()
-    assert "-O3" in setup.annoy_flags()
+def test_annoy_is_compiled_here_and_without_fast_math(monkeypatch):
+    asked = {}
+    monkeypatch.delenv("ANNOY_COMPILER_ARGS", raising=False)
+    monkeypatch.setattr(setup, "installed_version", lambda package: None)
+    monkeypatch.setattr(setup, "pip", lambda *words, env, failure: asked.update(words=words, env=env))
+    setup.install_annoy()
+    flags = asked["env"]["ANNOY_COMPILER_ARGS"].split(",")
+    assert "-O3" in flags
+    assert "-ffast-math" not in flags
+    assert {"--no-cache-dir", "--no-binary"} < set(asked["words"])
 
 
 def test_the_constraints_pin_every_requirement_within_its_bounds():
