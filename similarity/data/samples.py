@@ -19,6 +19,8 @@ Samples = fo.core.collections.SampleCollection
 
 CHUNK = 10_000  # ids in one database operation: far below MongoDB's 16 MB even with 40 bytes an id
 
+_OPERATIONS = 100  # in one message, before which the locks are checked
+
 _GROUP = "deduplication"  # of OnlyOne's fields in the App's sidebar
 
 _ORDERING = (
@@ -170,8 +172,7 @@ def replace(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> Non
 
 def tag(dataset: fo.Dataset, members: Mapping[str, Iterable[str]]) -> None:
     """Add ``{tag: sample ids}``."""
-    for name, ids in members.items():
-        _update(dataset, ids, {"$addToSet": {"tags": name}})
+    _update(dataset, [(ids, {"$addToSet": {"tags": name}}) for name, ids in members.items()])
 
 
 def untag(dataset: fo.Dataset, pattern: str) -> None:
@@ -193,17 +194,24 @@ def replace_tags(
     if among is not None:
         tagged = {name: having.intersection(among) for name, having in tagged.items()}
     tag(dataset, {name: [i for i in ids if i not in tagged[name]] for name, ids in members.items()})
-    for name, ids in members.items():
-        _update(dataset, tagged[name].difference(ids), {"$pull": {"tags": name}})
+    others = {name: tagged[name].difference(ids) for name, ids in members.items()}
+    _update(dataset, [(ids, {"$pull": {"tags": name}}) for name, ids in others.items()])
 
 
-def _update(dataset: fo.Dataset, sample_ids: Iterable[str], change: Mapping[str, Any]) -> None:
-    """Change samples within the database, atomically: writing whole tag lists would lose a person's tags of that moment."""
-    change = {**change, "$set": {"last_modified_at": datetime.now(UTC)}}
-    some = chunks([ObjectId(sample_id) for sample_id in sample_ids])
-    if some:
+def _update(dataset: fo.Dataset, changes: Iterable[tuple[Iterable[str], Mapping[str, Any]]]) -> None:
+    """Change samples, ``(ids, change)``, within the database, atomically.
+
+    Writing whole tag lists would lose the tags that a person adds at that moment.
+    """
+    now = {"$set": {"last_modified_at": datetime.now(UTC)}}
+    operations = [
+        UpdateMany({"_id": {"$in": some}}, {**change, **now})
+        for ids, change in changes
+        for some in chunks([ObjectId(sample_id) for sample_id in ids])
+    ]
+    for some in chunks(operations, _OPERATIONS):
         locks.check()
-        dataset._bulk_write([UpdateMany({"_id": {"$in": chunk}}, change) for chunk in some])
+        dataset._bulk_write(some)
 
 
 def chunks(items: Sequence[Any], size: int = CHUNK) -> list[Sequence[Any]]:

@@ -154,6 +154,18 @@ def test_a_target_is_refused_with_min_samples_above_2(vector_dataset):
     assert not made.has_sample_field("dedup_cluster")
 
 
+def test_tags_are_written_in_few_messages_however_many_there_are(vector_dataset):
+    made = vector_dataset(np.repeat(np.eye(400, dtype=np.float32), 2, axis=0))
+
+    def requests():
+        return support.CLIENTS[0].admin.command("serverStatus")["network"]["numRequests"]
+
+    before = requests()
+    assert cluster(made).tagged == 400
+    assert requests() - before < 200
+    assert len(made.distinct("tags")) == 400
+
+
 def test_only_the_largest_clusters_up_to_a_cap_become_tags_and_the_field_has_all(vector_dataset):
     made = vector_dataset(THREE_GROUPS)
     cluster(made, tag_clusters=1)
