@@ -39,6 +39,7 @@ def test_the_page_sets_a_ratio_beside_its_aim_and_leaves_no_failure_out():
     found = {
         "machine": {"cores": 2, "cpu": "a CPU", "memory_gb": 24, "gpus": 0, "python": "3.11.7"},
         "seconds": {"embedding": 60},
+        "measured": {name: {"date": "2026-01-02", "cpu": f"{name}'s"} for name in ("embedding", "growth")},
         "sections": {
             "embedding": {
                 "model alone, auto precision": {"per_second": 20.0},
@@ -55,3 +56,4 @@ def test_the_page_sets_a_ratio_beside_its_aim_and_leaves_no_failure_out():
     assert "together allow | 1.00 | 0.9 |" in page  # 1 / (1/20 + 1/30) = 12
     assert "| VGG16 in PyTorch eager | No module named 'torch' |" in page
     assert "| a step | 1 | nan | nan |" in page
+    assert [page.count(f"2026-01-02, {name}'s.") for name in ("embedding", "growth")] == [1, 1]

@@ -10,6 +10,7 @@ import platform
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ def main() -> int:
     arguments = parser.parse_args()
     home = Path(os.environ.get("BENCH_HOME", Path(tempfile.gettempdir()) / "onlyone-bench"))
     home.mkdir(parents=True, exist_ok=True)
-    found = _known() if arguments.only and not arguments.quick else {"sections": {}, "seconds": {}}
+    found = (
+        _known()
+        if arguments.only and not arguments.quick
+        else {"sections": {}, "seconds": {}, "measured": {}}
+    )
     server = sandbox.enter(home)
     try:
         found["machine"] = machine()
@@ -45,6 +50,7 @@ def main() -> int:
             section = SECTIONS[name](QUICK if arguments.quick else FULL, home, arguments.data)
             found["sections"][name] = section
             found["seconds"][name] = round(time.monotonic() - started)
+            found["measured"][name] = {"date": f"{date.today():%Y-%m-%d}", "cpu": found["machine"]["cpu"]}
             if not arguments.quick:
                 FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
                 PAGE.write_text(report.page(found), encoding="utf-8")
@@ -56,7 +62,7 @@ def main() -> int:
 
 def _known() -> dict[str, Any]:
     if not FIGURES.exists():
-        return {"sections": {}, "seconds": {}}
+        return {"sections": {}, "seconds": {}, "measured": {}}
     return json.loads(FIGURES.read_text(encoding="utf-8"))
 
 

@@ -56,10 +56,11 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        f"Measured by `make bench` on {machine['cores']} cores ({machine['cpu']}), {machine['memory_gb']} GB of memory, "
-        f"{machine['gpus']} GPUs, Python {machine['python']}, in {minutes:.0f} minutes. Each figure is of a process of its "
-        "own, so that its peak memory is its own; what is compared took turns, and the median counts. Absolute figures are "
-        "this machine's, ratios carry over. Pictures, vectors and weights are generated, except where it says real.",
+        f"Measured by `make bench` on {machine['cores']} cores, {machine['memory_gb']} GB of memory, {machine['gpus']} "
+        f"GPUs, Python {machine['python']}, in {minutes:.0f} minutes. Each figure is of a process of its own, so that its "
+        "peak memory is its own; what is compared took turns, and the median counts. Absolute figures are those of the "
+        "processor named with them, ratios carry over. Pictures, vectors and weights are generated, except where it says "
+        "real.",
         "",
         "## Side by side",
         "",
@@ -67,8 +68,9 @@ def page(found: dict[str, Any]) -> str:
         "",
     ]
     for name in (title for title in TITLES if found["sections"].get(title)):
-        section = found["sections"][name]
-        lines += [f"## {TITLES[name]}", "", *(_growth(section) if name == "growth" else _table(section)), ""]
+        section, measured = found["sections"][name], "{date}, {cpu}.".format(**found["measured"][name])
+        rows = _growth(section) if name == "growth" else _table(section)
+        lines += [f"## {TITLES[name]}", "", measured, "", *rows, ""]
     return "\n".join(lines)
 
 
