@@ -191,11 +191,15 @@ class StepOperator(foo.Operator):
             warned = getattr(result, "advice", "")
             yield ctx.ops.notify(app_words(result.summary()), variant="warning" if warned else "success")
         else:
-            shown = output.values(result)
-            outputs = output.schema(shown)
-            if self.undone_by and getattr(result, "confirmed", True):
-                output.add_button(outputs.type, self.undone_by, {"run_key": result.run_key})
-            yield ctx.ops.show_output(outputs.to_json(), shown)
+            yield self.show(ctx, result)
+
+    def show(self, ctx, result: Result) -> Any:
+        """Ask the App to show the result as an output."""
+        shown = output.values(result)
+        outputs = output.schema(shown)
+        if self.undone_by and getattr(result, "confirmed", True):
+            output.add_button(outputs.type, self.undone_by, {"run_key": result.run_key})
+        return ctx.ops.show_output(outputs.to_json(), shown)
 
     def show_in_grid(self, ctx, result: Result) -> Iterator[Any]:
         """Show the result in the grid, beside the view; nothing by default."""

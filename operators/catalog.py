@@ -196,9 +196,11 @@ class RestoreRemoved(
     def finish(self, ctx, result: Result) -> Iterator[Any]:
         """Go back to the dataset that they were removed from, since the archive may be gone."""
         home = sm.dataset_of(result.view)
-        if home.name != ctx.dataset_name:
+        if home.name == ctx.dataset_name:
+            yield from super().finish(ctx, result)
+        else:  # and nothing else about the dataset that is shown, which the App would look for
             yield ctx.ops.open_dataset(home.name)
-        yield from super().finish(ctx, result)
+            yield self.show(ctx, result)
 
 
 class DeleteRun(

@@ -37,7 +37,7 @@ def draw(events: Any, state: State, dataset: fo.Dataset) -> types.Property:
         panel.view("map_timer", types.TimerView(interval=_FOLLOW, on_interval=events.show_map))
     _tabs(panel, events, state)
     if state.tab == ps.RESULT:
-        _result(panel, events, state)
+        _result(panel, events, state, dataset)
     elif state.tab == ps.THRESHOLD:
         threshold.draw(panel, events, state, dataset)
     elif state.tab == ps.CLUSTERS:
@@ -97,17 +97,18 @@ def _tabs(panel: types.Object, events: Any, state: State) -> None:
         parts.tab(line, tab, tab == state.tab, events.on_tab)
 
 
-def _result(panel: types.Object, events: Any, state: State) -> None:
-    found = state.found
+def _result(panel: types.Object, events: Any, state: State, dataset: fo.Dataset) -> None:
+    found, at_work = state.found, running.find(dataset, state.run_key)
+    busy = at_work is not None and not at_work.ended
     stale = [step for step in found.steps if step.operator == CLUSTER.operator and step.state == STALE]
     if found.clustered is None or stale:
-        _start(panel, events, state, stale[0].text if stale else "")
+        _start(panel, events, state, stale[0].text if stale else "", busy)
     if found.clustered is not None:
         _numbers(panel, events, state)
 
 
-def _start(panel: types.Object, events: Any, state: State, changed: str) -> None:
-    """Add the main button, with the number of samples and the time that it takes."""
+def _start(panel: types.Object, events: Any, state: State, changed: str, busy: bool) -> None:
+    """Add the main button, with the number of samples and the time that it takes; disabled while a step is at work."""
     found = state.found
     embedded = next(step for step in found.steps if step.operator == EMBED.operator)
     caption = f"The run {found.run_key!r}: {changed}. " if changed else ""
@@ -122,7 +123,9 @@ def _start(panel: types.Object, events: Any, state: State, changed: str) -> None
         hint = "imagenet, or the path of a file"
         view = types.TextFieldView(placeholder=hint, **parts.styled(container={"width": "240px"}))
         line.str("weights", label="Weights", default=state.weights or "imagenet", view=view)
-    parts.button(line, "go", "Find unique samples", events.find_unique, main=True, icon="filter_none")
+    parts.button(
+        line, "go", "Find unique samples", events.find_unique, main=True, icon="filter_none", disabled=busy
+    )
     opening(line, "options", "More options", events, "find_unique_samples", icon="tune")
 
 

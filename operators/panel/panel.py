@@ -61,6 +61,8 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
     def _is_report(self, ctx) -> bool:
         """Return whether the App reports a value that it has drawn itself."""
         event, value, state = ctx.params.get("__method__"), ctx.params.get("value"), State(ctx)
+        if event in ("on_run", "on_field"):
+            return value == (state.run_key if event == "on_run" else state.field)
         if event == "on_price":
             return float(value or 0) == state.price
         if event == "on_slider":
@@ -101,10 +103,11 @@ class DeduplicationPanel(Working, Reviewing, foo.Panel):
 
     def on_run(self, ctx) -> None:
         """Show another run, with its vectors."""
-        record = runs.load(ctx.dataset, ctx.params["value"])
-        ctx.panel.state.set(ps.RUN, ctx.params["value"])
+        run_key = ctx.params["value"]
+        ctx.panel.state.set(ps.RUN, run_key)
         ctx.panel.state.set(ps.AT, 0)
-        self._show_field(ctx, record["steps"][CLUSTER.name]["options"]["embeddings_field"])
+        # none where another tab has opened another dataset meanwhile
+        self._show_field(ctx, runs.options(ctx.dataset, run_key).get("embeddings_field", State(ctx).field))
 
     def on_field(self, ctx) -> None:
         """Look at other vectors."""

@@ -23,9 +23,11 @@ class Reviewing:
         state = State(ctx)
         order = review.order(ctx.dataset, found.run_key) if found.counts else []
         if set(order) != set(state.order):
-            state.set(
-                ps.ORDER, order
-            )  # not the place in it: a late look would take a person back to the first one
+            state.set(ps.ORDER, order)
+        clustering = review.clustering(ctx.dataset, found.run_key) if order else None
+        if clustering != ctx.panel.state.get(ps.OF):
+            state.set(ps.OF, clustering)
+            state.set(ps.AT, 0)  # only then: a late look would take a person back to the first one
 
     def review(self, ctx: Any) -> None:
         """Open the tab at the first cluster that nobody has looked at."""

@@ -9,7 +9,7 @@ from ...similarity.steps.sweep import SweepResult, recall
 
 RUN, FIELD, PRICE, WEIGHTS = "choices.run", "choices.field", "price", "start.line.weights"
 FOUND, SWEPT, EPS, MOVES, SEEN = "found", "swept", "eps", "moves", "seen"
-TAB, ORDER, AT, PROBLEM, MAP = "tab", "order", "at", "problem", "map"
+TAB, ORDER, OF, AT, PROBLEM, MAP = "tab", "order", "of", "at", "problem", "map"
 
 RESULT, THRESHOLD, CLUSTERS, PAIRS, STEPS = "Result", "Threshold", "Clusters", "Pairs", "Steps"
 

@@ -83,8 +83,8 @@ def _words(section: types.Object, state: State) -> None:
     measured = state.chosen is None and swept.eps is not None
     at = f"At {charts.similar(eps, swept.metric)}{', as measured for these vectors' if measured else ''}"
     kept = f"{row.kept:,} of {count(swept.samples, 'sample')} are kept ({percent(row.kept, swept.samples)})"
-    if row.kept_with_cover is not None:
-        kept += f", or {row.kept_with_cover:,} with cover"
+    more = "or a few more" if row.kept_with_cover is None else f"or {row.kept_with_cover:,}"
+    kept += f", {more} with cover"
     groups = f"{count(row.clusters, 'cluster')}, the largest of {row.largest:,}, and {row.noise:,} unlike any other"
     parts.text(section, "words", f"{at}, {kept}: {groups}.")
     if row.largest > ALARMING_SHARE * swept.samples:

@@ -289,4 +289,4 @@ def _save(dataset: fo.Dataset, run_key: str, record: dict[str, Any]) -> None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

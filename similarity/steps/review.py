@@ -73,17 +73,16 @@ def members(dataset: fo.Dataset, run_key: str, number: int) -> list[Member]:
 
 def reviewed(dataset: fo.Dataset, run_key: str) -> set[int]:
     """Return the clusters of the present clustering that a person has looked at."""
-    record = runs.load(dataset, run_key)
-    noted = record.get(_REVIEWED, {})
-    return set(noted["clusters"]) if noted.get("of") == _finished(record) else set()
+    noted = runs.load(dataset, run_key).get(_REVIEWED, {})
+    return set(noted["clusters"]) if noted.get("of") == clustering(dataset, run_key) else set()
 
 
 def mark_reviewed(dataset: fo.Dataset, run_key: str, number: int) -> None:
     """Record that a person has looked at a cluster."""
     with lock(dataset, f"run-{run_key}"):
         seen = reviewed(dataset, run_key) | {number}
-        finished = _finished(runs.load(dataset, run_key))
-        runs.note(dataset, run_key, {_REVIEWED: {"of": finished, "clusters": sorted(seen)}})
+        noted = {"of": clustering(dataset, run_key), "clusters": sorted(seen)}
+        runs.note(dataset, run_key, {_REVIEWED: noted})
 
 
 def decide(dataset: fo.Dataset, run_key: str, words: dict[str, str | None]) -> None:
@@ -122,5 +121,6 @@ def _decided(dataset: fo.Dataset, names: runs.Names) -> sm.Samples:
     return sm.everything(dataset).match((F(names.cluster) >= 0) & F(names.kept).exists())
 
 
-def _finished(record: dict) -> str:
-    return str(record["steps"][CLUSTER.name]["finished"])
+def clustering(dataset: fo.Dataset, run_key: str) -> str:
+    """Return the time at which a run was clustered, which tells its clusters from earlier ones."""
+    return str(runs.load(dataset, run_key)["steps"][CLUSTER.name]["finished"])

@@ -107,7 +107,11 @@ def test_samples_selected_in_the_archive_come_back_to_their_dataset(removable):
     remove(made)
     archive = fo.load_dataset(f"{made.name}-dedup-removed")
     chosen = archive.limit(2).values("id")
-    support.run("restore_removed", archive, selected=chosen)
+    asked = [name for name, _ in support.requests(support.run("restore_removed", archive, selected=chosen))]
+    assert set(asked) <= {
+        "open_dataset",
+        "show_output",
+    }  # the App may look for nothing in a dataset that is gone
     assert set(chosen) <= set(made.values("id"))
     assert len(archive) == DROPPED - 2
     assert call("restore_removed", archive.limit(1)).restored == 1
