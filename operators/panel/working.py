@@ -166,8 +166,7 @@ def _recorded(dataset: fo.Dataset, run_key: str, field: str) -> dict[str, Any]:
     if run_key not in runs.keys(dataset):
         return {}
     asked = runs.load(dataset, runs.written_as(dataset, run_key))["asked"]  # which says how to rename it back
-    found = asked.get(KEEP.name, {}) | asked.get(
-        CLUSTER.name, {}
-    )  # which share the reference, the clustering's
+    # The two share the reference, which is the clustering's.
+    found = asked.get(KEEP.name, {}) | asked.get(CLUSTER.name, {})
     gone = _ONCE if found.get("embeddings_field") == field else (*_ONCE, *_OF_VECTORS)
     return {name: found[name] for name in UniqueOptions.names() if name in found and name not in gone}

@@ -91,9 +91,8 @@ def with_cover(
     """Return the stored sweep with the number kept with cover at each eps of a grid; counted once, then stored with it."""
     if len(found.cover_eps):
         with contextlib.suppress(OSError):
-            os.utime(
-                _path(dataset, options, found.key)
-            )  # the latest in use; not touch(), which would make an empty file
+            # The latest in use. Not by touch(), which would make an empty file.
+            os.utime(_path(dataset, options, found.key))
         return found
     counting = about(progress, "Counting what cover keeps")
     kept = kept_with_cover(vectors.matrix, found.sweep, grid, progress=counting)
